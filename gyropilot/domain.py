@@ -1,0 +1,491 @@
+"""The nouns. What an operator says, as frozen values that every room passes on and none changes.
+
+Units: GPUs are counted in units of an accelerator's Kubernetes resource (a MIG slice is one unit of
+`nvidia.com/mig-1g.10gb`); `Accelerator.device_share` turns units into whole devices. Times are
+timezone-aware UTC. Arrays are float64 and say their shape at the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+ALL_QUEUES = ""
+"""The queue name of the line that sums all queues: its history is forecast directly, not added up."""
+
+
+class Market(StrEnum):
+    """How capacity is bought."""
+
+    RESERVED = "reserved"
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+
+
+class WorkloadKind(StrEnum):
+    """What a workload is for: decides how it may be paused."""
+
+    TRAINING = "training"
+    FINE_TUNING = "fine-tuning"
+    SWEEP = "sweep"
+    BATCH = "batch"
+    INFERENCE = "inference"
+
+
+class Dial(StrEnum):
+    """The kinds of knob that Gyropilot turns, each with its own actuator and its own unit."""
+
+    POOL_SIZE = "pool-size"  # nodes
+    POOL_LIMIT = "pool-limit"  # GPUs that a pool may grow to
+    QUEUE_QUOTA = "queue-quota"  # GPUs of nominal quota
+    WORKLOAD = "workload"  # 1 active, 0 paused
+
+    @property
+    def unit(self) -> str:
+        return {Dial.POOL_SIZE: "nodes", Dial.WORKLOAD: ""}.get(self, "GPUs")
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """One kind of accelerator as Kubernetes offers it, whole or a slice."""
+
+    resource: str  # "nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "google.com/tpu"
+    model: str = ""  # as the node's label says, e.g. "NVIDIA-H100-80GB-HBM3"; empty when not told
+    device_share: float = 1.0  # of a whole device that one unit is: 1/7 for mig-1g.10gb
+
+    def __str__(self) -> str:
+        return self.model or self.resource
+
+
+class Line(NamedTuple):
+    """One queue's demand for one accelerator resource: the unit of forecasting."""
+
+    queue: str  # ALL_QUEUES for the sum over queues
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.queue or 'all queues'} ({self.resource})"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """GPUs of one kind, in one place, at one price."""
+
+    name: str
+    accelerator: Accelerator
+    nodes: int  # that exist, ready or not
+    ready_nodes: int  # whose GPUs can be used now: ready and schedulable
+    gpus_per_node: int
+    idle_gpus: float  # allocatable on ready nodes and requested by nobody
+    min_nodes: int = 0
+    max_nodes: int | None = None  # None: no limit is known
+    provider: str = ""
+    region: str = ""
+    market: Market = Market.ON_DEMAND
+    lead_time: timedelta = timedelta(minutes=5)  # from asking for a node to its GPUs being usable
+    price_usd_per_gpu_hour: float = 0.0
+    watts_idle_per_gpu: float = 0.0
+    watts_busy_per_gpu: float = 0.0
+    carbon_g_per_kwh: float = 0.0
+    flavors: tuple[str, ...] = ()  # Kueue ResourceFlavors whose nodes these are
+    dial: Dial | None = None  # POOL_SIZE or POOL_LIMIT; None: nothing here changes this pool's size
+    dial_target: str = ""  # what the actuator turns, in the grammar of `Action.target`
+    dial_value: int | None = None  # as read: wanted nodes (POOL_SIZE), GPUs (POOL_LIMIT); None: not set
+
+    @property
+    def gpus(self) -> int:
+        """GPUs on ready nodes."""
+        return self.ready_nodes * self.gpus_per_node
+
+    @property
+    def coming_gpus(self) -> int:
+        """GPUs on nodes that exist or are asked for, and cannot be used yet."""
+        wanted = self.dial_value if self.dial is Dial.POOL_SIZE and self.dial_value is not None else self.nodes
+        return max(0, max(wanted, self.nodes) - self.ready_nodes) * self.gpus_per_node
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a queue may use of one flavor: one `nominalQuota` in Kueue."""
+
+    flavor: str
+    accelerator: Accelerator
+    nominal_gpus: int
+    used_gpus: float = 0.0
+    borrowing_limit_gpus: int | None = None  # None: as much as the cohort lends
+    lending_limit_gpus: int | None = None  # None: all that lies unused
+    entitled_gpus: int | None = None  # nominal quota before Gyropilot ever turned it; None: not turned yet
+    dial_target: str = ""  # in the grammar of `Action.target`; empty: nothing here changes this quota
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A tenant's line."""
+
+    name: str
+    quotas: tuple[Quota, ...] = ()
+    cohort: str | None = None
+    running_gpus: Mapping[str, float] = field(default_factory=dict)  # by resource
+    pending_gpus: Mapping[str, float] = field(default_factory=dict)  # by resource
+    guaranteed_gpus: int | None = None  # told by the operator, over all flavors; None: guardrails derive it
+    weight: float = 1.0
+    priority: int = 0
+    target_wait: timedelta = timedelta(minutes=10)
+    waiting_usd_per_gpu_hour: float = 0.0
+    budget_usd_per_day: float | None = None
+    regions: tuple[str, ...] = ()  # where its data may be used; empty: anywhere
+    allowed_pools: tuple[str, ...] = ()  # empty: all
+    namespaces: tuple[str, ...] = ()
+    oldest_wait: timedelta | None = None  # None: nobody waits
+    utilisation: float | None = None  # measured, 0..1, of the GPUs it runs; None: not measured
+    memory_share: float | None = None  # measured, 0..1, of their memory
+    watts: float | None = None  # measured, of the GPUs it runs
+    active: bool = True  # False: stopped by its owner, who does not want it moved
+
+    def nominal_gpus(self, resource: str | None = None) -> int:
+        """Nominal quota over flavors, of one resource or of all."""
+        return sum(q.nominal_gpus for q in self.quotas if resource in (None, q.accelerator.resource))
+
+    def demand_gpus(self, resource: str) -> float:
+        """Running + pending: what it would use if nothing were scarce."""
+        return self.running_gpus.get(resource, 0.0) + self.pending_gpus.get(resource, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One gang: all of its GPUs or none."""
+
+    namespace: str
+    name: str
+    queue: str
+    accelerator: Accelerator
+    gpus: int
+    submitted: datetime
+    started: datetime | None = None  # None: waits
+    priority: int = 0
+    kind: WorkloadKind = WorkloadKind.TRAINING
+    flavor: str = ""
+    min_gpus: int | None = None  # elastic range; None: fixed
+    max_gpus: int | None = None
+    last_checkpoint: datetime | None = None  # None: no checkpoint is known, all work since start is at risk
+    restart_cost: timedelta = timedelta(minutes=5)  # lost on top of uncheckpointed work
+    preemptions: int = 0  # how often it was taken back already
+    active: bool = True  # False: paused
+    protected: str | None = None  # why it must not be touched, one sentence part; None: it may be
+    dial_target: str = ""  # in the grammar of `Action.target`; empty: nothing here pauses it safely
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def at_risk(self, now: datetime) -> timedelta:
+        """Work lost if paused at `now`: since the last checkpoint (or the start), plus the restart."""
+        if self.started is None:
+            return timedelta(0)
+        safe_until = max(self.started, self.last_checkpoint) if self.last_checkpoint else self.started
+        return max(timedelta(0), now - safe_until) + self.restart_cost
+
+    def lost_gpu_hours(self, now: datetime) -> float:
+        """Whole-device hours of work lost if paused at `now`."""
+        return self.at_risk(now) / timedelta(hours=1) * self.gpus * self.accelerator.device_share
+
+
+@dataclass(frozen=True, eq=False)
+class DemandHistory:
+    """What each line ran and what waited, on a regular grid that ends at the newest reading. NaN: not seen."""
+
+    lines: tuple[Line, ...]
+    times: NDArray[np.int64]  # (T,) seconds since the epoch, equally spaced, each the end of its step
+    running: Floats  # (L, T) GPUs
+    pending: Floats  # (L, T) GPUs
+
+    @cached_property
+    def demand(self) -> Floats:
+        """(L, T) running + pending; NaN where either was not seen."""
+        return self.running + self.pending
+
+    @property
+    def step(self) -> timedelta:
+        if len(self.times) < 2:
+            return timedelta(minutes=5)
+        return timedelta(seconds=int(self.times[1] - self.times[0]))
+
+    @property
+    def end(self) -> datetime | None:
+        return datetime.fromtimestamp(int(self.times[-1]), UTC) if len(self.times) else None
+
+    def of(self, line: Line) -> Floats:
+        """(T,) demand of one line."""
+        row: Floats = self.demand[self.lines.index(line)]
+        return row
+
+    def with_totals(self) -> DemandHistory:
+        """The same with one more line per resource: the sum over queues, NaN only where no queue was seen."""
+        resources = sorted({line.resource for line in self.lines})
+        rows = [[i for i, line in enumerate(self.lines) if line.resource == r] for r in resources]
+        return DemandHistory(
+            lines=self.lines + tuple(Line(ALL_QUEUES, r) for r in resources),
+            times=self.times,
+            running=np.vstack([self.running, *(_sum_seen(self.running[i]) for i in rows)]),
+            pending=np.vstack([self.pending, *(_sum_seen(self.pending[i]) for i in rows)]),
+        )
+
+    @classmethod
+    def empty(cls) -> DemandHistory:
+        return cls((), np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)))
+
+
+def _sum_seen(rows: Floats) -> Floats:
+    total: Floats = np.nansum(rows, axis=0)
+    total[np.isnan(rows).all(axis=0)] = np.nan
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterState:
+    """What was seen at one moment."""
+
+    seen_at: datetime
+    pools: tuple[Pool, ...]
+    queues: tuple[Queue, ...]
+    workloads: tuple[Workload, ...]
+    history: DemandHistory
+    freshness: Mapping[str, timedelta] = field(default_factory=dict)  # source -> age of its newest reading
+    inference_waiting: Mapping[str, float] = field(default_factory=dict)  # model -> requests that wait
+    notes: tuple[str, ...] = ()  # defaults used and things not seen, one sentence each: said aloud
+
+    def pool(self, name: str) -> Pool:
+        return next(p for p in self.pools if p.name == name)
+
+    def queue(self, name: str) -> Queue:
+        return next(q for q in self.queues if q.name == name)
+
+    def pools_of(self, resource: str) -> tuple[Pool, ...]:
+        return tuple(p for p in self.pools if p.accelerator.resource == resource)
+
+    def capacity_gpus(self, resource: str) -> int:
+        """GPUs on ready nodes."""
+        return sum(p.gpus for p in self.pools_of(resource))
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Accelerator resources that are offered or asked for, in a stable order."""
+        offered = {p.accelerator.resource for p in self.pools}
+        return tuple(sorted(offered | {line.resource for line in self.history.lines}))
+
+
+@dataclass(frozen=True, eq=False)
+class DemandForecast:
+    """Quantiles of unconstrained demand (running + pending), per line and horizon.
+
+    The value at horizon h is the mean demand over the step that ends at made_at + h.
+    """
+
+    made_at: datetime
+    lines: tuple[Line, ...]  # every line of the history, and a total (queue ALL_QUEUES) per resource
+    horizons: tuple[timedelta, ...]  # ascending
+    quantiles: tuple[float, ...]  # ascending, in (0, 1)
+    gpus: Floats  # (L, H, Q), >= 0, non-decreasing along Q
+    forecaster: str = ""  # its name, for the reader
+
+    def of(self, line: Line) -> Floats:
+        """(H, Q) of one line."""
+        table: Floats = self.gpus[self.lines.index(line)]
+        return table
+
+    def at(self, line: Line, horizon: timedelta, quantile: float) -> float:
+        """GPUs at a horizon and a quantile, interpolated between the ones forecast, held at the ends."""
+        table = self.of(line)
+        seconds = [h.total_seconds() for h in self.horizons]
+        at_horizon = [float(np.interp(horizon.total_seconds(), seconds, table[:, q])) for q in range(table.shape[1])]
+        return float(np.interp(quantile, self.quantiles, at_horizon))
+
+    def peak(self, line: Line, until: timedelta, quantile: float) -> float:
+        """The largest value at a quantile over all horizons up to `until` (the shortest one at least)."""
+        within = [h for h in self.horizons if h <= until] or [self.horizons[0]]
+        return max(self.at(line, h, quantile) for h in within)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure that is not known exactly: the 10 %, 50 % and 90 % quantile of what is expected."""
+
+    low: float
+    mid: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Interval:
+        """From three values in any order."""
+        low, mid, high = sorted(values)
+        return cls(low, mid, high)
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.mid + other.mid, self.high + other.high)
+
+
+NOTHING = Interval(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What is expected to change over the next `over` hours if the action is taken; negative is saved."""
+
+    usd: Interval = NOTHING
+    waiting_gpu_hours: Interval = NOTHING
+    kwh: Interval = NOTHING
+    kg_co2: Interval = NOTHING
+    lost_gpu_hours: float = 0.0  # work thrown away, always >= 0
+    over: timedelta = timedelta(hours=24)
+
+    def __add__(self, other: Effect) -> Effect:
+        return Effect(
+            self.usd + other.usd,
+            self.waiting_gpu_hours + other.waiting_gpu_hours,
+            self.kwh + other.kwh,
+            self.kg_co2 + other.kg_co2,
+            self.lost_gpu_hours + other.lost_gpu_hours,
+            max(self.over, other.over),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """How much, decided by a pilot: changes in GPUs; absent means leave as it is."""
+
+    pilot: str
+    pool_gpus: Mapping[str, int] = field(default_factory=dict)  # pool -> grow (+) or shrink (-)
+    quota_gpus: Mapping[Line, int] = field(default_factory=dict)  # line -> quota given (+) or asked back (-)
+    reclaim_gpus: Mapping[Line, int] = field(default_factory=dict)  # line -> GPUs to take back from it now, > 0
+    reasons: Mapping[str, str] = field(default_factory=dict)  # pool name or str(line) -> why, one sentence
+
+    def why(self, subject: object) -> str:
+        return self.reasons.get(str(subject), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Turn one dial from the value that was seen to the value that is wanted.
+
+    `target` names the object and, by dial, reads: POOL_SIZE `{plural}.{group}/{name}` or
+    `{plural}.{group}/{namespace}/{name}` (anything with a scale subresource); POOL_LIMIT
+    `nodepools.karpenter.sh/{name}/{resource}`; QUEUE_QUOTA `{clusterqueue}/{flavor}/{resource}`;
+    WORKLOAD `{namespace}/{workload}`. Only the last part may contain slashes of its own (a resource).
+    """
+
+    dial: Dial
+    target: str
+    before: int
+    after: int
+    reason: str  # one sentence
+    subject: str = ""  # the pool, queue or workload as the operator calls it
+    queue: str = ""  # the tenant it touches; empty: the whole cluster
+    namespace: str = ""  # of the workload; empty for cluster-wide dials
+    resource: str = ""  # accelerator resource that it is about
+    gpus: int = 0  # change in GPUs that it stands for: +8 for one node more of 8, -16 for a gang of 16 paused
+    expected: Effect = Effect()
+
+    @property
+    def delta(self) -> int:
+        return self.after - self.before
+
+    def undo(self) -> Action:
+        """The action that puts back what this one turned."""
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            gpus=-self.gpus,
+            reason=f"undo: {self.reason}",
+            expected=Effect(),
+        )
+
+    def __str__(self) -> str:
+        if self.dial is Dial.WORKLOAD:
+            return f"{'resume' if self.after else 'pause'} {self.subject or self.target} ({abs(self.gpus)} GPUs)"
+        verb = "raise" if self.after > self.before else "lower"
+        return (
+            f"{verb} {self.dial} of {self.subject or self.target} from {self.before} to {self.after} {self.dial.unit}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """One guardrail's reason to hold still."""
+
+    rule: str  # the guardrail's name as settings and docs spell it
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An action and every objection to it; approved when there is none."""
+
+    action: Action
+    objections: tuple[Objection, ...] = ()
+
+    @property
+    def approved(self) -> bool:
+        return not self.objections
+
+    def __str__(self) -> str:
+        return "approved" if self.approved else "held back"
+
+
+class OutcomeStatus(StrEnum):
+    """What became of an approved action."""
+
+    DONE = "done"
+    REHEARSED = "rehearsed"  # the API server would take it
+    LEFT_ALONE = "left alone"  # found at another value than was seen
+    REFUSED = "refused"  # the API server said no
+    FAILED = "failed"  # no answer: it is not known whether it was turned
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one approved action, in one sentence."""
+
+    action: Action
+    status: OutcomeStatus
+    sentence: str
+    diff: str = ""  # lines "path: old → new", as the API server answered
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a pilot or an agent may look at. Nothing else: they are pure functions of it."""
+
+    state: ClusterState
+    forecast: DemandForecast
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One turn of the loop, from what was seen to what came of it."""
+
+    began_at: datetime
+    state: ClusterState
+    forecast: DemandForecast
+    intent: Intent
+    verdicts: tuple[Verdict, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    mode: str = "plan"  # "plan", "rehearse" or "act"
+    id: int | None = None  # given by the journal
+
+    @property
+    def sentence(self) -> str:
+        """The cycle in one plain sentence, the same in log, report and test."""
+        held = sum(not v.approved for v in self.verdicts)
+        parts = [f"{len(self.verdicts)} wanted", f"{held} held back"]
+        parts += [f"{n} {s}" for s in OutcomeStatus if (n := sum(o.status is s for o in self.outcomes))]
+        return ", ".join(parts) if self.verdicts else "nothing wanted; holding still"

@@ -1,0 +1,40 @@
+"""What a guardrail may know, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gyropilot.domain import Action, ClusterState, Dial
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier turn of a dial that really happened, as the journal remembers it."""
+
+    at: datetime
+    action: Action
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """Everything that a guardrail may weigh an action against."""
+
+    now: datetime
+    state: ClusterState
+    recent: tuple[Turn, ...] = ()  # turns of the last budget window and cooldown, oldest first
+    approved: tuple[Action, ...] = ()  # in this review so far: they count against what follows
+    entitled_gpus: Mapping[str, int] | None = None  # QUEUE_QUOTA target -> quota before Gyropilot ever turned it
+
+
+class Guardrail(Protocol):
+    """A reason to hold still."""
+
+    name: str  # as settings, docs and reports spell it
+    dials: tuple[Dial, ...]  # that it watches; empty: all
+
+    def objection(self, action: Action, situation: Situation) -> str | None:
+        """One sentence why `action` must not be taken now, or None."""
+        ...

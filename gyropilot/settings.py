@@ -1,0 +1,362 @@
+"""Settings: one YAML file, environment overrides, defaults. Each field says its unit and why it is so.
+
+`gyropilot config schema` and `config sample` and docs/settings.md are made from these classes.
+Durations are written `90s`, `15m`, `2h`, `14d`, or ISO 8601.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from gyropilot.domain import Dial, Market
+
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def parse_duration(value: object) -> object:
+    """`1h30m` as a timedelta; anything else is left to pydantic (ISO 8601, numbers of seconds)."""
+    if isinstance(value, str) and re.fullmatch(
+        rf"(?:{_DURATION.pattern.replace('?P<number>', '').replace('?P<unit>', '')})+", value
+    ):
+        return timedelta(seconds=sum(float(m["number"]) * _SECONDS[m["unit"]] for m in _DURATION.finditer(value)))
+    return value
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest of `14d`, `2h`, `15m`, `90s` that says the same."""
+    seconds = value.total_seconds()
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _SECONDS[unit] == 0:
+            return f"{int(seconds // _SECONDS[unit])}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    Field(ge=timedelta(0)),
+]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are errors, so that a typing mistake is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrometheusSettings(Section):
+    """Where demand history is read from."""
+
+    url: str = Field("", description="Base URL, with any path prefix. Empty is allowed for `config` and `demo` only.")
+    bearer_token: SecretStr | None = Field(
+        None, description="Sent as `Authorization: Bearer`. Prefer the file: it can rotate."
+    )
+    bearer_token_file: Path | None = Field(
+        None, description="Read again before each request, because such tokens rotate."
+    )
+    username: str | None = Field(None, description="For basic auth, with `password`.")
+    password: SecretStr | None = Field(None, description="For basic auth, with `username`.")
+    ca_file: Path | None = Field(
+        None, description="PEM bundle to trust instead of the system's, for private authorities."
+    )
+    insecure_skip_verify: bool = Field(False, description="Trust any certificate. Only for a test set-up.")
+    tenant: str | None = Field(None, description="Sent as `X-Scope-OrgID` (Mimir, Cortex, Thanos receive).")
+    headers: dict[str, str] = Field(default_factory=dict, description="More headers to send with every query.")
+    timeout: Duration = Field(
+        timedelta(seconds=60), description="For one request; range queries over weeks are slow on cold disks."
+    )
+    retries: int = Field(
+        2, ge=0, le=10, description="On connection errors, 429, 502, 503 and 504; each waits twice as long."
+    )
+    history: Duration = Field(
+        timedelta(days=28), description="How far back demand is read: four weeks show a weekly rhythm."
+    )
+    step: Duration = Field(
+        timedelta(minutes=5),
+        ge=timedelta(seconds=15),
+        description="Grid of the history. Finer costs memory, not accuracy.",
+    )
+    max_age: Duration = Field(
+        timedelta(minutes=5), description="An older newest reading refuses the observation: less sight, less action."
+    )
+    queue_label: str = Field(
+        "",
+        description="Pod label that names the queue where Kueue's metrics are absent, e.g. `team`.",
+    )
+
+
+class KubernetesSettings(Section):
+    """Where nodes, queues and workloads are read from."""
+
+    kubeconfig: Path | None = Field(
+        None, description="None: $KUBECONFIG, ~/.kube/config, then the pod's own service account."
+    )
+    context: str | None = Field(None, description="Context of the kubeconfig. None: its current one.")
+    connect_timeout: Duration = Field(timedelta(seconds=5), description="To open a connection.")
+    read_timeout: Duration = Field(
+        timedelta(seconds=30), description="For one answer; a page of 500 objects takes well under a second."
+    )
+    retries: int = Field(2, ge=0, le=10, description="Of reads, on broken connections. Writes are never repeated.")
+    page_size: int = Field(500, ge=1, le=10000, description="Objects per page of a list: bounds memory on both sides.")
+    pool_label: str = Field(
+        "",
+        description="Node label that names the pool. Empty: Karpenter's, the cloud's, then the GPU model.",
+    )
+    queue_label: str = Field(
+        "",
+        description="Pod label that names the queue where Kueue is absent. Empty: the namespace.",
+    )
+    checkpoint_annotation: str = Field(
+        "gyropilot.io/last-checkpoint", description="On a Workload, Job or pod: RFC 3339 time of the last checkpoint."
+    )
+    protect_annotation: str = Field(
+        "gyropilot.io/protected",
+        description="On a Workload, Job, pod or namespace: `true` or a reason; it is never touched.",
+    )
+
+
+class ForecastSettings(Section):
+    """How demand is forecast."""
+
+    model: Literal["auto", "seasonal-naive", "naive", "ets", "lightgbm"] = Field(
+        "auto", description="`auto` takes, per horizon bucket, what was best on the last days of the history."
+    )
+    horizons: tuple[Duration, ...] = Field(
+        tuple(timedelta(minutes=m) for m in (5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 960, 1200, 1440)),
+        min_length=1,
+        description="How far ahead; up to a day, because lead times and pay-back of nodes lie within it.",
+    )
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99),
+        min_length=3,
+        description="Capacity is bought at the tail, so it is denser there.",
+    )
+    fit_at: str = Field("0 3 * * *", description="Cron (UTC) of the nightly fit; quiet hours on most clusters.")
+
+    @field_validator("horizons", "quantiles")
+    @classmethod
+    def _ascending(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if list(values) != sorted(set(values)):
+            raise ValueError("must ascend without repeats")
+        return values
+
+
+class PilotSettings(Section):
+    """Who decides how much."""
+
+    name: Literal["hold", "static", "reactive", "newsvendor"] = Field(
+        "newsvendor",
+        description="`hold` wants nothing; `static` keeps one size; `reactive` follows pending work.",
+    )
+    static_quantile: float = Field(0.95, gt=0, lt=1, description="Static: size for this quantile of past demand.")
+    scale_down_after: Duration = Field(
+        timedelta(minutes=10), description="Reactive: idle this long before a node goes, as autoscalers do."
+    )
+    dead_band_gpus: int = Field(
+        1, ge=0, description="Smaller differences are left alone: each change has a price of its own."
+    )
+    preempt: bool = Field(True, description="May want GPUs back from borrowers when a queue's guaranteed share waits.")
+
+
+class PoolSettings(Section):
+    """What is true of one pool and cannot be read from the cluster. Absent fields: `defaults`."""
+
+    provider: str | None = Field(None, description="For the report, and for prices. None: the node label.")
+    region: str | None = Field(None, description="For carbon and data locality. None: the node label.")
+    market: Market | None = Field(None, description="None: Karpenter's capacity-type label, else on-demand.")
+    min_nodes: int | None = Field(None, ge=0, description="Nodes. Never fewer.")
+    max_nodes: int | None = Field(None, ge=0, description="Nodes. Never more.")
+    lead_time: Duration | None = Field(None, description="From asking for a node to its GPUs being usable.")
+    price_usd_per_gpu_hour: float | None = Field(None, ge=0, description="USD per GPU-hour, as billed.")
+    watts_idle_per_gpu: float | None = Field(
+        None, ge=0, description="W per GPU with its share of the node, doing nothing."
+    )
+    watts_busy_per_gpu: float | None = Field(
+        None, ge=0, description="W per GPU with its share of the node, under load."
+    )
+    carbon_g_per_kwh: float | None = Field(None, ge=0, description="g CO2e per kWh of its grid.")
+    dial: str | None = Field(
+        None,
+        description="What scales it: `machinedeployments.cluster.x-k8s.io/gpu/h100`. None: its Karpenter NodePool.",
+    )
+
+
+class PoolDefaults(Section):
+    """For pools about which nothing is told; every use is said aloud in the report."""
+
+    lead_time: Duration = Field(
+        timedelta(minutes=6), description="Typical for a GPU node from request to device plug-in ready."
+    )
+    price_usd_per_gpu_hour: float = Field(
+        2.5, ge=0, description="USD. About an H100's 2025 on-demand price at a GPU cloud."
+    )
+    spot_discount: Share = Field(0.6, description="Share of the price saved on spot.")
+    watts_idle_per_gpu: float = Field(100.0, ge=0, description="W. Idle H100 with its share of the host.")
+    watts_busy_per_gpu: float = Field(900.0, ge=0, description="W. Loaded H100 (700 W) with its share of the host.")
+    carbon_g_per_kwh: float = Field(400.0, ge=0, description="g CO2e per kWh, near the world's average grid.")
+
+
+class QueueSettings(Section):
+    """What is true of one queue and cannot be read from the cluster. Absent fields: `queue_defaults`."""
+
+    guaranteed_gpus: int | None = Field(
+        None, ge=0, description="GPUs. Its quota is never lowered below. None: `guardrails.guaranteed_share`."
+    )
+    weight: float | None = Field(None, gt=0, description="Relative. None: Kueue's fair-sharing weight.")
+    target_wait: Duration | None = Field(None, description="What its users accept.")
+    waiting_usd_per_gpu_hour: float | None = Field(
+        None, ge=0, description="USD. What one GPU-hour of waiting costs its users."
+    )
+    budget_usd_per_day: float | None = Field(None, ge=0, description="USD. None: no budget of its own.")
+    regions: tuple[str, ...] = Field((), description="Where its data may be used. Empty: anywhere.")
+    allowed_pools: tuple[str, ...] = Field((), description="Pools it may use. Empty: all.")
+    protected: bool = Field(False, description="No workload of it is ever paused and no quota of it lowered.")
+
+
+class QueueDefaults(Section):
+    """For queues about which nothing is told."""
+
+    target_wait: Duration = Field(timedelta(minutes=10), description="What users of shared clusters call acceptable.")
+    waiting_usd_per_gpu_hour: float = Field(
+        10.0,
+        ge=0,
+        description="USD. Four times the default GPU price: buys capacity at the 80 % quantile (10 / (10 + 2.5)).",
+    )
+
+
+class FreezeWindow(Section):
+    """A time in which nothing is turned: recurring (`start` + `duration`) or once (`begins` + `ends`)."""
+
+    name: str = Field(description="Said in the objection, e.g. `payday`.")
+    start: str | None = Field(
+        None, description="Cron expression of each beginning, in `timezone`, e.g. `0 18 * * fri`."
+    )
+    duration: Duration | None = Field(None, description="How long each lasts.")
+    begins: datetime | None = Field(
+        None, description="Beginning of a single window; without an offset it is in `timezone`."
+    )
+    ends: datetime | None = Field(None, description="End of a single window; without an offset it is in `timezone`.")
+    timezone: str = Field("UTC", description="IANA name, e.g. `Europe/Berlin`; daylight saving is followed.")
+    dials: tuple[Dial, ...] = Field((), description="Dials it freezes. Empty: all.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as problem:
+            raise ValueError(f"no time zone {name!r}; take an IANA name such as Europe/Berlin") from problem
+        return name
+
+    @field_validator("start")
+    @classmethod
+    def _cron(cls, expression: str | None) -> str | None:
+        if expression is not None:
+            from apscheduler.triggers.cron import CronTrigger
+
+            CronTrigger.from_crontab(expression, timezone="UTC")
+        return expression
+
+    @model_validator(mode="after")
+    def _whole(self) -> FreezeWindow:
+        recurring, once = (self.start, self.duration), (self.begins, self.ends)
+        if not ((all(recurring) and not any(once)) or (all(once) and not any(recurring))):
+            raise ValueError("give `start` and `duration`, or `begins` and `ends`")
+        return self
+
+
+class GuardrailSettings(Section):
+    """What holds Gyropilot back."""
+
+    pause: bool = Field(
+        False, description="Hands off, everything. One queue: annotate its ClusterQueue `gyropilot.io/paused: true`."
+    )
+    max_state_age: Duration = Field(timedelta(minutes=3), description="A decision on an older picture is held back.")
+    guaranteed_share: Share = Field(
+        0.5,
+        description="Of a queue's quota before Gyropilot ever turned it: its floor, if not told.",
+    )
+    max_step_share: Share = Field(
+        0.25,
+        description="Of a dial's value, per action: a wrong step stays small. At least one node or GPU is allowed.",
+    )
+    max_step_gpus: int = Field(64, ge=0, description="GPUs per action, whatever the share says.")
+    budget_window: Duration = Field(timedelta(hours=24), description="Over which the budgets below count.")
+    max_added_usd: float = Field(2000.0, ge=0, description="USD per window that growth of pools may add.")
+    max_moved_gpus: int = Field(128, ge=0, description="GPUs per window moved by all dials together.")
+    max_lost_gpu_hours: float = Field(40.0, ge=0, description="GPU-hours of work per window thrown away by pausing.")
+    cooldown: Duration = Field(
+        timedelta(minutes=10), description="Between two turns of one dial, so that effects are seen first."
+    )
+    reversal_cooldown: Duration = Field(
+        timedelta(minutes=30), description="Before a dial is turned back the other way: stops see-sawing."
+    )
+    min_runtime: Duration = Field(timedelta(minutes=30), description="A workload younger than this is not paused.")
+    max_preemptions: int = Field(2, ge=0, description="A workload taken back this often is left to finish.")
+    protected_namespaces: tuple[str, ...] = Field(
+        ("kube-system", "kube-public", "kube-node-lease"), description="Nothing in them is ever paused."
+    )
+    protected_priority: int = Field(
+        1_000_000_000, description="Workloads of at least this priority are never paused (system classes)."
+    )
+    freeze_windows: tuple[FreezeWindow, ...] = Field((), description="Times in which nothing is turned.")
+
+
+class JournalSettings(Section):
+    """Where every cycle is written down."""
+
+    url: str = Field(
+        "sqlite:///gyropilot.db", description="SQLAlchemy URL; `postgresql+psycopg://…` with the `postgres` extra."
+    )
+    keep: Duration = Field(
+        timedelta(days=90), description="Older cycles are dropped; a quarter answers most questions."
+    )
+
+
+class DaemonSettings(Section):
+    """How `gyropilot run` paces itself."""
+
+    interval: Duration = Field(
+        timedelta(minutes=1), ge=timedelta(seconds=1), description="Between the beginnings of two cycles."
+    )
+    max_pause: Duration = Field(
+        timedelta(minutes=15), description="The pause doubles after each failed cycle, up to this."
+    )
+    listen: str = Field("0.0.0.0", description="Address of /metrics and /healthz.")
+    port: int = Field(9464, ge=0, le=65535, description="Port of /metrics and /healthz. 0 takes a free one.")
+
+
+class Settings(Section):
+    """Everything Gyropilot can be told."""
+
+    prometheus: PrometheusSettings = Field(PrometheusSettings(), description="Where demand history is read from.")
+    kubernetes: KubernetesSettings = Field(
+        KubernetesSettings(), description="Where nodes, queues and workloads are read from."
+    )
+    forecast: ForecastSettings = Field(ForecastSettings(), description="How demand is forecast.")
+    pilot: PilotSettings = Field(PilotSettings(), description="Who decides how much.")
+    guardrails: GuardrailSettings = Field(GuardrailSettings(), description="What holds Gyropilot back.")
+    journal: JournalSettings = Field(JournalSettings(), description="Where every cycle is written down.")
+    daemon: DaemonSettings = Field(DaemonSettings(), description="How `gyropilot run` paces itself.")
+    pool_defaults: PoolDefaults = Field(PoolDefaults(), description="For pools about which nothing is told.")
+    queue_defaults: QueueDefaults = Field(QueueDefaults(), description="For queues about which nothing is told.")
+    pools: dict[str, PoolSettings] = Field(default_factory=dict, description="By pool name.")
+    queues: dict[str, QueueSettings] = Field(default_factory=dict, description="By queue name.")
