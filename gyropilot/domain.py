@@ -462,6 +462,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier turn of a dial that really happened, as the journal remembers it."""
+
+    at: datetime
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What a pilot or an agent may look at. Nothing else: they are pure functions of it."""
 

@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gyropilot.domain import Action, ClusterState, Dial
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One earlier turn of a dial that really happened, as the journal remembers it."""
-
-    at: datetime
-    action: Action
+from gyropilot.domain import Action, ClusterState, Dial, Turn
 
 
 @dataclass(frozen=True, eq=False)
