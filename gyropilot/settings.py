@@ -30,11 +30,13 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 60
 
 
 def parse_duration(value: object) -> object:
-    """`1h30m` as a timedelta; anything else is left to pydantic (ISO 8601, numbers of seconds)."""
+    """`1h30m` as a timedelta; ISO 8601 (`PT90S`) and numbers of seconds are left to pydantic."""
     if isinstance(value, str) and re.fullmatch(
         rf"(?:{_DURATION.pattern.replace('?P<number>', '').replace('?P<unit>', '')})+", value
     ):
         return timedelta(seconds=sum(float(m["number"]) * _SECONDS[m["unit"]] for m in _DURATION.finditer(value)))
+    if isinstance(value, str) and not value.startswith(("P", "+P", "-P")):
+        raise ValueError("takes a duration such as 90s, 15m, 2h, 1h30m or 14d")
     return value
 
 

@@ -1,0 +1,139 @@
+"""`gyropilot run`: paces the autopilot on the clock. The only place that waits, and that catches everything."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from gyropilot.clock import Clock
+from gyropilot.domain import Cycle
+from gyropilot.errors import GyropilotError, ObservationError, UnreachableError
+from gyropilot.metrics import Telemetry, serve
+from gyropilot.settings import DaemonSettings
+
+log = logging.getLogger("gyropilot")
+
+_MISSED_CYCLES_UNTIL_UNWELL = 5
+
+
+@dataclass
+class Pace:
+    """When the next cycle may begin: every interval, or later after failures, doubling up to a limit."""
+
+    settings: DaemonSettings
+    failures: int = 0
+    not_before: datetime = field(default=datetime.min.replace(tzinfo=UTC))
+    last_success: datetime | None = None
+    last_sentence: str = "no cycle yet"
+
+    def due(self, now: datetime) -> bool:
+        return now >= self.not_before
+
+    def succeeded(self, now: datetime, sentence: str) -> None:
+        self.failures, self.last_success, self.last_sentence = 0, now, sentence
+
+    def failed(self, now: datetime, sentence: str) -> timedelta:
+        """The pause until the next try."""
+        doubled: timedelta = self.settings.interval * 2 ** min(self.failures, 16)
+        pause = min(self.settings.max_pause, doubled)
+        self.failures, self.not_before, self.last_sentence = self.failures + 1, now + pause, sentence
+        return pause
+
+    def health(self, now: datetime) -> tuple[bool, str]:
+        """Well until several intervals have passed without a cycle that succeeded."""
+        patience = self.settings.interval * _MISSED_CYCLES_UNTIL_UNWELL
+        well = self.failures == 0 or (self.last_success is not None and now - self.last_success <= patience)
+        return well, self.last_sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """What runs each minute and each night. `step` and `fit` are the autopilot's; the rest is pace and telling."""
+
+    step: Callable[[datetime], Cycle]
+    fit: Callable[[datetime], str]
+    settings: DaemonSettings
+    fit_at: str
+    clock: Clock
+    telemetry: Telemetry
+    pace: Pace
+
+    def tick(self) -> None:
+        """One cycle, one sentence; a failure is a sentence too, and a longer pause."""
+        now = self.clock.now()
+        if not self.pace.due(now):
+            return
+        began = time.perf_counter()
+        try:
+            cycle = self.step(now)
+        except GyropilotError as problem:
+            self._failed(now, _result(problem), str(problem))
+        except Exception as problem:
+            log.exception("unexpected")
+            self._failed(now, "failed", f"unexpected {type(problem).__name__}: {problem}")
+        else:
+            self.telemetry.record(cycle, time.perf_counter() - began)
+            self.pace.succeeded(now, cycle.sentence)
+            log.info("%s", cycle.sentence)
+
+    def learn(self) -> None:
+        """The nightly fit; if it fails, the old one stays."""
+        try:
+            log.info("%s", self.fit(self.clock.now()))
+            self.telemetry.fits.labels("done").inc()
+        except Exception as problem:  # noqa: BLE001 - the old fit stays
+            self.telemetry.fits.labels("failed").inc()
+            log.warning("fit failed, the old one stays: %s", problem)
+
+    def _failed(self, now: datetime, result: str, sentence: str) -> None:
+        self.telemetry.cycles.labels(result).inc()
+        pause = self.pace.failed(now, sentence)
+        log.warning("holding still: %s; next try in %s s", sentence, f"{pause.total_seconds():g}")
+
+
+def run(daemon: Daemon, until: Callable[[], None]) -> None:
+    """Runs until `until` returns; a cycle under way is finished first. Raises OSError when the port is taken."""
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        # One thread each: cycles never overlap, and a long fit does not hold up the next cycle.
+        executors={"cycle": ThreadPoolExecutor(1), "fit": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    now = daemon.clock.now()
+    scheduler.add_job(
+        daemon.tick,
+        IntervalTrigger(seconds=daemon.settings.interval.total_seconds(), timezone=UTC),
+        next_run_time=now,
+        executor="cycle",
+        id="cycle",
+    )
+    scheduler.add_job(daemon.learn, CronTrigger.from_crontab(daemon.fit_at, timezone=UTC), executor="fit", id="fit")
+    scheduler.add_job(daemon.learn, next_run_time=now, executor="fit", id="first fit")
+    health = lambda: daemon.pace.health(daemon.clock.now())  # noqa: E731 - bound to this daemon's clock
+    with serve(daemon.telemetry, daemon.settings.listen, daemon.settings.port, health) as port:
+        log.info(
+            "metrics and health on %s:%s; one cycle every %s s",
+            daemon.settings.listen,
+            port,
+            f"{daemon.settings.interval.total_seconds():g}",
+        )
+        scheduler.start()
+        try:
+            until()
+        finally:
+            scheduler.shutdown(wait=True)
+            log.info("stopped")
+
+
+def _result(problem: GyropilotError) -> str:
+    if isinstance(problem, ObservationError):
+        return "refused"
+    return "unreachable" if isinstance(problem, UnreachableError) else "failed"

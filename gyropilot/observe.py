@@ -1,0 +1,151 @@
+"""Joins what Prometheus and the Kubernetes API told into one picture, or refuses with the sentence why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from gyropilot.domain import ClusterState, DemandHistory, Line, Queue
+from gyropilot.errors import ObservationError
+from gyropilot.kubernetes.inventory import Inventory
+from gyropilot.prometheus.metrics import Metrics
+from gyropilot.settings import Settings
+
+# Below this many GPUs the two sources differ by scrape delay alone.
+_NOTABLE_GPUS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Observes: a reading of each source, joined."""
+
+    metrics: Callable[[datetime], Metrics]
+    inventory: Callable[[datetime], Inventory]
+    settings: Settings
+
+    def __call__(self, now: datetime) -> ClusterState:
+        """What is seen at `now`. Raises ObservationError, PrometheusError, KubernetesError."""
+        inventory = self.inventory(now)
+        return join(self.metrics(now), inventory, self.settings, now)
+
+
+def join(metrics: Metrics, inventory: Inventory, settings: Settings, now: datetime) -> ClusterState:
+    """One frozen picture. Raises ObservationError when it is stale, partial or contradicts itself."""
+    _refuse_stale(metrics, settings.prometheus.max_age)
+    _refuse_partial(inventory)
+    _refuse_contradiction(metrics, inventory)
+    return ClusterState(
+        seen_at=now,
+        pools=inventory.pools,
+        queues=tuple(_measured(queue, metrics) for queue in inventory.queues),
+        workloads=inventory.workloads,
+        history=_history(metrics, inventory.queues),
+        freshness={"prometheus": metrics.age, "kubernetes": max(timedelta(0), now - inventory.seen_at)},
+        inference_waiting=metrics.inference_waiting,
+        notes=(*inventory.notes, *metrics.notes, *_differences(metrics, inventory)),
+    )
+
+
+def _refuse_stale(metrics: Metrics, max_age: timedelta) -> None:
+    if metrics.age > max_age:
+        raise ObservationError(
+            f"the newest demand reading in Prometheus is {_minutes(metrics.age)} old, {_minutes(max_age)} are allowed; "
+            "check that Prometheus scrapes its targets, or raise prometheus.max_age"
+        )
+
+
+def _refuse_partial(inventory: Inventory) -> None:
+    if not inventory.queues and not inventory.pools:
+        raise ObservationError(
+            "the Kubernetes API shows neither accelerator nodes nor queues; check that the kubeconfig names the GPU "
+            "cluster and that nodes offer an accelerator resource such as nvidia.com/gpu"
+        )
+    if not inventory.queues:
+        raise ObservationError(
+            "the Kubernetes API shows no queues; install Kueue and create ClusterQueues, or set kubernetes.queue_label "
+            "to the pod label that names the team"
+        )
+
+
+def _refuse_contradiction(metrics: Metrics, inventory: Inventory) -> None:
+    told = {line.queue for line in metrics.history.lines} | {line.queue for line in metrics.newest}
+    known = {queue.name for queue in inventory.queues}
+    if told and known and not told & known:
+        raise ObservationError(
+            f"Prometheus and the Kubernetes API speak of different clusters: the queues {_some(told)} are only in "
+            f"Prometheus, {_some(known)} only in Kubernetes; check prometheus.url and the kubeconfig's context"
+        )
+
+
+def _measured(queue: Queue, metrics: Metrics) -> Queue:
+    """The queue with what Prometheus measured; its demand is what the forecast sees, so that both agree."""
+    newest = {line.resource: pair for line, pair in metrics.newest.items() if line.queue == queue.name}
+    return replace(
+        queue,
+        running_gpus={**queue.running_gpus, **{resource: running for resource, (running, _) in newest.items()}},
+        pending_gpus={**queue.pending_gpus, **{resource: pending for resource, (_, pending) in newest.items()}},
+        utilisation=metrics.utilisation.get(queue.name, queue.utilisation),
+        memory_share=metrics.memory_share.get(queue.name, queue.memory_share),
+        watts=metrics.watts.get(queue.name, queue.watts),
+    )
+
+
+def _history(metrics: Metrics, queues: Iterable[Queue]) -> DemandHistory:
+    """History of the queues that exist now, its last column the newest reading; a queue never seen is all NaN."""
+    seen = metrics.history
+    names = {queue.name for queue in queues}
+    lines = tuple(sorted({line for line in (*seen.lines, *metrics.newest, *_lines(queues)) if line.queue in names}))
+    times = seen.times
+    running, pending = (_rows(rows, seen.lines, lines, len(times)) for rows in (seen.running, seen.pending))
+    if len(times):
+        for row, line in enumerate(lines):
+            if line in metrics.newest:
+                running[row, -1], pending[row, -1] = metrics.newest[line]
+    return DemandHistory(lines, times, running, pending)
+
+
+def _lines(queues: Iterable[Queue]) -> Iterable[Line]:
+    for queue in queues:
+        yield from (Line(queue.name, quota.accelerator.resource) for quota in queue.quotas)
+        yield from (Line(queue.name, resource) for resource in (*queue.running_gpus, *queue.pending_gpus))
+
+
+def _rows(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    have: tuple[Line, ...],
+    want: tuple[Line, ...],
+    width: int,
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    at = {line: row for row, line in enumerate(have)}
+    table = np.full((len(want), width), np.nan)
+    for row, line in enumerate(want):
+        if line in at:
+            table[row] = values[at[line]]
+    return table
+
+
+def _differences(metrics: Metrics, inventory: Inventory) -> Iterable[str]:
+    """Where the two sources differ by more than scrape delay explains: said, not hidden."""
+    for queue in inventory.queues:
+        for resource, seen in queue.running_gpus.items():
+            told = metrics.newest.get(Line(queue.name, resource), (seen, 0.0))[0]
+            if abs(told - seen) > max(_NOTABLE_GPUS, 0.25 * max(told, seen)):
+                yield (
+                    f"queue {queue.name} runs {told:g} GPUs by Prometheus and {seen:g} by the Kubernetes API; "
+                    "Prometheus is believed, because the forecast is made from it"
+                )
+    gone = {line.queue for line in metrics.newest} - {queue.name for queue in inventory.queues}
+    if gone:
+        yield f"{_some(gone)} in Prometheus and not in Kubernetes (deleted or renamed): left out"
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:3]) + (f" and {len(ordered) - 3} more" if len(ordered) > 3 else "")
+
+
+def _minutes(age: timedelta) -> str:
+    return f"{age / timedelta(minutes=1):.1f} min"
