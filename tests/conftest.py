@@ -1,0 +1,7 @@
+"""Fixtures that all tests may ask for."""
+
+from __future__ import annotations
+
+from tests.controlplane.fixtures import clean_plane, control_plane, full_plane
+
+__all__ = ["clean_plane", "control_plane", "full_plane"]
