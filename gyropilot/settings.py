@@ -175,6 +175,22 @@ class PilotSettings(Section):
     dead_band_gpus: int = Field(
         1, ge=0, description="Smaller differences are left alone: each change has a price of its own."
     )
+    pay_back: Duration = Field(
+        timedelta(hours=1),
+        description="Newsvendor: a node is bought for the mean demand this long after its lead time; "
+        "boot and image pulls are paid too.",
+    )
+    stabilisation: Duration = Field(
+        timedelta(hours=1),
+        description="Newsvendor: pools and quotas shrink only to the largest demand forecast within it; "
+        "a dip is not worth buying back.",
+    )
+    giving_quantile: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="Newsvendor: a queue gives only quota above this quantile of its demand, so that it rarely misses it.",
+    )
     preempt: bool = Field(True, description="May want GPUs back from borrowers when a queue's guaranteed share waits.")
 
 
