@@ -59,7 +59,7 @@ class Daemon:
     """What runs each minute and each night. `step` and `fit` are the autopilot's; the rest is pace and telling."""
 
     step: Callable[[datetime], Cycle]
-    fit: Callable[[datetime], str]
+    fit: Callable[[], str]
     settings: DaemonSettings
     fit_at: str
     clock: Clock
@@ -87,7 +87,7 @@ class Daemon:
     def learn(self) -> None:
         """The nightly fit; if it fails, the old one stays."""
         try:
-            log.info("%s", self.fit(self.clock.now()))
+            log.info("%s", self.fit())
             self.telemetry.fits.labels("done").inc()
         except Exception as problem:  # noqa: BLE001 - the old fit stays
             self.telemetry.fits.labels("failed").inc()
@@ -116,7 +116,6 @@ def run(daemon: Daemon, until: Callable[[], None]) -> None:
         id="cycle",
     )
     scheduler.add_job(daemon.learn, CronTrigger.from_crontab(daemon.fit_at, timezone=UTC), executor="fit", id="fit")
-    scheduler.add_job(daemon.learn, next_run_time=now, executor="fit", id="first fit")
     health = lambda: daemon.pace.health(daemon.clock.now())  # noqa: E731 - bound to this daemon's clock
     with serve(daemon.telemetry, daemon.settings.listen, daemon.settings.port, health) as port:
         log.info(

@@ -41,19 +41,27 @@ class Foresight:
 
     settings: Settings
     forecaster: Forecaster = field(init=False)
+    seen: ClusterState | None = None
     fitted: bool = False
 
     def __post_init__(self) -> None:
         self.forecaster = make(self.settings.forecast.model)
 
-    def fit(self, state: ClusterState) -> str:
-        """Learns from the history in `state`; answers with one sentence."""
-        self.forecaster = self.forecaster.fit(state.history.with_totals())
-        self.fitted = True
-        return f"fitted {self.forecaster.name} on {len(state.history.times)} steps of {len(state.history.lines)} lines"
-
     def __call__(self, state: ClusterState) -> DemandForecast:
+        """The forecast for what was seen; the very first one fits first."""
+        self.seen = state
+        if not self.fitted:
+            self.fit()
         return forecast(self.forecaster, state.history, self.settings.forecast, state.seen_at)
+
+    def fit(self) -> str:
+        """Learns from the history that was seen last; answers with one sentence."""
+        if self.seen is None:
+            return "nothing was seen yet, so there is nothing to fit"
+        history = self.seen.history.with_totals()
+        self.forecaster = self.forecaster.fit(history)
+        self.fitted = True
+        return f"fitted {self.forecaster.name} on {len(history.times)} steps of {len(history.lines)} lines"
 
 
 def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) -> tuple[Autopilot, Foresight]:
@@ -74,7 +82,7 @@ def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) 
     foresight = Foresight(settings)
     pilot = Autopilot(
         observe=observer,
-        forecast=_telling(told, "forecasting", _fit_once(foresight) if mode == "plan" else foresight),
+        forecast=_telling(told, "forecasting", foresight),
         pilot=make_pilot(settings.pilot),
         agents=ALL_AGENTS,
         guardrails=guardrails(settings),
@@ -93,7 +101,7 @@ def daemon(settings: Settings, mode: Mode, clock: Clock) -> Daemon:
     pilot, foresight = autopilot(settings, mode)
     return Daemon(
         step=pilot.step,
-        fit=lambda now: foresight.fit(pilot.observe(now)),
+        fit=foresight.fit,
         settings=settings.daemon,
         fit_at=settings.forecast.fit_at,
         clock=clock,
@@ -108,15 +116,6 @@ def remembered(settings: Settings) -> Memory:
     if path != settings.journal.url and not Path(path).is_file():
         return NoMemory()
     return Journal(settings.journal.url)
-
-
-def _fit_once(foresight: Foresight) -> Callable[[ClusterState], DemandForecast]:
-    def fitted(state: ClusterState) -> DemandForecast:
-        if not foresight.fitted:
-            foresight.fit(state)
-        return foresight(state)
-
-    return fitted
 
 
 def _telling(told: Told, phrase: str, stage: Callable[[_Asked], _Given]) -> Callable[[_Asked], _Given]:

@@ -1,0 +1,341 @@
+"""The command line. Exit codes: 0 done, 2 bad settings or usage, 3 observation refused, 4 a server is unreachable."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gyropilot import __version__, configuration
+from gyropilot.clock import SystemClock
+from gyropilot.errors import GyropilotError, SettingsError
+from gyropilot.settings import Settings
+
+if TYPE_CHECKING:
+    from gyropilot.domain import Cycle
+    from gyropilot.journal import Journal
+    from gyropilot.wiring import Told
+
+app = typer.Typer(
+    name="gyropilot",
+    help=(
+        "An autopilot for shared GPU clusters on Kubernetes. It forecasts each queue's GPU demand, decides what to scale, "
+        "rebalance and preempt, holds itself back with guardrails, and only recommends unless told to act.\n\n"
+        "Begin with `gyropilot demo`, then `gyropilot check --prometheus URL` and `gyropilot plan --prometheus URL` "
+        "against your own cluster: both only read."
+    ),
+    epilog="Exit codes: 0 done, 2 bad settings or usage, 3 observation refused, 4 cluster or Prometheus unreachable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+config_app = typer.Typer(help="Show, explain or sample the settings.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+
+class Format(StrEnum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+class PlainFormat(StrEnum):
+    """How a command answers that draws no pictures."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings file [default: $GYROPILOT_CONFIG, ./gyropilot.yaml]")
+]
+PrometheusOption = Annotated[str | None, typer.Option("--prometheus", help="Prometheus base URL.", metavar="URL")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, in-cluster]")
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to answer.")]
+PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How to answer.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the answer to this file instead of stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"gyropilot {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and plan.json.")] = Path(
+        "demo-report"
+    ),
+    seed: Annotated[int, typer.Option("--seed", help="Another seed is another fortnight.")] = 7,
+    format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
+) -> None:
+    """Plan for a small simulated cluster: 4 queues, 3 pools, 14 days of history. Needs nothing outside.
+
+    The cluster is served to the same readers that `plan` uses, so what you see is the real code path.
+    """
+    from gyropilot.demo import serve
+    from gyropilot.report import render
+    from gyropilot.wiring import autopilot
+
+    now = SystemClock().now()
+    with _progress() as told:
+        told("growing a cluster")
+        with serve(now, seed) as world:
+            pilot, _ = autopilot(world.settings, "plan", told)
+            cycle = pilot.plan(now)
+        told("drawing the report")
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.html").write_text(render(cycle, "html"))
+        (out / "plan.json").write_text(render(cycle, "json"))
+    _answer(render(cycle, format.value), None)
+    _say(f"report: {(out / 'report.html').resolve()}\nplan:   {(out / 'plan.json').resolve()}")
+
+
+@app.command()
+def plan(
+    config: ConfigOption = None,
+    prometheus: PrometheusOption = None,
+    kubeconfig: KubeconfigOption = None,
+    format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
+    out: OutOption = None,
+) -> None:
+    """Recommend: what would be scaled, rebalanced and preempted now, why, and what it would save. Never writes.
+
+    Reads Prometheus and the Kubernetes API; changes are only rehearsed (`dryRun=All`) to show what the API server says.
+    """
+    from gyropilot.report import render
+    from gyropilot.wiring import autopilot
+
+    settings = _settings(config, prometheus, kubeconfig)
+    with _progress() as told:
+        pilot, _ = autopilot(settings, "plan", told)
+        cycle = pilot.plan(SystemClock().now())
+    _answer(render(cycle, format.value), out)
+
+
+@app.command()
+def once(
+    config: ConfigOption = None,
+    prometheus: PrometheusOption = None,
+    kubeconfig: KubeconfigOption = None,
+    act: Annotated[bool, typer.Option("--act", help="Turn the dials. Without it, changes are only rehearsed.")] = False,
+    format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
+    out: OutOption = None,
+) -> None:
+    """Run one cycle and write it into the journal. Rehearses unless told to --act."""
+    from gyropilot.report import render
+    from gyropilot.wiring import autopilot
+
+    settings = _settings(config, prometheus, kubeconfig)
+    with _progress() as told:
+        pilot, _ = autopilot(settings, "act" if act else "rehearse", told)
+        cycle = pilot.step(SystemClock().now())
+    _answer(render(cycle, format.value), out)
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    prometheus: PrometheusOption = None,
+    kubeconfig: KubeconfigOption = None,
+    act: Annotated[bool, typer.Option("--act", help="Turn the dials. Without it, changes are only rehearsed.")] = False,
+    format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
+) -> None:
+    """Run as a daemon: a cycle each minute, a fit each night, /metrics and /healthz. Rehearses unless told to --act."""
+    from gyropilot.daemon import run as run_daemon
+    from gyropilot.wiring import daemon
+
+    _log(format)
+    clock, stop = SystemClock(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    made = daemon(_settings(config, prometheus, kubeconfig), "act" if act else "rehearse", clock)
+    try:
+        run_daemon(made, lambda: _wait(stop))
+    except OSError as problem:
+        raise SettingsError(
+            f"port {made.settings.port} on {made.settings.listen} cannot be opened ({problem.strerror}); "
+            "set daemon.port or GYROPILOT_DAEMON__PORT (0 takes a free one)"
+        ) from problem
+
+
+@app.command()
+def report(
+    config: ConfigOption = None,
+    cycle_id: Annotated[int | None, typer.Option("--cycle", help="Number of the cycle [default: the latest]")] = None,
+    format: FormatOption = Format.HTML,  # noqa: A002 - the option's name
+    out: OutOption = None,
+) -> None:
+    """Make the report of a journalled cycle, by default the latest."""
+    from gyropilot.report import render
+
+    journal = _journal(_settings(config))
+    _answer(render(_journalled(journal, cycle_id), format.value), out)
+
+
+@app.command()
+def history(
+    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many cycles.")] = 20,
+    since: Annotated[float | None, typer.Option("--since-hours", help="Only cycles of the last so many hours.")] = None,
+    format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
+) -> None:
+    """List the cycles in the journal, newest first: when, in which mode, and the sentence of each."""
+    journal = _journal(_settings(config))
+    begin = SystemClock().now() - timedelta(hours=since) if since is not None else None
+    entries = journal.history(limit, begin)
+    rows = [{"id": e.id, "began_at": e.began_at.isoformat(), "mode": e.mode, "sentence": e.sentence} for e in entries]
+    if format is PlainFormat.JSON:
+        _answer(json.dumps(rows, indent=2), None)
+    else:
+        _answer(
+            "\n".join(f"{r['id']:>6}  {str(r['began_at'])[:19]}Z  {r['mode']:<9}  {r['sentence']}" for r in rows), None
+        )
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    prometheus: PrometheusOption = None,
+    kubeconfig: KubeconfigOption = None,
+    format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
+) -> None:
+    """Preflight: each metric, kind and permission that is needed, found or missing, with the fix. Only reads."""
+    from gyropilot.preflight import findings, to_text
+
+    with _progress() as told:
+        told("looking")
+        found = findings(_settings(config, prometheus, kubeconfig), SystemClock().now())
+    _answer(json.dumps([f.to_dict() for f in found], indent=2) if format is PlainFormat.JSON else to_text(found), None)
+    missing = [f for f in found if f.required and not f.found]
+    if missing:
+        raise typer.Exit(max(f.exit_code for f in missing))
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None, format: PlainFormatOption = PlainFormat.TEXT) -> None:  # noqa: A002
+    """Print the settings in force, from file and environment; secrets are masked."""
+    settings = _settings(config)
+    _answer(settings.model_dump_json(indent=2) if format is PlainFormat.JSON else configuration.show(settings), None)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of the settings file, for editors."""
+    _answer(json.dumps(configuration.schema(), indent=2), None)
+
+
+@config_app.command("sample")
+def config_sample() -> None:
+    """Print a settings file with every default and its reason, commented out."""
+    _answer(configuration.sample(), None)
+
+
+@config_app.command("docs")
+def config_docs() -> None:
+    """Print the settings as the Markdown page docs/settings.md."""
+    _answer(configuration.table(), None)
+
+
+def main() -> None:
+    """The entry point: errors raised on purpose become one sentence on stderr and an exit code."""
+    try:
+        app()
+    except GyropilotError as problem:
+        _say(f"gyropilot: {problem}")
+        sys.exit(problem.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _settings(config: Path | None, prometheus: str | None = None, kubeconfig: Path | None = None) -> Settings:
+    overrides: dict[str, Any] = {}
+    if prometheus:
+        overrides["prometheus"] = {"url": prometheus}
+    if kubeconfig:
+        overrides["kubernetes"] = {"kubeconfig": kubeconfig}
+    return configuration.load(config, overrides)
+
+
+def _journal(settings: Settings) -> Journal:
+    from gyropilot.journal import Journal
+    from gyropilot.wiring import remembered
+
+    journal = remembered(settings)
+    if not isinstance(journal, Journal):
+        raise SettingsError(
+            f"no journal at {settings.journal.url}; `gyropilot once` or `run` writes one, journal.url says where"
+        )
+    return journal
+
+
+def _journalled(journal: Journal, cycle_id: int | None) -> Cycle:
+    latest = journal.latest() if cycle_id is None else cycle_id
+    if latest is None:
+        raise SettingsError("the journal is empty; `gyropilot once` or `run` writes cycles into it")
+    return journal.cycle(latest)
+
+
+def _answer(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text if text.endswith("\n") else text + "\n")
+    except OSError as problem:
+        raise SettingsError(f"{out} cannot be written: {problem.strerror}; give another --out") from problem
+    _say(f"written to {out.resolve()}")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """Says on a terminal what is being done; silent where stderr is not one."""
+    with Console(stderr=True).status("starting") as status:
+        yield status.update
+
+
+def _log(format: PlainFormat) -> None:  # noqa: A002 - the option's name
+    text = "%(asctime)s %(levelname)s %(message)s"
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines() if format is PlainFormat.JSON else logging.Formatter(text))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _wait(stop: threading.Event) -> None:
+    stop.wait()
+
+
+if __name__ == "__main__":
+    main()
