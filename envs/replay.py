@@ -1,0 +1,224 @@
+"""What becomes of jobs on a cluster: an exact replay, first come first served, with quotas and borrowing.
+
+Follows Kueue's rules for one cohort of queues with BestEffortFIFO and no preemption:
+
+- A queue uses a flavor up to its nominal quota, and beyond it up to its borrowing limit, of what others leave unused
+  and lend. What lies above a queue's lending limit is kept for itself.
+- A job takes the first flavor, in its queue's order, in which all of it fits; borrowing does not count against one.
+- Each round looks at the head of every queue: those that need not borrow first, then by priority, then by age. A head
+  that fits nowhere steps aside until something is freed, and the next in line becomes the head.
+
+A flavor is as large as its queues' nominal quotas together; nodes and their fragmentation are not looked at.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.workloads import Floats, Ints, JobTable
+
+NOWHERE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one queue may use of one flavor, in GPUs."""
+
+    nominal: int
+    borrowing_limit: int | None = None  # None: all that others lend
+    lending_limit: int | None = None  # None: all that lies unused
+
+    @property
+    def kept(self) -> int:
+        """Never lent to others."""
+        return 0 if self.lending_limit is None else max(0, self.nominal - self.lending_limit)
+
+
+Shares = dict[str, dict[str, Share]]
+"""By queue, then by flavor in the order in which they are tried."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Replay:
+    """When each job of a table ran, and where: one entry per job."""
+
+    jobs: JobTable
+    flavors: tuple[str, ...]
+    start_s: Floats  # inf: not within the replay
+    end_s: Floats
+    flavor: Ints  # along `flavors`; NOWHERE: never started
+
+    def running_gpus(self, at_s: Floats) -> Floats:
+        """(Q, F, T) GPUs in use by queue and flavor at moments in ascending order."""
+        cells = self.jobs.queue * len(self.flavors) + self.flavor
+        shape = (len(self.jobs.queues), len(self.flavors), len(at_s))
+        ran = self.flavor != NOWHERE
+        return _levels(cells[ran], self.start_s[ran], self.end_s[ran], self.jobs.gpus[ran], at_s, shape)
+
+    def pending_gpus(self, at_s: Floats) -> Floats:
+        """(Q, T) GPUs asked for and not yet given, by queue."""
+        shape = (len(self.jobs.queues), len(at_s))
+        return _levels(self.jobs.queue, self.jobs.submit_s, self.start_s, self.jobs.gpus, at_s, shape)
+
+    def running_at(self, moment_s: float) -> Ints:
+        """Rows of the jobs that run then, oldest start first."""
+        rows = np.nonzero((self.start_s <= moment_s) & (moment_s < self.end_s))[0]
+        return rows[np.argsort(self.start_s[rows], kind="stable")]
+
+    def waiting_at(self, moment_s: float) -> Ints:
+        """Rows of the jobs that wait then, in order of submission."""
+        return np.nonzero((self.jobs.submit_s <= moment_s) & (moment_s < self.start_s))[0]
+
+
+def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Ints, at_s: Floats, shape: tuple[int, ...]) -> Floats:
+    """GPUs held per cell at each moment, by jobs that hold theirs from (inclusive) until (exclusive)."""
+    moments = len(at_s)
+    change = np.zeros((int(np.prod(shape[:-1])), moments + 1))
+    np.add.at(change, (cell, np.searchsorted(at_s, from_s, "left")), gpus)
+    np.add.at(change, (cell, np.searchsorted(at_s, until_s, "left")), -gpus)
+    return np.cumsum(change[:, :moments], axis=1).reshape(shape)
+
+
+def replay(jobs: JobTable, shares: Shares, until_s: float) -> Replay:
+    """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
+    flavors = tuple(dict.fromkeys(flavor for by_flavor in shares.values() for flavor in by_flavor))
+    cohort = _Cohort.of([shares.get(queue, {}) for queue in jobs.queues], flavors)
+    lines = _Lines.of(jobs)
+    start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
+    duration_s = jobs.duration_s.tolist()
+    running: list[tuple[float, int]] = []  # heap of (end, row)
+    for now_s, arrived in _moments(jobs.submit_s.tolist(), running, until_s):
+        while running and running[0][0] <= now_s:
+            row = heapq.heappop(running)[1]
+            cohort.give_back(lines.queue[row], int(flavor[row]), lines.gpus[row])
+            lines.look_again = True
+        lines.join(arrived)
+        for row, chosen in lines.admit(cohort):
+            start_s[row], flavor[row] = now_s, chosen
+            heapq.heappush(running, (now_s + duration_s[row], row))
+    return Replay(jobs, flavors, start_s, start_s + jobs.duration_s, flavor)
+
+
+def _moments(submit_s: list[float], running: list[tuple[float, int]], until_s: float) -> Iterator[tuple[float, range]]:
+    """Each moment at which a job arrives or ends, with the rows that arrive; `running` may grow in between."""
+    row, count = 0, len(submit_s)
+    while row < count or running:
+        now_s = min(submit_s[row] if row < count else np.inf, running[0][0] if running else np.inf)
+        if now_s > until_s:
+            return
+        first = row
+        while row < count and submit_s[row] <= now_s:
+            row += 1
+        yield now_s, range(first, row)
+
+
+@dataclass(slots=True)
+class _Cohort:
+    """What is used of every flavor now, and what a queue may still take."""
+
+    shares: list[list[tuple[int, Share]]]  # by queue: (flavor, share) in the order tried
+    used: list[list[int]]  # by queue and flavor
+    free: list[int]  # by flavor: lendable quota that nobody uses
+
+    @classmethod
+    def of(cls, by_queue: Sequence[Mapping[str, Share]], flavors: tuple[str, ...]) -> _Cohort:
+        shares = [[(flavors.index(name), share) for name, share in by_flavor.items()] for by_flavor in by_queue]
+        free = [
+            sum(share.nominal - share.kept for row in shares for f, share in row if f == g) for g in range(len(flavors))
+        ]
+        return cls(shares, [[0] * len(flavors) for _ in by_queue], free)
+
+    def choose(self, queue: int, gpus: int) -> tuple[int, bool] | None:
+        """The first flavor in which so many GPUs fit, and whether the queue borrows for them; None: nowhere."""
+        for flavor, share in self.shares[queue]:
+            if gpus <= self.room(queue, flavor, share):
+                return flavor, self.used[queue][flavor] + gpus > share.nominal
+        return None
+
+    def room(self, queue: int, flavor: int, share: Share) -> int:
+        """GPUs that a queue may still take of a flavor."""
+        used = self.used[queue][flavor]
+        shared = self.free[flavor]
+        if share.borrowing_limit is not None:
+            shared = min(shared, share.nominal + share.borrowing_limit - max(used, share.kept))
+        return max(0, share.kept - used) + shared
+
+    def take(self, queue: int, flavor: int, gpus: int) -> bool:
+        """Take so many GPUs, all or none."""
+        share = self._share(queue, flavor)
+        if gpus > self.room(queue, flavor, share):
+            return False
+        self._move(queue, flavor, share, gpus)
+        return True
+
+    def give_back(self, queue: int, flavor: int, gpus: int) -> None:
+        self._move(queue, flavor, self._share(queue, flavor), -gpus)
+
+    def _share(self, queue: int, flavor: int) -> Share:
+        return next(share for f, share in self.shares[queue] if f == flavor)
+
+    def _move(self, queue: int, flavor: int, share: Share, gpus: int) -> None:
+        before = self.used[queue][flavor]
+        self.used[queue][flavor] = before + gpus
+        self.free[flavor] -= max(0, before + gpus - share.kept) - max(0, before - share.kept)
+
+
+Place = tuple[int, float, int]
+"""In line: larger priority first, then older, then as in the table."""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Who waits in each queue."""
+
+    queue: list[int]
+    gpus: list[int]
+    place: list[Place]  # of each job
+    ready: list[list[Place]]  # by queue: a heap of those to look at
+    aside: list[list[Place]]  # by queue: those that fitted nowhere when last looked at
+    look_again: bool = False  # something was freed since
+
+    @classmethod
+    def of(cls, jobs: JobTable) -> _Lines:
+        place = list(zip((-jobs.priority).tolist(), jobs.submit_s.tolist(), range(len(jobs)), strict=True))
+        empty: list[list[Place]] = [[] for _ in jobs.queues]
+        return cls(jobs.queue.tolist(), jobs.gpus.tolist(), place, empty, [[] for _ in jobs.queues])
+
+    def join(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            heapq.heappush(self.ready[self.queue[row]], self.place[row])
+
+    def admit(self, cohort: _Cohort) -> Iterator[tuple[int, int]]:
+        """Rounds until no head fits: each job that starts, and its flavor."""
+        if self.look_again:
+            self._recall()
+        while any(self.ready):
+            for _, place, flavor in sorted(self._heads(cohort)):
+                row = place[2]
+                if cohort.take(self.queue[row], flavor, self.gpus[row]):
+                    yield row, flavor
+                else:
+                    heapq.heappush(self.ready[self.queue[row]], place)
+
+    def _recall(self) -> None:
+        self.look_again = False
+        for queue, aside in enumerate(self.aside):
+            self.ready[queue] += aside
+            heapq.heapify(self.ready[queue])
+            aside.clear()
+
+    def _heads(self, cohort: _Cohort) -> Iterator[tuple[bool, Place, int]]:
+        """The head of each queue that fits somewhere: whether it borrows, its place, the flavor."""
+        for queue, ready in enumerate(self.ready):
+            if not ready:
+                continue
+            place = heapq.heappop(ready)
+            choice = cohort.choose(queue, self.gpus[place[2]])
+            if choice is None:
+                self.aside[queue].append(place)
+            else:
+                yield choice[1], place, choice[0]

@@ -1,0 +1,154 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.replay import NOWHERE, Replay, Share, replay
+from envs.workloads import DAY_S, Floats, JobTable, ServiceProfile, TrainingProfile, generate
+
+INF = float("inf")
+Job = tuple[str, float, float, int]  # queue, submitted, duration, GPUs
+
+
+def table(jobs: Sequence[Job], queues: Sequence[str] = ("a", "b"), priority: Sequence[int] = ()) -> JobTable:
+    count = len(jobs)
+    return JobTable(
+        queues=tuple(queues),
+        queue=np.array([queues.index(job[0]) for job in jobs], np.int64),
+        submit_s=np.array([job[1] for job in jobs], np.float64),
+        duration_s=np.array([job[2] for job in jobs], np.float64),
+        gpus=np.array([job[3] for job in jobs], np.int64),
+        priority=np.array(priority or [0] * count, np.int64),
+        kind=np.zeros(count, np.int64),
+        user=np.zeros(count, np.int64),
+        checkpoint_s=np.full(count, np.inf),
+    )
+
+
+def starts(jobs: Sequence[Job], shares: dict[str, dict[str, Share]], priority: Sequence[int] = ()) -> list[float]:
+    return list(replay(table(jobs, priority=priority), shares, 1000.0).start_s)
+
+
+def test_first_come_first_served_within_the_quota() -> None:
+    jobs = [("a", 0, 10, 4), ("a", 1, 10, 4), ("a", 2, 10, 4)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}}) == [0, 1, 10]
+
+
+def test_a_gang_runs_whole_or_waits_while_smaller_jobs_pass_it() -> None:
+    jobs = [("a", 0, 10, 5), ("a", 1, 10, 8), ("a", 2, 5, 3)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}}) == [0, 10, 2]
+
+
+def test_a_gang_larger_than_all_that_it_may_use_never_starts() -> None:
+    jobs = [("a", 0, 10, 9), ("a", 1, 10, 8)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}}) == [INF, 1]
+
+
+def test_higher_priority_goes_first_among_those_that_wait() -> None:
+    jobs = [("a", 0, 10, 8), ("a", 1, 10, 8), ("a", 2, 10, 8)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}}, priority=[0, 0, 5]) == [0, 20, 10]
+
+
+def test_borrows_what_others_leave_unused() -> None:
+    jobs = [("a", 0, 10, 8), ("a", 0, 10, 8)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}, "b": {"x": Share(8)}}) == [0, 0]
+
+
+def test_borrows_no_more_than_its_limit() -> None:
+    jobs = [("a", 0, 10, 8), ("a", 0, 10, 4), ("a", 0, 10, 2)]
+
+    assert starts(jobs, {"a": {"x": Share(8, borrowing_limit=4)}, "b": {"x": Share(8)}}) == [0, 0, 10]
+
+
+def test_a_queue_keeps_what_it_does_not_lend() -> None:
+    jobs = [("a", 0, 10, 8), ("a", 0, 10, 4), ("b", 1, 10, 6)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}, "b": {"x": Share(8, lending_limit=2)}}) == [0, 10, 1]
+
+
+def test_those_that_need_not_borrow_go_before_those_that_must() -> None:
+    jobs = [("a", 0, 10, 8), ("b", 0, 10, 8), ("a", 1, 10, 4), ("b", 2, 10, 8)]
+
+    assert starts(jobs, {"a": {"x": Share(8)}, "b": {"x": Share(8)}}) == [0, 0, 10, 10]
+
+
+def test_takes_the_first_flavor_in_which_all_of_it_fits() -> None:
+    jobs = table([("a", 0, 10, 6), ("a", 0, 10, 6), ("a", 0, 10, 2)])
+
+    done = replay(jobs, {"a": {"x": Share(8), "y": Share(8)}}, 100.0)
+
+    assert [done.flavors[f] for f in done.flavor] == ["x", "y", "x"]
+
+
+def test_a_queue_without_shares_starts_nothing() -> None:
+    done = replay(table([("b", 0, 10, 1)]), {"a": {"x": Share(8)}}, 100.0)
+
+    assert done.flavor.tolist() == [NOWHERE]
+
+
+def test_levels_count_from_the_start_until_just_before_the_end() -> None:
+    done = replay(table([("a", 5, 10, 8), ("a", 7, 10, 4)]), {"a": {"x": Share(8)}}, 100.0)
+    at_s = np.array([4.0, 5.0, 7.0, 14.9, 15.0, 25.0])
+
+    assert done.running_gpus(at_s)[0, 0].tolist() == [0, 8, 8, 8, 4, 0]
+    assert done.pending_gpus(at_s)[0].tolist() == [0, 0, 4, 4, 0, 0]
+
+
+def test_tells_who_runs_and_who_waits_at_a_moment() -> None:
+    done = replay(table([("a", 0, 10, 8), ("a", 1, 10, 8), ("a", 2, 10, 8)]), {"a": {"x": Share(8)}}, 12.0)
+
+    assert done.running_at(12.0).tolist() == [1]
+    assert done.waiting_at(12.0).tolist() == [2]
+
+
+SHARES = st.builds(
+    Share, st.integers(0, 12), st.one_of(st.none(), st.integers(0, 8)), st.one_of(st.none(), st.integers(0, 8))
+)
+JOBS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.integers(1, 20), st.integers(1, 12)), max_size=25
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JOBS, SHARES, SHARES)
+def test_no_quota_is_broken_and_nothing_that_fits_is_left_waiting(jobs: list[Job], a: Share, b: Share) -> None:
+    shares = {"a": {"x": a}, "b": {"x": b}}
+    done = replay(table(sorted(jobs, key=lambda job: job[1])), shares, 200.0)
+
+    moments = np.unique(np.concatenate([done.jobs.submit_s, done.end_s[np.isfinite(done.end_s)], [0.0]]))
+    for moment in moments[moments <= 200.0]:
+        used = done.running_gpus(np.array([moment]))[:, 0, 0]
+        assert used.sum() <= a.nominal + b.nominal
+        for queue, share in enumerate((a, b)):
+            room = _room(queue, (a, b), used)
+            assert room >= 0
+            assert share.borrowing_limit is None or used[queue] <= share.nominal + share.borrowing_limit
+            waiting = [row for row in done.waiting_at(moment) if done.jobs.queue[row] == queue]
+            assert all(done.jobs.gpus[row] > room for row in waiting)
+
+
+def _room(queue: int, shares: tuple[Share, Share], used: Floats) -> float:
+    """What is left to a queue, reckoned from the other side: all quota, less all that is used or kept by others."""
+    own, other = shares[queue], shares[1 - queue]
+    mine, theirs = float(used[queue]), float(used[1 - queue])
+    left = own.nominal + other.nominal - mine - max(theirs, other.kept)
+    if own.borrowing_limit is not None:
+        left = min(left, own.nominal + own.borrowing_limit - mine)
+    return left
+
+
+def test_fourteen_days_of_a_busy_cluster_conserve_gpu_seconds() -> None:
+    jobs = generate((TrainingProfile("a", 100), ServiceProfile("b", 6)), 14, np.random.default_rng(3))
+    done: Replay = replay(jobs, {"a": {"x": Share(64)}, "b": {"x": Share(16)}}, 14 * DAY_S)
+
+    ran_s = np.clip(np.minimum(done.end_s, 14 * DAY_S) - done.start_s, 0, None)
+    grid_s = np.arange(0, 14 * DAY_S, 60.0)
+    assert done.running_gpus(grid_s).sum() * 60 == pytest.approx((ran_s * jobs.gpus).sum(), rel=0.002)
+    assert ((done.start_s >= jobs.submit_s) | np.isinf(done.start_s)).all()
