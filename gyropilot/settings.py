@@ -189,7 +189,7 @@ class PilotSettings(Section):
         0.9,
         gt=0,
         lt=1,
-        description="Newsvendor: a queue gives only quota above this quantile of its demand, so that it rarely misses it.",
+        description="Newsvendor: a queue gives only quota above this quantile of its demand; it rarely misses it.",
     )
     preempt: bool = Field(True, description="May want GPUs back from borrowers when a queue's guaranteed share waits.")
 
