@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gyropilot.domain import Dial
+from gyropilot.domain import Dial, OutcomeStatus
 
 
 class Actuator(Protocol):
     """One kind of dial on the real cluster."""
 
-    dial: Dial
+    @property
+    def dial(self) -> Dial: ...
+
+    @property
+    def done(self) -> OutcomeStatus:
+        """What a turn that went through amounts to: DONE, or REHEARSED where nothing is really turned."""
+        ...
 
     def read(self, target: str) -> int:
         """The dial's present value. Raises NotFoundError, LeftAlone, KubernetesError."""

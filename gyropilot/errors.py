@@ -48,6 +48,9 @@ class PrometheusError(UnreachableError):
 class KubernetesError(UnreachableError):
     """The Kubernetes API does not answer, or answers with an error."""
 
+    status: int | None = None  # HTTP status of its answer; None: no answer came, or none that can be read
+    said: str = ""  # the answer in the API server's own words
+
 
 class ForbiddenError(KubernetesError):
     """The API server knows us and says no: a role or binding is missing."""

@@ -153,13 +153,15 @@ class Api:
 
     def _refusal(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
         said = _message(response.read())
+        sentence = f"{method} {path}: {response.status} {said}"
         if response.status == 401:
-            return KubernetesError(
+            sentence = (
                 f"the Kubernetes API at {self.host} does not accept our credentials (401); "
                 "renew the token or certificate"
             )
-        error = _ERRORS.get(response.status, KubernetesError)
-        return error(f"{method} {path}: {response.status} {said}")
+        error = _ERRORS.get(response.status, KubernetesError)(sentence)
+        error.status, error.said = response.status, said
+        return error
 
 
 def _load(settings: KubernetesSettings, configuration: Configuration) -> None:
