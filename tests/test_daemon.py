@@ -1,0 +1,160 @@
+"""The daemon paces cycles, says one sentence each, survives surprises, and stops cleanly."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from gyropilot.daemon import Daemon, Pace, run
+from gyropilot.domain import Cycle, Intent
+from gyropilot.errors import ObservationError, PrometheusError
+from gyropilot.metrics import Telemetry
+from gyropilot.settings import DaemonSettings
+from tests.fakes import NOW, forecast, pool, queue, state
+
+SETTINGS = DaemonSettings(interval=timedelta(minutes=1), max_pause=timedelta(minutes=15), listen="127.0.0.1", port=0)
+
+
+class HandClock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+    def wait(self, delay: timedelta) -> bool:
+        self.time += delay
+        return False
+
+
+def quiet_cycle(now: datetime) -> Cycle:
+    return Cycle(now, state([pool()], [queue(running=4)]), forecast({"research": 4.0}), Intent("hold"), ())
+
+
+def daemon(step: Callable[[datetime], Cycle], fit: Callable[[], str] = lambda: "fitted") -> Daemon:
+    return Daemon(step, fit, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS))
+
+
+def counted(telemetry: Telemetry, name: str, **labels: str) -> float:
+    return telemetry.registry.get_sample_value(name, labels) or 0.0
+
+
+def test_each_cycle_ends_in_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    daemon(quiet_cycle).tick()
+
+    assert caplog.messages == ["nothing wanted; holding still"]
+
+
+def test_the_pause_doubles_after_each_failure_up_to_its_limit() -> None:
+    pace = Pace(SETTINGS)
+
+    pauses = [pace.failed(NOW, "no answer") / timedelta(minutes=1) for _ in range(6)]
+
+    assert pauses == [1, 2, 4, 8, 15, 15]
+
+
+def test_a_failed_cycle_is_not_tried_again_before_its_pause_is_over() -> None:
+    asked = []
+
+    def unreachable(now: datetime) -> Cycle:
+        asked.append(now)
+        raise PrometheusError("no answer")
+
+    watched = daemon(unreachable)
+    for _ in range(4):  # at minutes 0, 1, 2 and 3; pauses of 1 and 2 minutes follow the first two tries
+        watched.tick()
+        watched.clock.wait(timedelta(minutes=1))
+
+    assert asked == [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)]
+
+
+def test_a_success_ends_the_doubling() -> None:
+    pace = Pace(SETTINGS)
+    pace.failed(NOW, "no answer")
+
+    pace.succeeded(NOW, "well")
+
+    assert pace.failed(NOW, "no answer") == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("problem", "result"),
+    [
+        (ObservationError("stale"), "refused"),
+        (PrometheusError("no answer"), "unreachable"),
+        (ZeroDivisionError("surprise"), "failed"),
+    ],
+)
+def test_a_failure_is_counted_by_its_kind_and_does_not_end_the_daemon(problem: Exception, result: str) -> None:
+    def fails(now: datetime) -> Cycle:
+        raise problem
+
+    watched = daemon(fails)
+    watched.tick()
+
+    assert counted(watched.telemetry, "gyropilot_cycles_total", result=result) == 1
+
+
+def test_a_fit_that_fails_leaves_the_old_one_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> str:
+        raise ValueError("too little history")
+
+    daemon(quiet_cycle, fails).learn()
+
+    assert caplog.messages == ["fit failed, the old one stays: too little history"]
+
+
+def test_health_is_lost_after_several_missed_cycles() -> None:
+    pace = Pace(SETTINGS)
+    pace.succeeded(NOW, "well")
+    pace.failed(NOW, "no answer")
+
+    assert pace.health(NOW + timedelta(minutes=4))[0]
+    assert pace.health(NOW + timedelta(minutes=6)) == (False, "no answer")
+
+
+def test_the_daemon_serves_metrics_and_health_and_stops_cleanly(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    pages: dict[str, str] = {}
+
+    def until() -> None:
+        base = f"http://127.0.0.1:{_port(caplog.messages)}"
+        _wait_for(lambda: json.loads(_page(f"{base}/healthz"))["why"] == "nothing wanted; holding still")
+        pages["healthz"], pages["metrics"] = _page(f"{base}/healthz"), _page(f"{base}/metrics")
+        with pytest.raises(urllib.error.HTTPError):
+            _page(f"{base}/else")
+
+    run(daemon(quiet_cycle), until)
+
+    assert json.loads(pages["healthz"])["ok"] is True
+    assert 'gyropilot_pool_gpus{pool="h100",resource="nvidia.com/gpu"} 32.0' in pages["metrics"]
+    assert caplog.messages[-1] == "stopped"
+    assert "metrics" not in {thread.name for thread in threading.enumerate()}
+
+
+def _port(messages: list[str]) -> str:
+    return next(m for m in messages if m.startswith("metrics and health")).split(":")[1].split(";")[0]
+
+
+def _page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("it did not come about within 10 s")

@@ -1,0 +1,59 @@
+"""What the daemon tells about itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from gyropilot.domain import Cycle, Dial, Intent, Objection, Outcome, OutcomeStatus, Verdict
+from gyropilot.metrics import Telemetry
+from tests.fakes import GPU, NOW, action, forecast, pool, queue, state
+
+DOCS = Path(__file__).parent.parent / "docs" / "metrics.md"
+
+
+def cycle() -> Cycle:
+    wanted, held = action(Dial.POOL_SIZE, 4, 5), action()
+    return Cycle(
+        NOW,
+        state([pool()], [queue(running=8, pending=4)]),
+        forecast({"research": 12.0}),
+        Intent("newsvendor"),
+        (Verdict(wanted), Verdict(held, (Objection("pause", "paused"), Objection("cooldown", "turned 2 min ago")))),
+        (Outcome(wanted, OutcomeStatus.REHEARSED, "the API server would take it"),),
+    )
+
+
+def value(telemetry: Telemetry, name: str, **labels: str) -> float | None:
+    return telemetry.registry.get_sample_value(f"gyropilot_{name}", labels)
+
+
+def test_a_cycle_is_counted_by_dial_verdict_rule_and_status() -> None:
+    telemetry = Telemetry()
+
+    telemetry.record(cycle(), 0.5)
+
+    assert value(telemetry, "actions_total", dial="pool-size", verdict="approved") == 1
+    assert value(telemetry, "actions_total", dial="queue-quota", verdict="held back") == 1
+    assert value(telemetry, "objections_total", rule="cooldown") == 1
+    assert value(telemetry, "outcomes_total", dial="pool-size", status="rehearsed") == 1
+    assert value(telemetry, "queue_demand_gpus", queue="research", resource=GPU) == 12
+    assert value(telemetry, "forecast_gpus", queue="research", resource=GPU, horizon="1h", quantile="0.5") == 12
+    assert value(telemetry, "pool_gpus", pool="h100", resource=GPU) == 32
+
+
+def test_a_queue_that_is_gone_is_not_exported_for_ever() -> None:
+    telemetry = Telemetry()
+    telemetry.record(cycle(), 0.5)
+
+    telemetry.record(replace(cycle(), state=state([pool()], [queue("vision")])), 0.5)
+
+    assert value(telemetry, "queue_demand_gpus", queue="research", resource=GPU) is None
+
+
+def test_every_metric_has_its_line_in_the_docs() -> None:
+    exported = {family.name for family in Telemetry().registry.collect()}
+
+    undocumented = {name for name in exported if f"`{name}" not in DOCS.read_text()}
+
+    assert undocumented == set()

@@ -1,0 +1,110 @@
+"""Two readings become one picture, or a sentence why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gyropilot.domain import Line
+from gyropilot.errors import ObservationError
+from gyropilot.kubernetes.inventory import Inventory
+from gyropilot.observe import Observer, join
+from gyropilot.prometheus.metrics import Metrics
+from gyropilot.settings import Settings
+from tests.fakes import GPU, NOW, history, pool, queue
+
+RESEARCH = Line("research", GPU)
+
+
+def metrics(**changes: Any) -> Metrics:
+    base = Metrics(
+        history=history({"research": [4.0, 5.0, 6.0]}),
+        newest={RESEARCH: (8.0, 2.0)},
+        age=timedelta(seconds=15),
+        source="kueue",
+    )
+    return replace(base, **changes)
+
+
+def inventory(**changes: Any) -> Inventory:
+    base = Inventory(NOW, (pool(),), (queue("research", running=7.0),), (), "v1beta2")
+    return replace(base, **changes)
+
+
+def test_the_newest_reading_is_the_last_point_of_the_history() -> None:
+    seen = join(metrics(), inventory(), Settings(), NOW)
+
+    assert seen.history.of(RESEARCH).tolist() == [4.0, 5.0, 10.0]
+
+
+def test_the_history_that_was_read_is_left_as_it_was() -> None:
+    told = metrics()
+
+    join(told, inventory(), Settings(), NOW)
+
+    assert told.history.of(RESEARCH).tolist() == [4.0, 5.0, 6.0]
+
+
+def test_a_queue_carries_the_demand_that_its_forecast_is_made_from() -> None:
+    seen = join(metrics(utilisation={"research": 0.4}), inventory(), Settings(), NOW)
+
+    assert seen.queue("research").demand_gpus(GPU) == 10.0
+    assert seen.queue("research").utilisation == 0.4
+
+
+def test_a_new_queue_has_a_history_of_gaps_not_of_zeros() -> None:
+    seen = join(metrics(), inventory(queues=(queue("research"), queue("newcomer"))), Settings(), NOW)
+
+    assert np.isnan(seen.history.of(Line("newcomer", GPU))).all()
+
+
+def test_a_queue_that_is_gone_from_kubernetes_is_left_out_and_said() -> None:
+    told = metrics(newest={RESEARCH: (1.0, 0.0), Line("old", GPU): (3.0, 0.0)})
+
+    seen = join(told, inventory(), Settings(), NOW)
+
+    assert [line.queue for line in seen.history.lines] == ["research"]
+    assert "old in Prometheus and not in Kubernetes (deleted or renamed): left out" in seen.notes
+
+
+def test_a_large_difference_between_the_sources_is_said() -> None:
+    seen = join(metrics(newest={RESEARCH: (30.0, 0.0)}), inventory(), Settings(), NOW)
+
+    assert any("runs 30 GPUs by Prometheus and 7 by the Kubernetes API" in note for note in seen.notes)
+
+
+def test_stale_metrics_are_refused_with_their_age() -> None:
+    with pytest.raises(ObservationError, match=r"12\.0 min old, 5\.0 min are allowed"):
+        join(metrics(age=timedelta(minutes=12)), inventory(), Settings(), NOW)
+
+
+def test_a_cluster_without_accelerators_and_queues_is_refused() -> None:
+    with pytest.raises(ObservationError, match="neither accelerator nodes nor queues"):
+        join(metrics(), inventory(pools=(), queues=()), Settings(), NOW)
+
+
+def test_a_cluster_without_queues_is_refused() -> None:
+    with pytest.raises(ObservationError, match="install Kueue and create ClusterQueues"):
+        join(metrics(), inventory(queues=()), Settings(), NOW)
+
+
+def test_sources_that_speak_of_different_clusters_are_refused() -> None:
+    with pytest.raises(ObservationError, match="speak of different clusters"):
+        join(metrics(), inventory(queues=(queue("vision"),)), Settings(), NOW)
+
+
+def test_the_observer_reads_both_sources_for_the_same_moment() -> None:
+    asked = []
+
+    seen = Observer(
+        lambda now: asked.append(now) or metrics(),  # type: ignore[func-returns-value]
+        lambda now: asked.append(now) or inventory(),  # type: ignore[func-returns-value]
+        Settings(),
+    )(NOW)
+
+    assert asked == [NOW, NOW]
+    assert seen.freshness == {"prometheus": timedelta(seconds=15), "kubernetes": timedelta(0)}
