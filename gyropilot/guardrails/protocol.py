@@ -24,8 +24,15 @@ class Situation:
 class Guardrail(Protocol):
     """A reason to hold still."""
 
-    name: str  # as settings, docs and reports spell it
-    dials: tuple[Dial, ...]  # that it watches; empty: all
+    @property
+    def name(self) -> str:
+        """As docs and reports spell it."""
+        ...
+
+    @property
+    def dials(self) -> tuple[Dial, ...]:
+        """That it watches; empty: all."""
+        ...
 
     def objection(self, action: Action, situation: Situation) -> str | None:
         """One sentence why `action` must not be taken now, or None."""

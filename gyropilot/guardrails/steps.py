@@ -1,0 +1,37 @@
+"""Holds back steps that are too large to be wrong about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gyropilot.domain import Action, Dial
+from gyropilot.guardrails.lookup import called
+from gyropilot.guardrails.protocol import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class StepCap:
+    """A wrong step stays small: a share of the dial's value (one node or GPU at least), and so many GPUs at most."""
+
+    max_share: float
+    max_gpus: int
+
+    name: ClassVar[str] = "step-cap"
+    dials: ClassVar[tuple[Dial, ...]] = ()
+
+    def objection(self, action: Action, situation: Situation) -> str | None:
+        if abs(action.gpus) > self.max_gpus:
+            return f"{called(action)} would change by {abs(action.gpus)} GPUs at once, {self.max_gpus} allowed"
+        allowed = self.allowed_step(action.before)
+        if action.dial is not Dial.WORKLOAD and abs(action.delta) > allowed:
+            unit = action.dial.unit
+            return (
+                f"{called(action)} would change by {abs(action.delta)} {unit} at once, "
+                f"{allowed} allowed ({self.max_share:.0%} of {action.before})"
+            )
+        return None
+
+    def allowed_step(self, value: int) -> int:
+        """In the dial's unit, from `value` either way."""
+        return max(1, int(self.max_share * value + 1e-9))
