@@ -8,7 +8,8 @@ Follows Kueue's rules for one cohort of queues with BestEffortFIFO and no preemp
 - Each round looks at the head of every queue: those that need not borrow first, then by priority, then by age. A head
   that fits nowhere steps aside until something is freed, and the next in line becomes the head.
 
-A flavor is as large as its queues' nominal quotas together; nodes and their fragmentation are not looked at.
+- A job starts only where so many GPUs are free on nodes, where that is told (Kueue's topology-aware scheduling);
+  quotas may well promise more than there is. How nodes are fragmented is not looked at.
 """
 
 from __future__ import annotations
@@ -83,10 +84,13 @@ def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Ints, at_s: Float
     return np.cumsum(change[:, :moments], axis=1).reshape(shape)
 
 
-def replay(jobs: JobTable, shares: Shares, until_s: float) -> Replay:
-    """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
+def replay(jobs: JobTable, shares: Shares, until_s: float, installed: Mapping[str, int] | None = None) -> Replay:
+    """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on.
+
+    `installed`: GPUs on the nodes of each flavor; a flavor not named is as large as its quotas.
+    """
     flavors = tuple(dict.fromkeys(flavor for by_flavor in shares.values() for flavor in by_flavor))
-    cohort = _Cohort.of([shares.get(queue, {}) for queue in jobs.queues], flavors)
+    cohort = _Cohort.of([shares.get(queue, {}) for queue in jobs.queues], flavors, installed or {})
     lines = _Lines.of(jobs)
     start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
     duration_s = jobs.duration_s.tolist()
@@ -123,24 +127,29 @@ class _Cohort:
     shares: list[list[tuple[int, Share]]]  # by queue: (flavor, share) in the order tried
     used: list[list[int]]  # by queue and flavor
     free: list[int]  # by flavor: lendable quota that nobody uses
+    idle: list[float]  # by flavor: GPUs on nodes that nobody uses
 
     @classmethod
-    def of(cls, by_queue: Sequence[Mapping[str, Share]], flavors: tuple[str, ...]) -> _Cohort:
+    def of(
+        cls, by_queue: Sequence[Mapping[str, Share]], flavors: tuple[str, ...], installed: Mapping[str, int]
+    ) -> _Cohort:
         shares = [[(flavors.index(name), share) for name, share in by_flavor.items()] for by_flavor in by_queue]
-        free = [
-            sum(share.nominal - share.kept for row in shares for f, share in row if f == g) for g in range(len(flavors))
-        ]
-        return cls(shares, [[0] * len(flavors) for _ in by_queue], free)
+        free = [0] * len(flavors)
+        for row in shares:
+            for flavor, share in row:
+                free[flavor] += share.nominal - share.kept
+        idle = [installed.get(name, np.inf) for name in flavors]
+        return cls(shares, [[0] * len(flavors) for _ in by_queue], free, idle)
 
     def choose(self, queue: int, gpus: int) -> tuple[int, bool] | None:
         """The first flavor in which so many GPUs fit, and whether the queue borrows for them; None: nowhere."""
         for flavor, share in self.shares[queue]:
-            if gpus <= self.room(queue, flavor, share):
+            if gpus <= min(self.idle[flavor], self.room(queue, flavor, share)):
                 return flavor, self.used[queue][flavor] + gpus > share.nominal
         return None
 
     def room(self, queue: int, flavor: int, share: Share) -> int:
-        """GPUs that a queue may still take of a flavor."""
+        """GPUs that quotas let a queue still take of a flavor."""
         used = self.used[queue][flavor]
         shared = self.free[flavor]
         if share.borrowing_limit is not None:
@@ -150,7 +159,7 @@ class _Cohort:
     def take(self, queue: int, flavor: int, gpus: int) -> bool:
         """Take so many GPUs, all or none."""
         share = self._share(queue, flavor)
-        if gpus > self.room(queue, flavor, share):
+        if gpus > min(self.idle[flavor], self.room(queue, flavor, share)):
             return False
         self._move(queue, flavor, share, gpus)
         return True
@@ -164,6 +173,7 @@ class _Cohort:
     def _move(self, queue: int, flavor: int, share: Share, gpus: int) -> None:
         before = self.used[queue][flavor]
         self.used[queue][flavor] = before + gpus
+        self.idle[flavor] -= gpus
         self.free[flavor] -= max(0, before + gpus - share.kept) - max(0, before - share.kept)
 
 

@@ -87,6 +87,14 @@ def test_takes_the_first_flavor_in_which_all_of_it_fits() -> None:
     assert [done.flavors[f] for f in done.flavor] == ["x", "y", "x"]
 
 
+def test_starts_nothing_for_which_no_node_is_there() -> None:
+    jobs = table([("a", 0, 10, 8), ("a", 1, 10, 8)])
+
+    done = replay(jobs, {"a": {"x": Share(32)}}, 100.0, installed={"x": 8})
+
+    assert done.start_s.tolist() == [0, 10]
+
+
 def test_a_queue_without_shares_starts_nothing() -> None:
     done = replay(table([("b", 0, 10, 1)]), {"a": {"x": Share(8)}}, 100.0)
 
