@@ -86,7 +86,7 @@ def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) 
         pilot=make_pilot(settings.pilot),
         agents=ALL_AGENTS,
         guardrails=guardrails(settings),
-        actuators=actuators(api) if mode == "act" else rehearsals(api),
+        actuators=(actuators if mode == "act" else rehearsals)(api, settings.kubernetes),
         memory=remembered(settings) if mode == "plan" else Journal(settings.journal.url),
         look_back=max(
             settings.guardrails.budget_window, settings.guardrails.cooldown, settings.guardrails.reversal_cooldown
