@@ -1,0 +1,9 @@
+"""Agents decide which pool, quota or workload; pilots (`agents.pilots`) decide how much. Neither touches the world."""
+
+from agents.preemptor import Preemptor
+from agents.provisioner import Provisioner
+from agents.rebalancer import Rebalancer
+from agents.step import Step
+from agents.team import ALL_AGENTS, make_agents, propose_all
+
+__all__ = ["ALL_AGENTS", "Preemptor", "Provisioner", "Rebalancer", "Step", "make_agents", "propose_all"]

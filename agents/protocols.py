@@ -10,7 +10,8 @@ from gyropilot.domain import Action, Intent, View
 class Pilot(Protocol):
     """Decides how much."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def steer(self, view: View) -> Intent: ...
 
@@ -18,6 +19,7 @@ class Pilot(Protocol):
 class Agent(Protocol):
     """Decides which."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def propose(self, view: View, intent: Intent) -> list[Action]: ...

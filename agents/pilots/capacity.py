@@ -1,0 +1,124 @@
+"""How large pools should be: the newsvendor's rule, with the reactive rule as its floor.
+
+One GPU too many costs its price, one too few makes work wait. Demand is uncertain, so the cheapest capacity
+is a quantile of it: waiting / (waiting + price), the critical ratio. Each pool has its own price, and so its
+own quantile; cheap pools fill first (merit order). A pool grows for the mean demand over the `pay_back` that
+follows its lead time, and shrinks to the peak over `stabilisation`: growing asks whether a node will be used,
+shrinking whether it will be missed.
+
+The forecast may add to what the reactive rule wants, or keep a node that it would remove, and never removes
+more. It asks for no more than quotas admit: what no queue may fill would lie idle.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agents.paths import mean_gpus, peak_gpus
+from agents.pilots.kinds import Kind, kinds
+from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
+from agents.pilots.prices import critical_ratio, waiting_price
+from agents.pilots.reactive import Reactive
+from agents.supply import admissible_gpus, running_price, serves
+from gyropilot.domain import ALL_QUEUES, ClusterState, Line, Pool, View
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityRule:
+    """GPUs to add to or remove from each pool of a resource."""
+
+    reactive: Reactive
+    pay_back: timedelta
+    stabilisation: timedelta
+    dead_band_gpus: int
+
+    def plan(self, view: View, resource: str) -> dict[str, int]:
+        """GPUs per pool: for each accelerator growth if anything is to grow, else what may go."""
+        reactive = self.reactive.plan(view.state, resource)
+        if Line(ALL_QUEUES, resource) not in view.forecast.lines:
+            return reactive
+        plan: dict[str, int] = {}
+        for kind in kinds(view.state, resource):
+            plan |= self._growth(view, kind, reactive) or self._removal(view, kind, reactive)
+        return plan
+
+    def wanted_gpus(self, view: View, kind: Kind, pool: Pool) -> float:
+        """Supply of all pools of a kind together up to which a GPU of this pool is worth its price."""
+        begin, quantile = pool.lead_time, pool_quantile(view.state, pool)
+        demand = mean_gpus(view.forecast, _total(pool), quantile, begin, begin + self.pay_back)
+        return kind.share * _usable(view.state, pool.accelerator.resource, demand)
+
+    def kept_gpus(self, view: View, kind: Kind, pool: Pool) -> float:
+        """Supply of all pools of a kind together below which a GPU of this pool would be missed."""
+        demand = peak_gpus(view.forecast, _total(pool), pool_quantile(view.state, pool), self.kept_for(pool))
+        return kind.share * _usable(view.state, pool.accelerator.resource, demand)
+
+    def kept_for(self, pool: Pool) -> timedelta:
+        """How far ahead is looked before a node goes: at least until one bought now would have paid back."""
+        return max(self.stabilisation, pool.lead_time + self.pay_back)
+
+    def _growth(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
+        """What the reactive rule grows, and what the forecast adds to it."""
+        pools = growable(view.state, kind.pools)
+        grown = {p.name: max(0, reactive.get(p.name, 0)) for p in pools}
+        supply = total_supply(kind.pools) + sum(grown.values())
+        targets = {p.name: self._in_band(self.wanted_gpus(view, kind, p), supply) for p in pools}
+        more = grow_to(targets, supply, room(pools, grown))
+        return {name: gpus for name, base in grown.items() if (gpus := base + more.get(name, 0))}
+
+    def _removal(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
+        """What the reactive rule removes, less what the forecast says will be missed."""
+        floors = {p.name: math.ceil(self.kept_gpus(view, kind, p)) for p in kind.pools}
+        unused = shrink_to(kind.pools, total_supply(kind.pools), floors)
+        removed = {name: max(gpus, reactive.get(name, 0)) for name, gpus in unused.items()}
+        return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
+
+    def _in_band(self, target: float, supply: int) -> int:
+        missing = math.ceil(target) - supply
+        return supply + missing if missing >= self.dead_band_gpus else supply
+
+
+def pool_quantile(state: ClusterState, pool: Pool) -> float:
+    """The quantile of demand that the pool's price and its queues' waiting imply."""
+    return critical_ratio(running_price(pool), _waiting_price(state, pool))
+
+
+def explain(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str:
+    """Why a pool should change by so many GPUs, in one sentence with the figures that decided."""
+    state, resource = view.state, pool.accelerator.resource
+    if _total(pool) not in view.forecast.lines:
+        return rule.reactive.why(state, resource, gpus)
+    waits = gpus > 0 and rule.reactive.plan(state, resource).get(pool.name, 0) > 0
+    parts = [rule.reactive.why(state, resource, gpus)] if waits else []
+    costs = f"a GPU-hour costs {running_price(pool):.2f} USD, waiting {_waiting_price(state, pool):.2f}"
+    return "; ".join([*parts, _forecast_says(rule, view, pool, gpus), costs])
+
+
+def _forecast_says(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str:
+    kind = next(k for k in kinds(view.state, pool.accelerator.resource) if pool in k.pools)
+    quantile = f"p{pool_quantile(view.state, pool) * 100:.0f}"
+    when = f"within {_minutes(rule.kept_for(pool))}" if gpus < 0 else f"in {_minutes(pool.lead_time)}"
+    demand = rule.kept_gpus(view, kind, pool) if gpus < 0 else rule.wanted_gpus(view, kind, pool)
+    return f"forecast {quantile} demand {when} is {math.ceil(demand)} GPUs, {stock(kind.pools)}"
+
+
+def _waiting_price(state: ClusterState, pool: Pool) -> float:
+    return waiting_price([q for q in state.queues if serves(pool, q)], pool.accelerator.resource)
+
+
+def _minutes(duration: timedelta) -> str:
+    return f"{duration / timedelta(minutes=1):.0f} min"
+
+
+def _total(pool: Pool) -> Line:
+    return Line(ALL_QUEUES, pool.accelerator.resource)
+
+
+def _usable(state: ClusterState, resource: str, demand: float) -> float:
+    """What of a demand may be served: no queue that is stopped starts work, and none runs more than quotas admit."""
+    stopped = [q for q in state.queues if not q.active]
+    running = sum(q.running_gpus.get(resource, 0.0) for q in stopped)
+    pending = sum(q.pending_gpus.get(resource, 0.0) for q in stopped)
+    return running + max(0.0, min(demand - running - pending, admissible_gpus(state, resource)))

@@ -1,0 +1,47 @@
+"""Pools of one accelerator model, and the share of demand that is theirs.
+
+Demand is forecast per Kubernetes resource, and `nvidia.com/gpu` may be an H100 or an L4. The forecast is
+split over models as the work that runs and waits is split now, so that no model is bought for another's work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.pilots.placing import growable
+from agents.supply import admissible_pending, serves, supply_gpus
+from gyropilot.domain import ClusterState, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """All pools of one accelerator."""
+
+    pools: tuple[Pool, ...]
+    share: float  # of its resource's demand, 0..1
+
+
+def kinds(state: ClusterState, resource: str) -> list[Kind]:
+    """The pools of a resource by model; the shares sum to one."""
+    pools = state.pools_of(resource)
+    models = sorted({p.accelerator.model for p in pools})
+    demand = _demand_by_model(state, resource)
+    # With nothing to go by, demand is expected where the GPUs are, or anywhere.
+    supply = {m: float(sum(supply_gpus(p) for p in pools if p.accelerator.model == m)) for m in models}
+    weights = next((w for w in (demand, supply) if sum(w.values()) > 0), dict.fromkeys(models, 1.0))
+    total = sum(weights.values())
+    return [Kind(tuple(p for p in pools if p.accelerator.model == m), weights.get(m, 0.0) / total) for m in models]
+
+
+def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
+    demand: dict[str, float] = {}
+    for pool in state.pools_of(resource):
+        model = pool.accelerator.model
+        demand[model] = demand.get(model, 0.0) + max(0.0, pool.gpus - pool.idle_gpus)
+    pools = growable(state, state.pools_of(resource))
+    for name, gpus in admissible_pending(state, resource).items():
+        usable = [p for p in pools if serves(p, state.queue(name))]
+        if usable:
+            model = usable[0].accelerator.model
+            demand[model] += gpus
+    return demand

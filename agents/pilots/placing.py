@@ -1,0 +1,65 @@
+"""Where growth goes and what may go away: the same for every pilot, so that they differ only in how much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from agents.supply import merit_order, removable_gpus, room_gpus, serves_somebody, supply_gpus
+from gyropilot.domain import ClusterState, Market, Pool
+
+
+def growable(state: ClusterState, pools: Iterable[Pool]) -> list[Pool]:
+    """Those that somebody may use, reserved first, then the cheapest."""
+    return merit_order(p for p in pools if serves_somebody(p, state))
+
+
+def total_supply(pools: Iterable[Pool]) -> int:
+    """GPUs that are ready or coming, each once."""
+    return sum(supply_gpus(p) for p in pools)
+
+
+def stock(pools: Iterable[Pool]) -> str:
+    """What there is, in words: "32 are there and 8 coming"."""
+    counted = list(pools)
+    coming = sum(p.coming_gpus for p in counted)
+    return f"{sum(p.gpus for p in counted)} are there" + (f" and {coming} coming" if coming else "")
+
+
+def room(pools: Iterable[Pool], taken: Mapping[str, int]) -> dict[str, float]:
+    """GPUs by which each pool may still grow after what was already given to it."""
+    return {p.name: room_gpus(p) - taken.get(p.name, 0) for p in pools}
+
+
+def grow_to(targets: Mapping[str, int], supply: int, room: Mapping[str, float]) -> dict[str, int]:
+    """GPUs to add per pool, in the order of the targets, until the supply of all reaches each pool's own target.
+
+    With one target for all, a cheap pool fills before the next begins. With targets that fall as prices
+    rise, the dearer pool is bought only for the demand that is worth its price.
+    """
+    added: dict[str, int] = {}
+    for name, target in targets.items():
+        gpus = int(min(max(0, target - supply), room[name]))
+        if gpus > 0:
+            added[name] = gpus
+            supply += gpus
+    return added
+
+
+def shrink_to(pools: Iterable[Pool], supply: int, floors: Mapping[str, int]) -> dict[str, int]:
+    """GPUs to remove per pool (negative): whole idle nodes, dearest first, while supply stays at the pool's floor.
+
+    Reserved nodes stay: they are paid for either way.
+    """
+    removed: dict[str, int] = {}
+    for pool in reversed(merit_order(p for p in pools if p.market is not Market.RESERVED)):
+        excess = max(0, supply - floors[pool.name])
+        gpus = _whole_nodes(pool, min(excess, removable_gpus(pool)))
+        if gpus:
+            removed[pool.name] = -gpus
+            supply -= gpus
+    return removed
+
+
+def _whole_nodes(pool: Pool, gpus: int) -> int:
+    return math.floor(gpus / pool.gpus_per_node) * pool.gpus_per_node if pool.gpus_per_node else 0

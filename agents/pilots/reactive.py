@@ -1,0 +1,89 @@
+"""Reactive: what node autoscalers do, without their known slips."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agents.pilots.past import peak_demand
+from agents.pilots.placing import growable, shrink_to, total_supply
+from agents.supply import admissible_pending, room_gpus, serves
+from gyropilot.domain import ClusterState, Intent, Pool, Queue, View
+
+
+@dataclass(frozen=True, slots=True)
+class Reactive:
+    """Grows for what waits and fits nowhere, shrinks what nobody asked for lately; whole nodes only."""
+
+    scale_down_after: timedelta = timedelta(minutes=10)
+    name: str = field(default="reactive", init=False)
+
+    def steer(self, view: View) -> Intent:
+        changes: dict[str, int] = {}
+        reasons: dict[str, str] = {}
+        for resource in view.state.resources:
+            plan = self.plan(view.state, resource)
+            changes |= plan
+            reasons |= {name: self.why(view.state, resource, gpus) for name, gpus in plan.items()}
+        return Intent(self.name, pool_gpus=changes, reasons=reasons)
+
+    def plan(self, state: ClusterState, resource: str) -> dict[str, int]:
+        """GPUs per pool of one resource: growth if anything waits in vain, else what has long been idle goes."""
+        return growth_for_pending(state, resource) or self._shrink(state, resource)
+
+    def why(self, state: ClusterState, resource: str, gpus: int) -> str:
+        pools = state.pools_of(resource)
+        if gpus > 0:
+            waiting = sum(admissible_pending(state, resource).values())
+            idle, coming = sum(p.idle_gpus for p in pools), sum(p.coming_gpus for p in pools)
+            return f"{waiting:g} GPUs wait and do not fit in {idle:g} idle and {coming} coming GPUs"
+        peak = peak_demand(state, resource, self.scale_down_after) or 0.0
+        minutes = self.scale_down_after / timedelta(minutes=1)
+        return f"at most {peak:g} of {total_supply(pools)} GPUs were asked for in the last {minutes:g} min"
+
+    def _shrink(self, state: ClusterState, resource: str) -> dict[str, int]:
+        peak = peak_demand(state, resource, self.scale_down_after)
+        if peak is None:
+            return {}
+        pools = state.pools_of(resource)
+        # Coming GPUs do not count here: they were asked for with a reason, and are not idle yet.
+        return shrink_to(pools, state.capacity_gpus(resource), {p.name: math.ceil(peak) for p in pools})
+
+
+def growth_for_pending(state: ClusterState, resource: str) -> dict[str, int]:
+    """Whole nodes, in GPUs per pool, for admissible pending work beyond idle and coming GPUs.
+
+    Each queue's work goes first into what is free in pools that it may use, then into new nodes; what it
+    takes is gone for the next. So a GPU that is coming is counted once, and so is one that waits
+    (kubernetes/autoscaler#3164). Queues with the least choice of pools come first.
+    """
+    pools = growable(state, state.pools_of(resource))
+    free = {p.name: max(0.0, p.idle_gpus) + p.coming_gpus for p in pools}
+    added: dict[str, int] = {}
+    for queue, waiting in _waiting(state, resource, pools):
+        usable = [p for p in pools if serves(p, queue)]
+        missing = _fill(free, usable, waiting)
+        for pool in usable:
+            nodes = math.ceil(min(missing, room_gpus(pool) - added.get(pool.name, 0)) / (pool.gpus_per_node or 1))
+            if nodes > 0:
+                gpus = nodes * pool.gpus_per_node
+                added[pool.name] = added.get(pool.name, 0) + gpus
+                free[pool.name] += gpus
+                missing = _fill(free, [pool], missing)
+    return added
+
+
+def _waiting(state: ClusterState, resource: str, pools: list[Pool]) -> list[tuple[Queue, float]]:
+    pending = admissible_pending(state, resource)
+    waiting = [(q, pending[q.name]) for q in state.queues if pending.get(q.name, 0.0) > 0]
+    return sorted(waiting, key=lambda each: (sum(serves(p, each[0]) for p in pools), each[0].name))
+
+
+def _fill(free: dict[str, float], pools: list[Pool], gpus: float) -> float:
+    """Take GPUs from what is free, pool by pool; answers with what did not fit."""
+    for pool in pools:
+        taken = min(gpus, free[pool.name])
+        free[pool.name] -= taken
+        gpus -= taken
+    return gpus

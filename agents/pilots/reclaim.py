@@ -1,0 +1,87 @@
+"""Whom to ask for GPUs back: borrowers, when a queue waits within its guaranteed share and nothing comes in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from agents.shares import apportion
+from agents.supply import cohorts, quota_gpus, serves
+from gyropilot.domain import ClusterState, Line, Pool, Queue
+
+Reclaimed = tuple[dict[Line, int], dict[str, str]]
+
+
+def reclaim(state: ClusterState, growth: Mapping[str, int]) -> Reclaimed:
+    """GPUs to take back now per borrowing line, given the growth wanted in this cycle, and why."""
+    back: dict[Line, int] = {}
+    why: dict[str, str] = {}
+    for group in cohorts(state):
+        for resource in state.resources:
+            more, reasons = _within(state, group, resource, growth)
+            back |= more
+            why |= reasons
+    return back, why
+
+
+def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: Mapping[str, int]) -> Reclaimed:
+    left = {q.name: gpus for q in group if (gpus := borrowed_gpus(q, resource)) > 0}
+    back: dict[Line, int] = {}
+    why: dict[str, str] = {}
+    for queue in sorted(group, key=lambda q: (-q.priority, q.name)):
+        short = _short(state, group, queue, resource, growth)
+        lenders = {q.name: left[q.name] for q in group if q.name in left and _share_a_flavor(q, queue, resource)}
+        for name, gpus in apportion(short, lenders).items():
+            if gpus:
+                line = Line(name, resource)
+                left[name] -= gpus
+                back[line] = back.get(line, 0) + gpus
+                why.setdefault(str(line), _why(state.queue(name), queue, resource, short))
+    return back, why
+
+
+def borrowed_gpus(queue: Queue, resource: str) -> int:
+    """Whole GPUs that a queue runs above its nominal quota; none where it has no quota to exceed."""
+    has_quota = any(q.accelerator.resource == resource for q in queue.quotas)
+    return max(0, math.floor(queue.running_gpus.get(resource, 0.0)) - queue.nominal_gpus(resource)) if has_quota else 0
+
+
+def guaranteed_gpus(queue: Queue, resource: str) -> int:
+    """What a queue may call its own: its quota, or less where the operator guarantees less."""
+    nominal = queue.nominal_gpus(resource)
+    return nominal if queue.guaranteed_gpus is None else min(nominal, queue.guaranteed_gpus)
+
+
+def _short(state: ClusterState, group: Sequence[Queue], queue: Queue, resource: str, growth: Mapping[str, int]) -> int:
+    """GPUs of its guaranteed share that a queue waits for and that will not be free within its target wait.
+
+    What is free counts for every queue that waits: where it does not suffice for all, the next cycle sees it.
+    """
+    unused_share = guaranteed_gpus(queue, resource) - queue.running_gpus.get(resource, 0.0)
+    waiting = min(queue.pending_gpus.get(resource, 0.0), unused_share)
+    admitted = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
+    free = sum(_free_in_time(p, queue, growth.get(p.name, 0)) for p in state.pools_of(resource) if serves(p, queue))
+    return max(0, math.ceil(waiting - min(free, max(0.0, admitted))))
+
+
+def _free_in_time(pool: Pool, queue: Queue, growth: int) -> float:
+    """Idle GPUs, and those on their way that can be there before the queue has waited as long as it accepts."""
+    waited = queue.oldest_wait or timedelta(0)
+    coming = pool.coming_gpus if pool.lead_time <= queue.target_wait and waited < queue.target_wait else 0
+    grown = growth if growth > 0 and waited + pool.lead_time <= queue.target_wait else 0
+    return max(0.0, pool.idle_gpus) + coming + grown
+
+
+def _share_a_flavor(one: Queue, other: Queue, resource: str) -> bool:
+    flavors = [{q.flavor for q in queue.quotas if q.accelerator.resource == resource} for queue in (one, other)]
+    return one.name != other.name and bool(flavors[0] & flavors[1])
+
+
+def _why(borrower: Queue, waiter: Queue, resource: str, short: int) -> str:
+    running, nominal = borrower.running_gpus.get(resource, 0.0), borrower.nominal_gpus(resource)
+    share = guaranteed_gpus(waiter, resource)
+    return (
+        f"{borrower.name} runs {running:g} GPUs on a quota of {nominal} while {waiter.name} waits for {short} GPUs "
+        f"of its guaranteed {share}, and none come within its target wait"
+    )

@@ -1,0 +1,50 @@
+"""Static: one size for all times, as clusters without autoscaling are bought."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from agents.pilots.kinds import Kind, kinds
+from agents.pilots.past import total_demand
+from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
+from gyropilot.domain import ClusterState, Intent, View
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """Sizes each accelerator's pools for a quantile of past demand, and keeps that."""
+
+    quantile: float = 0.95
+    name: str = field(default="static", init=False)
+
+    def steer(self, view: View) -> Intent:
+        changes: dict[str, int] = {}
+        reasons: dict[str, str] = {}
+        for resource in view.state.resources:
+            demand = self._past_quantile(view.state, resource)
+            if demand is None:
+                continue
+            for kind in kinds(view.state, resource):
+                target = math.ceil(demand * kind.share)
+                plan = _resize(view.state, kind, target)
+                changes |= plan
+                reasons |= dict.fromkeys(plan, self._why(kind, target))
+        return Intent(self.name, pool_gpus=changes, reasons=reasons)
+
+    def _past_quantile(self, state: ClusterState, resource: str) -> float | None:
+        seen = total_demand(state.history, resource)
+        seen = seen[~np.isnan(seen)]
+        return float(np.quantile(seen, self.quantile)) if seen.size else None
+
+    def _why(self, kind: Kind, target: int) -> str:
+        return f"p{self.quantile * 100:g} of past demand is {target} GPUs, {stock(kind.pools)}"
+
+
+def _resize(state: ClusterState, kind: Kind, target: int) -> dict[str, int]:
+    supply = total_supply(kind.pools)
+    targets = {p.name: target for p in growable(state, kind.pools)}
+    floors = {p.name: target for p in kind.pools}
+    return grow_to(targets, supply, room(kind.pools, {})) or shrink_to(kind.pools, supply, floors)

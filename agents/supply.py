@@ -1,0 +1,102 @@
+"""What pools have and cost, and whom they serve: the facts that pilots and agents share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue
+
+
+def running_price(pool: Pool) -> float:
+    """USD that one more GPU-hour costs. Reserved GPUs are paid for whether they run or not."""
+    return 0.0 if pool.market is Market.RESERVED else pool.price_usd_per_gpu_hour
+
+
+def merit_order(pools: Iterable[Pool]) -> list[Pool]:
+    """Reserved first, because it is paid for; then the cheapest; by name where prices are equal."""
+    return sorted(pools, key=lambda p: (p.market is not Market.RESERVED, running_price(p), p.name))
+
+
+def wanted_nodes(pool: Pool) -> int:
+    """Nodes that exist or are asked for."""
+    asked = pool.dial_value if pool.dial is Dial.POOL_SIZE and pool.dial_value is not None else 0
+    return max(asked, pool.nodes)
+
+
+def supply_gpus(pool: Pool) -> int:
+    """GPUs that are ready or coming, each once."""
+    return pool.gpus + pool.coming_gpus
+
+
+def room_gpus(pool: Pool) -> float:
+    """GPUs by which a pool may still grow: none where nothing turns it, infinite where no limit is known."""
+    if pool.dial is None or not pool.gpus_per_node:
+        return 0.0
+    if pool.max_nodes is None:
+        return math.inf
+    return float(max(0, pool.max_nodes - wanted_nodes(pool)) * pool.gpus_per_node)
+
+
+def removable_gpus(pool: Pool) -> int:
+    """GPUs on whole nodes that may go: idle, and above the pool's minimum."""
+    if pool.dial is None or not pool.gpus_per_node:
+        return 0
+    idle_nodes = min(pool.ready_nodes, math.floor(pool.idle_gpus / pool.gpus_per_node))
+    return max(0, min(idle_nodes, pool.nodes - pool.min_nodes)) * pool.gpus_per_node
+
+
+def serves(pool: Pool, queue: Queue) -> bool:
+    """Whether work of the queue may run in the pool: allowed by name, by data region and by the quotas' flavors.
+
+    A region that is not known is nobody's data region. A flavor that is not known forbids nothing.
+    """
+    allowed = not queue.allowed_pools or pool.name in queue.allowed_pools
+    near = not queue.regions or pool.region in queue.regions
+    flavors = {q.flavor for q in queue.quotas if q.accelerator.resource == pool.accelerator.resource}
+    return allowed and near and (not flavors or not pool.flavors or not flavors.isdisjoint(pool.flavors))
+
+
+def serves_somebody(pool: Pool, state: ClusterState) -> bool:
+    """Whether any queue that is not stopped may run in the pool; true while no queue is known."""
+    return not state.queues or any(q.active and serves(pool, q) for q in state.queues)
+
+
+def cohorts(state: ClusterState) -> list[tuple[Queue, ...]]:
+    """Active queues that lend to each other, in the order of their names; a queue without cohort is alone."""
+    groups: dict[tuple[str, str], list[Queue]] = {}
+    for queue in sorted(state.queues, key=lambda q: q.name):
+        if queue.active:
+            key = ("cohort", queue.cohort) if queue.cohort else ("queue", queue.name)
+            groups.setdefault(key, []).append(queue)
+    return [tuple(group) for group in groups.values()]
+
+
+def quota_gpus(group: Iterable[Queue], resource: str) -> float:
+    """GPUs that the quotas of a cohort admit together; infinite where quotas do not bind or are not all seen."""
+    queues = list(group)
+    nominal = sum(q.nominal_gpus(resource) for q in queues)
+    running = sum(q.running_gpus.get(resource, 0.0) for q in queues)
+    # More runs than the queues' quotas admit: the Cohort object has a quota of its own, which is not seen.
+    unseen = running > nominal or (nominal == 0 and any(q.cohort for q in queues))
+    unbound = any(not q.quotas and q.demand_gpus(resource) > 0 for q in queues)
+    return math.inf if unseen or unbound else float(nominal)
+
+
+def admissible_gpus(state: ClusterState, resource: str) -> float:
+    """GPUs that all quotas admit together: capacity beyond it would lie idle, because no queue may fill it."""
+    if not any(q.quotas for q in state.queues):
+        return math.inf
+    return sum(quota_gpus(group, resource) for group in cohorts(state))
+
+
+def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float]:
+    """GPUs that wait per active queue, as far as its cohort's quotas would admit them if nodes were there."""
+    pending: dict[str, float] = {}
+    for group in cohorts(state):
+        left = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
+        for queue in group:
+            granted = max(0.0, min(queue.pending_gpus.get(resource, 0.0), left))
+            pending[queue.name] = granted
+            left -= granted
+    return pending
