@@ -1,0 +1,168 @@
+"""How wrong past forecasts were, per line and lead time: the band that is laid around a point forecast.
+
+Split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018) with signed errors: the band at a
+quantile is the ceil((n + 1) q)-th smallest of n past errors at the same lead time. Where the past is
+short it is blended with a prior random walk, so that a line which never moved may still move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Self
+
+import numpy as np
+
+from gyropilot.domain import DemandHistory, Floats, Line
+
+DAY_S = 86_400.0
+NODE_GPUS = 8.0
+"""The smallest scale of demand: nobody knows less about a queue than that its next gang may fill a node."""
+
+LEADS_S = np.array([0, 1, 2, 5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 960, 1200, 1440]) * 60.0
+LEADS_S = np.concatenate([LEADS_S, np.array([2, 4, 7]) * DAY_S])
+LEVELS = np.array([0.001, 0.005, 0.01, 0.025, *np.arange(0.05, 0.96, 0.05).round(2), 0.975, 0.99, 0.995, 0.999])
+MAX_ERRORS = 2_000
+"""Per line and lead: neighbouring errors overlap, so more of them say little and cost sorting."""
+
+PRIOR_DAILY_SHARE = 0.5
+"""Standard deviation of the prior change over a day, as a share of the line's largest demand."""
+
+CAP = 3.0
+"""No quantile lies above this many times the largest demand ever seen (or a node)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Bands:
+    """Quantiles of past errors of some lines, and how much is known about each."""
+
+    lines: tuple[Line, ...]
+    errors: Floats  # (L, K, P) GPUs at LEADS_S and LEVELS; the first lead is 0 and has no error
+    seen_s: Floats  # (L,) seconds of history that were really seen
+    scale: Floats  # (L,) largest demand seen, at least NODE_GPUS
+
+    @classmethod
+    def none(cls) -> Self:
+        """Knows no line."""
+        return cls((), np.empty((0, len(LEADS_S), len(LEVELS))), np.empty(0), np.empty(0))
+
+    @classmethod
+    def of_changes(cls, history: DemandHistory) -> Self:
+        """The errors of "demand stays as it is": past changes over each lead."""
+        demand = history.demand
+
+        def changes(steps: int) -> Floats:
+            stride = 1 + (demand.shape[1] - steps) // MAX_ERRORS
+            # Counted from the end, so that the newest changes are always among them.
+            late, early = demand[:, steps:][:, ::-stride], demand[:, : demand.shape[1] - steps][:, ::-stride]
+            return late - early
+
+        return cls.of_errors(history, changes, history.step.total_seconds())
+
+    @classmethod
+    def of_errors(cls, history: DemandHistory, errors_at: Callable[[int], Floats], step_s: float) -> Self:
+        """From `errors_at(steps)`, (L, N) errors of forecasts made `steps` of `step_s` before; NaN: not known."""
+        shape = (len(history.lines), len(LEADS_S), len(LEVELS))
+        table, count = np.zeros(shape), round(history.demand.shape[1] * history.step.total_seconds() / step_s)
+        for k, lead_s in enumerate(LEADS_S[1:], start=1):
+            steps = max(1, round(lead_s / step_s))
+            rows = row_quantiles(errors_at(steps), LEVELS) if steps < count else np.full_like(table[:, 0], np.nan)
+            # Within one step nothing was measured: the error grows in proportion to time.
+            rows *= min(1.0, lead_s / step_s)
+            table[:, k] = np.where(np.isnan(rows), table[:, k - 1], rows)
+        return cls(history.lines, table, seen_s(history), scale_gpus(history))
+
+    def for_lines(self, history: DemandHistory) -> Bands:
+        """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
+        known = {line: i for i, line in enumerate(self.lines)}
+        at = np.array([known.get(line, -1) for line in history.lines], dtype=np.int64)
+        now_seen, errors = seen_s(history), np.empty((len(at), len(LEADS_S), len(LEVELS)))
+        old = at >= 0
+        old[old] = now_seen[old] < 2 * self.seen_s[at[old]] + 1
+        new = np.flatnonzero(~old)
+        if len(new):
+            errors[new] = Bands.of_changes(some_lines(history, new)).errors
+        errors[old] = self.errors[at[old]]
+        now_seen[old] = np.maximum(now_seen[old], self.seen_s[at[old]])
+        scale = scale_gpus(history)
+        scale[old] = np.maximum(scale[old], self.scale[at[old]])
+        return Bands(history.lines, errors, now_seen, scale)
+
+    def at(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""
+        table = self.errors @ _hat(quantiles)
+        above = np.clip(np.searchsorted(LEADS_S, leads_s), 1, len(LEADS_S) - 1)
+        share = np.clip((leads_s - LEADS_S[above - 1]) / (LEADS_S[above] - LEADS_S[above - 1]), 0, 1)[..., None]
+        line = np.arange(len(self.lines))[:, None]
+        past = table[line, above - 1] * (1 - share) + table[line, above] * share
+        # A history of n times the lead holds n independent errors, and the prior counts as one of them.
+        doubt = (leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0))[..., None]
+        blend: Floats = past * (1 - doubt) + self._prior(leads_s, quantiles) * doubt
+        return blend
+
+    def around(self, centre: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, H, Q) GPUs around `centre` (L, H), within bounds."""
+        return self.bounded(centre[..., None] + self.at(leads_s, quantiles))
+
+    def bounded(self, gpus: Floats) -> Floats:
+        """Sorted along quantiles, not below zero and not absurdly high."""
+        cap = CAP * self.scale[:, None, None]
+        bounded: Floats = np.clip(np.sort(gpus, axis=-1), 0.0, cap)
+        return bounded
+
+    def _prior(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, H, Q): a random walk whose daily step is a share of the line's scale."""
+        normal = np.array([NormalDist().inv_cdf(q) for q in quantiles])
+        width = PRIOR_DAILY_SHARE * self.scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
+        prior: Floats = width[..., None] * normal
+        return prior
+
+
+def row_quantiles(values: Floats, levels: Floats) -> Floats:
+    """(L, P) conformal quantiles of each row of `values` (L, N), NaN left out; a row of NaN gives NaN."""
+    if values.shape[1] == 0:
+        return np.full((len(values), len(levels)), np.nan)
+    ranked = np.sort(values, axis=1)  # NaN last
+    count = np.isfinite(values).sum(axis=1)[:, None]
+    rank = np.clip((count + 1) * levels - 1, 0, np.maximum(count - 1, 0))
+    below = np.floor(rank).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low, high = np.take_along_axis(ranked, below, axis=1), np.take_along_axis(ranked, above, axis=1)
+    result: Floats = low + (high - low) * (rank - below)
+    return result
+
+
+def newest(history: DemandHistory) -> tuple[Floats, Floats]:
+    """(L,) newest demand that was seen, and (L,) seconds since; 0 and the whole history where none was."""
+    lines, steps = history.demand.shape
+    if not steps:
+        return np.zeros(lines), np.zeros(lines)
+    ago = np.argmax(np.isfinite(history.demand[:, ::-1]), axis=1)
+    value = history.demand[np.arange(lines), steps - 1 - ago]
+    never = np.isnan(value)
+    age_s = np.where(never, steps, ago) * history.step.total_seconds()
+    return np.where(never, 0.0, value), age_s
+
+
+def seen_s(history: DemandHistory) -> Floats:
+    """(L,) seconds of each line that were really seen."""
+    seen: Floats = np.isfinite(history.demand).sum(axis=1) * history.step.total_seconds()
+    return seen
+
+
+def scale_gpus(history: DemandHistory) -> Floats:
+    """(L,) the largest demand that was seen, at least a node's."""
+    scale: Floats = np.fmax.reduce(history.demand, axis=1, initial=NODE_GPUS)
+    return scale
+
+
+def some_lines(history: DemandHistory, rows: Sequence[int] | np.ndarray) -> DemandHistory:
+    """The same history of some lines only."""
+    picked = tuple(history.lines[i] for i in rows)
+    return DemandHistory(picked, history.times, history.running[rows], history.pending[rows])
+
+
+def _hat(quantiles: Sequence[float]) -> Floats:
+    """(P, Q) weights that interpolate linearly from LEVELS to `quantiles`."""
+    return np.array([np.interp(quantiles, LEVELS, unit) for unit in np.eye(len(LEVELS))])

@@ -1,0 +1,213 @@
+"""One check for all forecasters: whoever writes one runs this, and so does the test suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+
+from forecasting.forecast import guard
+from forecasting.protocol import Forecaster
+from forecasting.rolling import until
+from gyropilot.domain import DemandHistory, Floats, Line
+from gyropilot.errors import ForecastError
+
+Make = Callable[[], Forecaster]
+
+HORIZONS = tuple(timedelta(minutes=m) for m in (5, 60, 360, 1440))
+QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.99)
+STEP = timedelta(minutes=15)
+DAYS = 9
+MEDIAN = QUANTILES.index(0.5)
+ABSURD = 10.0  # times the largest demand ever seen, or a node of 8 GPUs
+
+
+def check_forecaster(make: Make, *, scale_free: bool = True) -> None:
+    """Raises ForecastError with one sentence for the first promise that a forecaster of `make` does not keep.
+
+    `scale_free`: claims that four times the demand gives four times the forecast, for queues above one node.
+    """
+    _answers_in_every_situation(make)
+    _answers_any_question(make)
+    _changes_nothing_it_was_given(make)
+    _gives_the_same_answer_twice(make)
+    _fits_another_object(make)
+    _knows_nothing_of_what_follows(make)
+    _forgets_the_order_of_lines(make)
+    _takes_a_gap_for_a_gap(make)
+    _starts_from_the_only_reading(make)
+    _leaves_the_first_burst_possible(make)
+    _serves_thousands_of_lines(make)
+    if scale_free:
+        _scales(make)
+
+
+def gangs(lines: int = 4, steps: int = DAYS * 96, step: timedelta = STEP, seed: int = 0) -> DemandHistory:
+    """Queues of gangs that come, stay for hours and go, more of them by day; one of them mostly at zero."""
+    rng = np.random.default_rng(seed)
+    rows = [_gangs(rng, steps, every=20 if i % 4 < 3 else 400) for i in range(lines)]
+    return _history(np.array(rows).reshape(lines, steps), step)
+
+
+def situations() -> dict[str, DemandHistory]:
+    """Histories that break forecasters, by what is special about them."""
+    usual = gangs()
+    gaps, late, ended, unseen = (usual.running.copy() for _ in range(4))
+    gaps[np.random.default_rng(1).random(gaps.shape) < 0.3] = np.nan
+    late[0, :-8] = np.nan
+    ended[0, -200:] = np.nan
+    unseen[0] = np.nan
+    return {
+        "with the usual history": usual,
+        "with no lines": _history(np.empty((0, 10))),
+        "with lines and no history": _history(np.empty((3, 0))),
+        "with one reading": _history(np.array([[40.0], [0.0], [np.nan]])),
+        "with two readings": _history(np.array([[40.0, 41.0], [0.0, 8.0], [np.nan, 3.0]])),
+        "with an hour of history": until(usual, 3),
+        "with demand that never was": _history(np.zeros((2, 900))),
+        "with demand that never moved": _history(np.full((2, 900), 64.0)),
+        "with gaps": _history(gaps),
+        "with a line that appears late": _history(late),
+        "with a line that was not seen lately": _history(ended),
+        "with a line that was never seen": _history(unseen),
+        "with steps of 15 s": gangs(2, 2_000, timedelta(seconds=15)),
+        "with steps of a day": gangs(2, 60, timedelta(days=1)),
+    }
+
+
+def _answers_in_every_situation(make: Make) -> None:
+    for situation, history in situations().items():
+        blank = make()
+        for model, state in ((blank, "before fit"), (blank.fit(history), "after fit")):
+            table = model.predict(history, HORIZONS, QUANTILES)
+            try:
+                guard(table, (len(history.lines), len(HORIZONS), len(QUANTILES)), model.name)
+            except ForecastError as problem:
+                raise ForecastError(f"{situation}, {state}: {problem}") from None
+            _demand(bool((table <= ABSURD * _scale(history)).all()), model, f"is absurdly high {situation}, {state}")
+
+
+def _answers_any_question(make: Make) -> None:
+    history = gangs()
+    model = make().fit(history)
+    for horizons in ([timedelta(seconds=1)], [timedelta(minutes=7, seconds=13)], [timedelta(days=7)], []):
+        for quantiles in ([0.5], [0.001, 0.999], [0.333, 0.334]):
+            table = model.predict(history, horizons, quantiles)
+            guard(table, (len(history.lines), len(horizons), len(quantiles)), model.name)
+
+
+def _changes_nothing_it_was_given(make: Make) -> None:
+    history = gangs()
+    before = [array.copy() for array in (history.times, history.running, history.pending, history.demand)]
+    model = make().fit(history)
+    model.predict(history, HORIZONS, QUANTILES)
+    after = [history.times, history.running, history.pending, history.demand]
+    same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
+    _demand(same, model, "changes the history that it is given; copy before writing")
+
+
+def _gives_the_same_answer_twice(make: Make) -> None:
+    history = gangs()
+    one, other = make().fit(history), make().fit(history)
+    first, second = (model.predict(history, HORIZONS, QUANTILES) for model in (one, other))
+    again = one.predict(history, HORIZONS, QUANTILES)
+    same = np.array_equal(first, second) and np.array_equal(first, again)
+    _demand(same, one, "gives two answers to one question; seed its generator")
+
+
+def _fits_another_object(make: Make) -> None:
+    model, history = make(), gangs()
+    before = model.predict(history, HORIZONS, QUANTILES)
+    fitted = model.fit(history)
+    _demand(fitted is not model, model, "fits itself; fit must return a new object")
+    after = model.predict(history, HORIZONS, QUANTILES)
+    _demand(np.array_equal(before, after), model, "is changed by fit; fit must return a new object")
+
+
+def _knows_nothing_of_what_follows(make: Make) -> None:
+    whole = gangs()
+    split = whole.demand.shape[1] * 4 // 5
+    other = _history(np.hstack([whole.running[:, :split], 1_000 + whole.running[:, split:]]), whole.step, whole.times)
+    model = make().fit(until(whole, split - 1))
+    first = model.predict(until(whole, split - 1), HORIZONS, QUANTILES)
+    model.predict(other, HORIZONS, QUANTILES)
+    then = model.predict(until(other, split - 1), HORIZONS, QUANTILES)
+    _demand(np.array_equal(first, then), model, "knows what follows the history that it is given")
+
+
+def _forgets_the_order_of_lines(make: Make) -> None:
+    history = gangs()
+    backwards = DemandHistory(history.lines[::-1], history.times, history.running[::-1], history.pending[::-1])
+    model = make().fit(history)
+    straight, turned = (model.predict(h, HORIZONS, QUANTILES) for h in (history, backwards))
+    _demand(np.allclose(straight, turned[::-1]), model, "mixes up lines that come in another order")
+
+
+def _takes_a_gap_for_a_gap(make: Make) -> None:
+    demand = np.full((1, 900), 40.0)
+    demand[0, ::3] = np.nan
+    demand[0, -3:] = np.nan
+    history = _history(demand)
+    model = make().fit(history)
+    median = model.predict(history, HORIZONS[:1], QUANTILES)[0, 0, MEDIAN]
+    _demand(bool(abs(median - 40) < 4), model, f"takes a gap for a zero: expects {median:.1f} GPUs of a steady 40")
+
+
+def _starts_from_the_only_reading(make: Make) -> None:
+    model = make()
+    low, mid, high = model.predict(_history(np.array([[40.0]])), HORIZONS, (0.1, 0.5, 0.9))[0].T
+    near = bool((np.abs(mid - 40) < 4).all()) and bool((low < mid).all()) and bool((mid < high).all())
+    _demand(near, model, "does not start from the only reading with a band around it")
+
+
+def _leaves_the_first_burst_possible(make: Make) -> None:
+    history = _history(np.zeros((1, 900)))
+    model = make().fit(history)
+    highest = model.predict(history, HORIZONS, QUANTILES)[0, -1, -1]
+    _demand(highest > 0, model, "gives the first burst of a queue no chance at all")
+
+
+def _serves_thousands_of_lines(make: Make) -> None:
+    history = gangs(4, 400)
+    model = make().fit(history)
+    many = _history(np.tile(history.running, (500, 1)))
+    table = model.predict(many, HORIZONS, QUANTILES)
+    guard(table, (2_000, len(HORIZONS), len(QUANTILES)), model.name)
+
+
+def _scales(make: Make) -> None:
+    small, times = gangs(), 4.0
+    large = _history(small.running * times, small.step, small.times)
+    forecasts = [make().fit(h).predict(h, HORIZONS, QUANTILES) for h in (small, large)]
+    busy = _scale(small)[:, 0, 0] > 8
+    same = np.allclose(forecasts[0][busy] * times, forecasts[1][busy], rtol=1e-3, atol=1e-3)
+    _demand(same, make(), "does not scale: four times the demand is not four times the forecast")
+
+
+def _demand(kept: bool, model: Forecaster, broken: str) -> None:
+    if not kept:
+        raise ForecastError(f"{model.name} {broken}")
+
+
+def _scale(history: DemandHistory) -> Floats:
+    """(L, 1, 1) the largest demand seen, at least a node's."""
+    scale: Floats = np.fmax.reduce(history.demand, axis=1, initial=8.0)[:, None, None]
+    return scale
+
+
+def _history(running: Floats, step: timedelta = STEP, times: np.ndarray | None = None) -> DemandHistory:
+    count = running.shape[1]
+    if times is None:
+        times = 1_772_452_800 - np.arange(count - 1, -1, -1, dtype=np.int64) * int(step.total_seconds())
+    lines = tuple(Line(f"queue-{i}", "nvidia.com/gpu") for i in range(len(running)))
+    return DemandHistory(lines, times, running, np.zeros_like(running))
+
+
+def _gangs(rng: np.random.Generator, steps: int, every: int) -> Floats:
+    """(T,) sum of gangs that arrive once in `every` steps and stay for two hours' worth of steps or so."""
+    demand = np.zeros(steps)
+    for start in np.flatnonzero(rng.random(steps) < 1 / every):
+        stay = 1 + int(rng.exponential(every))
+        demand[start : start + stay] += rng.choice([1.0, 4.0, 8.0, 16.0])
+    return demand

@@ -1,0 +1,123 @@
+"""Exponential smoothing: a level that follows demand and a trend that dies out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+
+from forecasting.bands import Bands
+from forecasting.naive import Naive
+from gyropilot.domain import DemandHistory, Floats, Line
+
+HOUR_S = 3_600.0
+MAX_POINTS = 336
+"""Two weeks of hours: smoothing forgets what is older, and statsmodels' time grows with the length."""
+
+MIN_POINTS = 24
+AS_NAIVE = (1.0, 0.0, 1.0)
+"""alpha, beta, phi of a level that is the newest reading, without trend."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ets:
+    """ETS(A,N,N) or damped ETS(A,Ad,N) per line, by AICc; Hyndman et al. (2008), fitted by statsmodels.
+
+    Demand is sampled once an hour (48 times a history shorter than two days): smoothing every five
+    minutes would cost minutes per thousand lines. The newest reading is always a sample. Bands come from
+    the model's own past errors, because those of gang demand are far from Gaussian.
+    """
+
+    weights: dict[Line, tuple[float, float, float]] = field(default_factory=dict)  # alpha, beta, phi
+    bands: Bands = field(default_factory=Bands.none)
+    sample_s: float = HOUR_S
+
+    name = "ets"
+
+    def fit(self, history: DemandHistory) -> Self:
+        """Fits each line; one that was seen too little or never moved is left to `Naive`."""
+        span_s = history.demand.shape[1] * history.step.total_seconds()
+        sample_s = max(min(HOUR_S, span_s / 48), history.step.total_seconds())
+        samples, stride = _samples(history, sample_s)
+        weights = {line: _fit_one(row) for line, row in zip(history.lines, samples, strict=True)}
+        true_sample_s = stride * history.step.total_seconds()
+        bands = _own_errors(history, samples, np.array(list(weights.values())).reshape(-1, 3), true_sample_s)
+        return replace(self, weights=weights, bands=bands, sample_s=true_sample_s)
+
+    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
+        """(L, H, Q) GPUs."""
+        ahead_s = np.array([h.total_seconds() for h in horizons])
+        plain = Naive(self.bands).predict(history, horizons, quantiles)
+        samples, stride = _samples(history, self.sample_s)
+        if samples.shape[1] == 0 or not self.weights:
+            return plain
+        weights = np.array([self.weights.get(line, AS_NAIVE) for line in history.lines]).reshape(-1, 3)
+        level, trend = (state[:, -1] for state in _smooth(samples, weights))
+        steps = ahead_s / (stride * history.step.total_seconds())
+        centre = level[:, None] + trend[:, None] * _damped_sum(weights[:, 2:], steps)
+        leads_s = np.broadcast_to(ahead_s, centre.shape)
+        smooth = self.bands.for_lines(history).around(np.nan_to_num(centre), leads_s, quantiles)
+        current = np.isfinite(samples[:, -1]) & np.array([line in self.weights for line in history.lines], dtype=bool)
+        return np.where(current[:, None, None], smooth, plain)
+
+
+def _samples(history: DemandHistory, sample_s: float) -> tuple[Floats, int]:
+    """(L, N) every so-manieth reading up to the newest, and how many steps lie between two."""
+    stride = max(1, round(sample_s / history.step.total_seconds()))
+    return history.demand[:, ::-1][:, ::stride][:, :MAX_POINTS][:, ::-1], stride
+
+
+def _fit_one(samples: Floats) -> tuple[float, float, float]:
+    """alpha, beta, phi that describe one line best."""
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+    from statsmodels.tsa.holtwinters import ExponentialSmoothing
+
+    seen = samples[np.isfinite(samples)]
+    if len(seen) < MIN_POINTS or np.ptp(seen) == 0:
+        return AS_NAIVE
+    seen = seen / np.max(seen)  # the optimiser's tolerances are absolute
+    with warnings.catch_warnings():
+        # A search that stopped early still gives weights in range, and the bands measure how good they are.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        simple = ExponentialSmoothing(seen, initialization_method="heuristic" if len(seen) >= 10 else "estimated").fit()
+        damped = ExponentialSmoothing(seen, trend="add", damped_trend=True, initialization_method="heuristic").fit()
+    if not damped.aicc < simple.aicc:
+        return float(simple.params["smoothing_level"]), 0.0, 1.0
+    found = (damped.params[name] for name in ("smoothing_level", "smoothing_trend", "damping_trend"))
+    alpha, beta, phi = (float(value) for value in found)
+    return alpha, beta, phi
+
+
+def _smooth(samples: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """(L, N) level and (L, N) trend after each sample; a gap is bridged by the trend, a line begins when first seen."""
+    alpha, beta, phi = weights.T
+    level, trend = np.full_like(samples, np.nan), np.zeros_like(samples)
+    now, slope = np.full(len(samples), np.nan), np.zeros(len(samples))
+    for t, reading in enumerate(samples.T):
+        expected = np.where(np.isnan(now), reading, now + phi * slope)
+        error = np.where(np.isnan(reading), 0.0, reading - expected)
+        now, slope = expected + alpha * error, phi * slope + beta * error
+        level[:, t], trend[:, t] = now, slope
+    return level, trend
+
+
+def _damped_sum(phi: Floats, steps: Floats) -> Floats:
+    """phi + phi^2 + ... over `steps`, which may be a fraction; at phi = 1 the trend is zero and so may this be."""
+    damped = np.minimum(phi, 0.999)
+    total: Floats = damped * (1 - damped**steps) / (1 - damped)
+    return total
+
+
+def _own_errors(history: DemandHistory, samples: Floats, weights: Floats, sample_s: float) -> Bands:
+    """Bands of what these models got wrong before, at each lead."""
+    level, trend = _smooth(samples, weights)
+
+    def errors_at(steps: int) -> Floats:
+        ahead = _damped_sum(weights[:, 2:], np.array([float(steps)]))
+        return samples[:, steps:] - (level + trend * ahead)[:, : samples.shape[1] - steps]
+
+    return Bands.of_errors(history, errors_at, sample_s)

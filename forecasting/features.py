@@ -1,0 +1,77 @@
+"""What may tell whether demand is about to change: numbers without unit, known at the newest reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.bands import DAY_S
+from gyropilot.domain import DemandHistory, Floats
+
+Rows = NDArray[np.int64]
+
+LAGS_S = np.array([5, 15, 30, 60, 120, 360, 720, 1440]) * 60.0
+REACH_S = 2 * DAY_S
+"""Nothing older than this is looked at, so that `predict` need not read four weeks."""
+
+NAMES = (
+    *(f"newest less {int(lag_s / 60)} min ago" for lag_s in LAGS_S),
+    "newest less mean of 24 h",
+    "newest less same time of day as the target",
+    "pending",
+    "share of largest",
+    "log lead",
+    "hour of day, sine",
+    "hour of day, cosine",
+    "day of week",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Which line is asked about, as of which column of the history, and how far ahead."""
+
+    line: Rows  # (N,)
+    column: Rows  # (N,)
+    lead_s: Floats  # (N,)
+
+
+def describe(history: DemandHistory, asked: Questions, spread: Floats, scale: Floats) -> Floats:
+    """(N, len(NAMES)) features; changes are in units of `spread` (N,), levels of `scale` (N,). NaN: not seen."""
+    step_s = history.step.total_seconds()
+    demand, end_s = history.demand, history.times[asked.column]
+    newest = demand[asked.line, asked.column]
+
+    def ago(seconds: Floats | float) -> Floats:
+        column = asked.column - np.round(seconds / step_s).astype(np.int64)
+        return np.where(column >= 0, demand[asked.line, np.maximum(column, 0)], np.nan)
+
+    target_s = end_s + asked.lead_s
+    hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
+    columns = [
+        *((newest - ago(lag_s)) / spread for lag_s in LAGS_S),
+        (newest - _day_mean(history, asked)) / spread,
+        (newest - ago(-asked.lead_s % DAY_S)) / spread,
+        history.pending[asked.line, asked.column] / scale,
+        newest / scale,
+        np.log(np.maximum(asked.lead_s, 1.0)),
+        np.sin(hour),
+        np.cos(hour),
+        (target_s // DAY_S + 4) % 7,  # the epoch began on a Thursday; 0 is Sunday
+    ]
+    return np.column_stack(columns)
+
+
+def _day_mean(history: DemandHistory, asked: Questions) -> Floats:
+    """(N,) mean of what was seen in the 24 hours up to the column."""
+    window = max(1, round(DAY_S / history.step.total_seconds()))
+    seen = np.isfinite(history.demand)
+    edge = np.zeros((len(seen), 1))
+    total = np.hstack([edge, np.cumsum(np.where(seen, history.demand, 0.0), axis=1)])
+    count = np.hstack([edge, np.cumsum(seen, axis=1)])
+    last, first = asked.column + 1, np.maximum(asked.column + 1 - window, 0)
+    difference = total[asked.line, last] - total[asked.line, first]
+    mean: Floats = difference / np.maximum(count[asked.line, last] - count[asked.line, first], 1)
+    return mean

@@ -1,0 +1,29 @@
+"""Every forecaster by the name that `forecast.model` in the settings takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from forecasting.auto import Auto
+from forecasting.ets import Ets
+from forecasting.lightgbm_quantile import LightGbm
+from forecasting.naive import Naive
+from forecasting.protocol import Forecaster
+from forecasting.seasonal_naive import SeasonalNaive
+from gyropilot.errors import ForecastError
+
+ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
+    "seasonal-naive": SeasonalNaive,
+    "naive": Naive,
+    "ets": Ets,
+    "lightgbm": LightGbm,
+    "auto": Auto,
+}
+
+
+def make(name: str) -> Forecaster:
+    """A forecaster that has learnt nothing yet."""
+    if name not in ALL_FORECASTERS:
+        known = ", ".join(sorted(ALL_FORECASTERS))
+        raise ForecastError(f"no forecaster {name!r}; set forecast.model to one of {known}")
+    return ALL_FORECASTERS[name]()

@@ -1,0 +1,79 @@
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from forecasting.check import HORIZONS, QUANTILES, check_forecaster, gangs
+from forecasting.forecast import guard
+from forecasting.protocol import Forecaster
+from forecasting.registry import ALL_FORECASTERS, make
+from gyropilot.domain import DemandHistory, Floats, Line
+from gyropilot.errors import ForecastError
+from gyropilot.settings import ForecastSettings
+
+each_forecaster = pytest.mark.parametrize("make_one", ALL_FORECASTERS.values(), ids=list(ALL_FORECASTERS))
+
+
+@each_forecaster
+def test_keeps_every_promise(make_one: Callable[[], Forecaster]) -> None:
+    check_forecaster(make_one)
+
+
+demand_of_any_shape = st.tuples(st.integers(0, 3), st.integers(0, 80)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.floats(0, 2_000, width=16) | st.just(np.nan))
+)
+steps = st.sampled_from([timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=7)])
+
+
+@each_forecaster
+@settings(max_examples=30, deadline=None)
+@given(demand=demand_of_any_shape, step=steps)
+def test_gives_a_sound_table_whatever_was_seen(
+    make_one: Callable[[], Forecaster], demand: Floats, step: timedelta
+) -> None:
+    history = _history(demand, step)
+
+    for model in (make_one(), make_one().fit(history)):
+        guard(model.predict(history, HORIZONS, QUANTILES), (len(demand), len(HORIZONS), len(QUANTILES)), model.name)
+
+
+@each_forecaster
+def test_bands_widen_with_the_horizon(make_one: Callable[[], Forecaster]) -> None:
+    history = gangs()
+
+    table = make_one().fit(history).predict(history, HORIZONS, QUANTILES)
+
+    width = (table[..., -2] - table[..., 1]).sum(axis=0)
+    assert all(later >= sooner * 0.9 for sooner, later in pairwise(width))
+
+
+@pytest.mark.parametrize("name", ["naive", "ets", "lightgbm", "auto"])
+def test_follows_the_newest_reading(name: str) -> None:
+    history = _history(np.full((1, 900), 40.0) + np.tile([0.0, 1.0], 450))
+    jumped = _history(np.hstack([history.running[:, :-1], [[80.0]]]))
+
+    model = make(name).fit(history)
+
+    assert 76 <= model.predict(jumped, HORIZONS[:1], [0.5])[0, 0, 0] <= 84
+
+
+def test_knows_the_models_that_the_settings_offer() -> None:
+    offered = ForecastSettings.model_fields["model"].annotation
+
+    assert set(ALL_FORECASTERS) == set(getattr(offered, "__args__", ()))
+
+
+def test_names_the_models_when_asked_for_another() -> None:
+    with pytest.raises(ForecastError, match=r"no forecaster 'prophet'; set forecast.model to one of auto, ets"):
+        make("prophet")
+
+
+def _history(running: Floats, step: timedelta = timedelta(minutes=15)) -> DemandHistory:
+    times = 1_772_452_800 - np.arange(running.shape[1] - 1, -1, -1, dtype=np.int64) * int(step.total_seconds())
+    lines = tuple(Line(f"queue-{i}", "nvidia.com/gpu") for i in range(len(running)))
+    return DemandHistory(lines, times, running, np.zeros_like(running))
