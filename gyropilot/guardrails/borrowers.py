@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gyropilot.domain import Action, Dial, Queue, Workload
 from gyropilot.guardrails.floors import GuaranteedShare, entitled_gpus
-from gyropilot.guardrails.lookup import NOT_SEEN, pauses, queue_named, workload_of
+from gyropilot.guardrails.lookup import not_seen, pauses, queue_named, workload_of
 from gyropilot.guardrails.protocol import Situation
 
 
@@ -30,10 +30,10 @@ class Borrowers:
             return None
         gang = workload_of(action, situation.state)
         if gang is None:
-            return NOT_SEEN.format(action.target)
+            return not_seen(action.target)
         loser = queue_named(gang.queue, situation.state)
         if loser is None:
-            return NOT_SEEN.format(f"queue {gang.queue}")
+            return not_seen(f"queue {gang.queue}")
         return self._keeps_its_own(gang, loser, situation) or self._somebody_waits(gang, loser, situation)
 
     def _keeps_its_own(self, gang: Workload, loser: Queue, situation: Situation) -> str | None:

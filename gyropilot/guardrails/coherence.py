@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from gyropilot.domain import Action, ClusterState, Dial
-from gyropilot.guardrails.lookup import NOT_SEEN, called, pauses, pool_of, queue_named, quota_of, workload_of
+from gyropilot.guardrails.lookup import called, not_seen, pauses, pool_of, queue_named, quota_of, workload_of
 from gyropilot.guardrails.protocol import Situation
 
 
@@ -33,7 +33,7 @@ class Coherence:
             return f"{called(action)} cannot be set to {action.after}"
         seen = _seen(action, situation.state)
         if seen is None:
-            return NOT_SEEN.format(action.target)
+            return not_seen(action.target)
         return _value(action, seen) or _tenant(action, seen, situation.state) or _figures(action, seen)
 
 
@@ -60,7 +60,7 @@ def _tenant(action: Action, seen: Seen, state: ClusterState) -> str | None:
     if seen.queue and action.queue != seen.queue:
         return f"{called(action)} belongs to {seen.queue}, the action says {action.queue or 'no queue'}"
     if action.queue and queue_named(action.queue, state) is None:
-        return NOT_SEEN.format(f"queue {action.queue}")
+        return not_seen(f"queue {action.queue}")
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gyropilot.domain import Action, Dial, Queue, Quota
-from gyropilot.guardrails.lookup import NOT_SEEN, quota_of
+from gyropilot.guardrails.lookup import not_seen, quota_of
 from gyropilot.guardrails.protocol import Situation
 
 
@@ -26,7 +26,7 @@ class CohortTotal:
             return None
         found = quota_of(action, situation.state)
         if found is None:
-            return NOT_SEEN.format(action.target)
+            return not_seen(action.target)
         queue, quota = found
         mates = [q for q in situation.state.queues if q is queue or (queue.cohort and q.cohort == queue.cohort)]
         seen = _total(mates, quota)

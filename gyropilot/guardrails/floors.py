@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from gyropilot.domain import Action, Dial, Queue, Quota
-from gyropilot.guardrails.lookup import NOT_SEEN, quota_of
+from gyropilot.guardrails.lookup import not_seen, quota_of
 from gyropilot.guardrails.protocol import Situation
 from gyropilot.settings import QueueSettings
 
@@ -35,7 +35,7 @@ class GuaranteedShare:
             return None
         found = quota_of(action, situation.state)
         if found is None:
-            return NOT_SEEN.format(action.target)
+            return not_seen(action.target)
         queue, quota = found
         if self.protects(queue.name):
             return f"{queue.name} is protected; its quota is never lowered"

@@ -9,23 +9,30 @@ from gyropilot.domain import Action, ClusterState, Dial, Pool, Queue, Quota, Wor
 from gyropilot.guardrails.protocol import Situation
 from gyropilot.settings import format_duration
 
-NOT_SEEN = "{} was not seen in the cluster"
+
+def not_seen(what: str) -> str:
+    """The objection to what cannot be found."""
+    return f"{what or 'what is to be turned'} was not seen in the cluster"
 
 
 def pool_of(action: Action, state: ClusterState) -> Pool | None:
     """The pool whose size the action turns."""
-    turned = (p for p in state.pools if p.dial is action.dial and p.dial_target == action.target)
-    return next(turned, None)
+    return next((p for p in state.pools if p.dial is action.dial and _turns(action, p)), None)
 
 
 def quota_of(action: Action, state: ClusterState) -> tuple[Queue, Quota] | None:
     """The queue and its quota that the action turns."""
-    return next(((q, quota) for q in state.queues for quota in q.quotas if quota.dial_target == action.target), None)
+    return next(((q, quota) for q in state.queues for quota in q.quotas if _turns(action, quota)), None)
 
 
 def workload_of(action: Action, state: ClusterState) -> Workload | None:
     """The gang that the action pauses or resumes."""
-    return next((w for w in state.workloads if w.dial_target == action.target), None)
+    return next((w for w in state.workloads if _turns(action, w)), None)
+
+
+def _turns(action: Action, thing: Pool | Quota | Workload) -> bool:
+    # An empty target means that nothing changes the thing: it must not be found by an action without a target.
+    return action.target != "" and action.target == thing.dial_target
 
 
 def queue_named(name: str, state: ClusterState) -> Queue | None:

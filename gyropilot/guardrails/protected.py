@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from gyropilot.domain import Action, Dial, Workload, WorkloadKind
-from gyropilot.guardrails.lookup import NOT_SEEN, in_words, pauses, workload_of
+from gyropilot.guardrails.lookup import in_words, not_seen, pauses, workload_of
 from gyropilot.guardrails.protocol import Situation
 
 
@@ -30,7 +30,7 @@ class Protected:
             return None
         gang = workload_of(action, situation.state)
         if gang is None:
-            return NOT_SEEN.format(action.target)
+            return not_seen(action.target)
         reasons = [*self._owner(gang), *self._work(gang, situation)]
         return f"{gang.key} {', and '.join(reasons)}" if reasons else None
 

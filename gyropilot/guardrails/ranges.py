@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gyropilot.domain import Action, Dial, Pool
-from gyropilot.guardrails.lookup import NOT_SEEN, pool_of
+from gyropilot.guardrails.lookup import not_seen, pool_of
 from gyropilot.guardrails.protocol import Situation
 from gyropilot.settings import PoolSettings
 
@@ -27,7 +27,7 @@ class PoolRange:
     def objection(self, action: Action, situation: Situation) -> str | None:
         pool = pool_of(action, situation.state)
         if pool is None:
-            return NOT_SEEN.format(action.target)
+            return not_seen(action.target)
         per_node = 1 if action.dial is Dial.POOL_SIZE else pool.gpus_per_node
         least, most = self._least(pool) * per_node, self._most(pool)
         if action.after < min(least, action.before):

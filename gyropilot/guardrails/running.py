@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gyropilot.domain import Action, Dial
-from gyropilot.guardrails.lookup import NOT_SEEN, pool_of, quota_of
+from gyropilot.guardrails.lookup import not_seen, pool_of, quota_of
 from gyropilot.guardrails.protocol import Situation
 
 
@@ -30,7 +30,7 @@ class RunningWork:
 def _quota(action: Action, situation: Situation) -> str | None:
     found = quota_of(action, situation.state)
     if found is None:
-        return NOT_SEEN.format(action.target)
+        return not_seen(action.target)
     queue, quota = found
     if not action.after >= quota.used_gpus:
         return f"{queue.name} runs {quota.used_gpus:g} GPUs on {quota.flavor}, its quota would be {action.after}"
@@ -40,6 +40,6 @@ def _quota(action: Action, situation: Situation) -> str | None:
 def _pool(action: Action, situation: Situation) -> str | None:
     pool = pool_of(action, situation.state)
     if pool is None:
-        return NOT_SEEN.format(action.target)
+        return not_seen(action.target)
     busy, left = pool.gpus - pool.idle_gpus, action.after * pool.gpus_per_node
     return f"{pool.name} runs work on {busy:g} GPUs, {left} would be left" if not left >= busy else None
