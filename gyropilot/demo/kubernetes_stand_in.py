@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,9 @@ class KubernetesStandIn:
         found = next((o for o in inside if o["metadata"]["name"] == address[0]), None)
         if found is None or (kind.namespaced and namespace is None) or not _subresource(kind, address[1:]):
             return _not_found(f'{kind.plural} "{address[0]}" not found')
-        shown = _scale(kind, found) if address[1:] == ["scale"] else found
+        if address[1:] == ["scale"] and "replicas" not in found["spec"]:
+            return _status(500, "InternalError", 'the spec replicas field ".spec.replicas" does not exist')
+        shown = _scale(found) if address[1:] == ["scale"] else found
         if request.method == "GET":
             return Reply(200, shown)
         if request.method == "PATCH" and request.query.get("dryRun") == ("All",):
@@ -131,7 +133,7 @@ _VERBS = ["get", "list", "patch", "watch"]
 def _collection(kind: Kind, objects: Sequence[Json], request: Request) -> Reply:
     if request.first("watch") in ("true", "1"):
         return Reply(200, None, hold_s=float(request.first("timeoutSeconds") or 60))
-    chosen = [o for o in objects if _selected(o, request.first("labelSelector"))]
+    chosen = [o for o in objects if _selected(o, request.first("labelSelector"), request.first("fieldSelector"))]
     begin = int(request.first("continue") or 0)
     end = begin + (int(request.first("limit") or 0) or len(chosen))
     metadata: Json = {"resourceVersion": VERSION}
@@ -141,27 +143,43 @@ def _collection(kind: Kind, objects: Sequence[Json], request: Request) -> Reply:
     return Reply(200, {**page, "items": chosen[begin:end]})
 
 
-def _selected(thing: Json, selector: str) -> bool:
-    """Equality and existence, the parts of label selectors that are asked for."""
-    labels = thing["metadata"].get("labels") or {}
-    for term in filter(None, selector.split(",")):
-        name, equals, value = term.replace("==", "=").partition("=")
-        if name not in labels or (equals and labels[name] != value):
-            return False
-    return True
+def _selected(thing: Json, labels: str, fields: str) -> bool:
+    """Equality and inequality: the parts of label and field selectors that are asked for."""
+    has = thing["metadata"].get("labels") or {}
+    return _holds(labels, has.get) and _holds(fields, lambda path: _field(thing, path))
+
+
+def _holds(selector: str, found: Callable[[str], object]) -> bool:
+    """Whether every term does: `a`, `a=b` or `a!=b`."""
+    return all(_term_holds(term, found) for term in selector.split(",") if term)
+
+
+def _term_holds(term: str, found: Callable[[str], object]) -> bool:
+    name, equals, value = term.replace("==", "=").partition("=")
+    if not equals:
+        return found(name) is not None
+    if name.endswith("!"):
+        return found(name[:-1]) != value
+    return found(name) == value
+
+
+def _field(thing: Json, path: str) -> object:
+    for part in path.split("."):
+        thing = thing.get(part) or {}
+    return thing or ""
 
 
 def _subresource(kind: Kind, rest: list[str]) -> bool:
     return not rest or rest == ["status"] or (rest == ["scale"] and kind.scale)
 
 
-def _scale(kind: Kind, thing: Json) -> Json:
+def _scale(thing: Json) -> Json:
     metadata = {name: thing["metadata"][name] for name in ("name", "namespace", "uid") if name in thing["metadata"]}
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {**metadata, "resourceVersion": VERSION},
-        "spec": {"replicas": thing["spec"].get("replicas", 0)},
+        "spec": {"replicas": thing["spec"]["replicas"]},
         "status": {"replicas": thing.get("status", {}).get("nodes", 0)},
     }
 

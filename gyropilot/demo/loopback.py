@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         if reply.body is not None:
-            self.wfile.write(json.dumps(reply.body).encode())
+            self.wfile.write(json.dumps(reply.body, separators=(",", ":")).encode())
         if reply.hold_s:
             self.wfile.flush()
             server.closing.wait(reply.hold_s)
