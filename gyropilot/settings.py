@@ -202,6 +202,9 @@ class PoolSettings(Section):
     market: Market | None = Field(None, description="None: Karpenter's capacity-type label, else on-demand.")
     min_nodes: int | None = Field(None, ge=0, description="Nodes. Never fewer.")
     max_nodes: int | None = Field(None, ge=0, description="Nodes. Never more.")
+    gpus_per_node: int | None = Field(
+        None, ge=1, description="GPUs. Only for a pool without nodes, of which it cannot be read."
+    )
     lead_time: Duration | None = Field(None, description="From asking for a node to its GPUs being usable.")
     price_usd_per_gpu_hour: float | None = Field(None, ge=0, description="USD per GPU-hour, as billed.")
     watts_idle_per_gpu: float | None = Field(
