@@ -25,7 +25,10 @@ def diff(before: Json, after: Json) -> str:
 def _told(seen: Json) -> Json:
     """Without the status, which controllers write at any time, and without the server's own book-keeping."""
     metadata = {key: value for key, value in (seen.get("metadata") or {}).items() if key not in _NOISE}
-    return {**{key: value for key, value in seen.items() if key != "status"}, "metadata": metadata}
+    told = {**{key: value for key, value in seen.items() if key != "status"}, "metadata": metadata}
+    if seen.get("kind") == "Scale":  # it leaves out a zero
+        told["spec"] = {"replicas": 0, **seen.get("spec", {})}
+    return told
 
 
 def _leaves(node: object, path: str = "") -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from actuators.patch import Knob, ServerDial, leave_alone_if_held
 from actuators.quantity import whole
 from gyropilot.domain import Dial
-from gyropilot.errors import KubernetesError, LeftAlone
+from gyropilot.errors import KubernetesError, LeftAlone, NotFoundError
 from gyropilot.kubernetes.api import Json
 
 _AUTOSCALED = "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size"
@@ -41,6 +41,8 @@ class PoolSize(ServerDial):
     def _scale(self, path: str, name: str) -> Json:
         try:
             return self.api.get(f"{path}/scale")
+        except NotFoundError as problem:
+            raise LeftAlone(f"pool {name} is of a kind that has no scale subresource") from problem
         except KubernetesError as problem:
             if problem.status == 500 and "does not exist" in problem.said:
                 raise LeftAlone(f"pool {name} has no replicas to turn; set them by hand first") from problem
@@ -52,7 +54,7 @@ class PoolSize(ServerDial):
             raise LeftAlone(
                 f"{kind}/{'/'.join(where)} names no pool; write {{plural}}.{{group}}/[{{namespace}}/]{{name}}"
             )
-        root, namespaced = self._scalable(plural, group)
+        root, namespaced = self._served(plural, group)
         if namespaced != (len(where) == 2):
             raise LeftAlone(
                 f"{kind} are {'in namespaces' if namespaced else 'in no namespace'}; mend the pool's `dial`"
@@ -60,15 +62,15 @@ class PoolSize(ServerDial):
         namespace = f"/namespaces/{quote(where[0], safe='')}" if namespaced else ""
         return f"{root}{namespace}/{plural}/{quote(where[-1], safe='')}"
 
-    def _scalable(self, plural: str, group: str) -> tuple[str, bool]:
-        """The root path of the preferred version that can scale this kind, and whether the kind is namespaced."""
+    def _served(self, plural: str, group: str) -> tuple[str, bool]:
+        """The root path of the version that serves this kind, preferred first, and whether the kind is namespaced."""
         told = self.api.get(f"/apis/{group}")
         preferred = told["preferredVersion"]["groupVersion"]
         for version in sorted((v["groupVersion"] for v in told["versions"]), key=lambda v: v != preferred):
             for served in self.api.get(f"/apis/{version}")["resources"]:
-                if served["name"] == f"{plural}/scale":
+                if served["name"] == plural:
                     return f"/apis/{version}", bool(served["namespaced"])
-        raise LeftAlone(f"{plural}.{group} has no scale subresource")
+        raise LeftAlone(f"the API server serves no {plural}.{group}; mend the pool's `dial`")
 
 
 def _leave_alone_if_sized_by_another(seen: Json, kind: str, name: str) -> None:
