@@ -48,7 +48,7 @@ def cluster() -> ClusterState:
 ENTITLED = {q.dial_target: q.nominal_gpus for queue_ in cluster().queues for q in queue_.quotas}
 
 Wish = tuple[str, str, int, bool]  # queue, flavor, wanted quota, whether the write succeeds
-wishes = st.tuples(st.sampled_from(QUEUES), st.sampled_from(FLAVORS), st.integers(0, 24), st.booleans())
+wishes = st.tuples(st.sampled_from(QUEUES), st.sampled_from(FLAVORS), st.integers(0, 12), st.booleans())
 
 
 def nominal(seen: ClusterState, name: str, flavor: str) -> int:
