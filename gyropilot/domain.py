@@ -7,7 +7,7 @@ timezone-aware UTC. Arrays are float64 and say their shape at the field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -493,7 +493,12 @@ class Cycle:
     @property
     def sentence(self) -> str:
         """The cycle in one plain sentence, the same in log, report and test."""
-        held = sum(not v.approved for v in self.verdicts)
-        parts = [f"{len(self.verdicts)} wanted", f"{held} held back"]
-        parts += [f"{n} {s}" for s in OutcomeStatus if (n := sum(o.status is s for o in self.outcomes))]
-        return ", ".join(parts) if self.verdicts else "nothing wanted; holding still"
+        return in_one_sentence(self.verdicts, self.outcomes)
+
+
+def in_one_sentence(verdicts: Sequence[Verdict], outcomes: Sequence[Outcome]) -> str:
+    """What was wanted, held back and done, the same wherever it is said."""
+    held = sum(not v.approved for v in verdicts)
+    parts = [f"{len(verdicts)} wanted", f"{held} held back"]
+    parts += [f"{n} {s}" for s in OutcomeStatus if (n := sum(o.status is s for o in outcomes))]
+    return ", ".join(parts) if verdicts else "nothing wanted; holding still"
