@@ -40,14 +40,16 @@ class Vector:
 
 def vectors(world: World, queries: Queries) -> dict[str, Vector]:
     """The answer to each query that the readers may ask, by its text."""
-    answers = {
+    answers: _Answers = {
         **_of_kueue(world, queries),
         **_of_pods(world, queries),
         **_of_pools(world, queries),
         **_measured(world, queries),
         **_about_samples(world, queries),
     }
-    counts = {f"count({query})": ([{}], _constant([len(labels)])) for query, (labels, _) in answers.items() if labels}
+    counts: _Answers = {
+        f"count({query})": ([{}], _constant([len(labels)])) for query, (labels, _) in answers.items() if labels
+    }
     return {
         query: Vector(tuple(labels), _while_there_were_samples(world, values))
         for query, (labels, values) in (answers | counts).items()
