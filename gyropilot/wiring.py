@@ -11,7 +11,7 @@ from forecasting.forecast import forecast
 from forecasting.registry import make
 
 from actuators import actuators, rehearsals
-from agents import ALL_AGENTS
+from agents import make_agents
 from agents.pilots import make_pilot
 from forecasting.protocol import Forecaster
 from gyropilot.clock import Clock
@@ -84,7 +84,7 @@ def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) 
         observe=observer,
         forecast=_telling(told, "forecasting", foresight),
         pilot=make_pilot(settings.pilot),
-        agents=ALL_AGENTS,
+        agents=make_agents(settings),
         guardrails=guardrails(settings),
         actuators=(actuators if mode == "act" else rehearsals)(api, settings.kubernetes),
         memory=remembered(settings) if mode == "plan" else Journal(settings.journal.url),
