@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
 from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, NotFoundError, SettingsError
 from gyropilot.settings import KubernetesSettings
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -46,8 +46,7 @@ class Api:
                 f"no usable kubeconfig ({problem}); set kubernetes.kubeconfig in gyropilot.yaml, "
                 "GYROPILOT_KUBERNETES__KUBECONFIG, --kubeconfig or $KUBECONFIG"
             ) from problem
-        # urllib3 would silently repeat idempotent writes on 429 and 503; reads are repeated by the next cycle.
-        configuration.retries = urllib3.Retry(total=settings.retries, status=0, redirect=0, allowed_methods=["GET"])
+        configuration.retries = _retries(settings.retries)
         return cls(
             ApiClient(configuration),
             (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds()),
@@ -79,9 +78,10 @@ class Api:
             if not token:
                 return
 
-    def watch(self, path: str, resource_version: str, seconds: int) -> Iterator[Json]:
+    def watch(self, path: str, resource_version: str, seconds: int, **query: str | int) -> Iterator[Json]:
         """Events `{"type", "object"}` since a version, for at most `seconds`; the server closes the stream then."""
-        query: dict[str, str | int] = {
+        query = {
+            **query,
             "watch": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": seconds,
@@ -89,9 +89,14 @@ class Api:
         }
         response = self._open("GET", path, query, None, "", read_timeout=seconds + 15.0)
         pending = b""
-        for chunk in response.stream(65536, decode_content=True):
-            *lines, pending = (pending + chunk).split(b"\n")
-            yield from (json.loads(line) for line in lines if line.strip())
+        try:
+            for chunk in response.stream(65536, decode_content=True):
+                *lines, pending = (pending + chunk).split(b"\n")
+                yield from (json.loads(line) for line in lines if line.strip())
+        except (ValueError, urllib3.exceptions.HTTPError) as problem:
+            raise KubernetesError(f"the watch of {self.host}{path} broke off ({_cause(problem)})") from problem
+        finally:
+            response.close()  # a stream that was not read to its end must not be used again
 
     def create(self, path: str, body: Json) -> Json:
         return self._send("POST", path, self._write_query(), body, "application/json")
@@ -112,7 +117,9 @@ class Api:
         response = self._open(method, path, query, body, content_type, self.timeout_s[1])
         try:
             answer: Json = json.loads(response.read())
-        except (ValueError, urllib3.exceptions.HTTPError) as problem:
+        except urllib3.exceptions.HTTPError as problem:
+            raise self._silence(problem) from problem
+        except ValueError as problem:
             raise KubernetesError(
                 f"{self.host}{path} answered no JSON ({problem}); is it a Kubernetes API?"
             ) from problem
@@ -143,13 +150,16 @@ class Api:
                 timeout=urllib3.Timeout(connect=self.timeout_s[0], read=read_timeout),
             )
         except urllib3.exceptions.HTTPError as problem:
-            raise KubernetesError(
-                f"the Kubernetes API at {self.host} does not answer ({_cause(problem)}); "
-                "check the kubeconfig's server address, the network and that the API server runs"
-            ) from problem
+            raise self._silence(problem) from problem
         if response.status >= 300:
             raise self._refusal(method, path, response)
         return response
+
+    def _silence(self, problem: Exception) -> KubernetesError:
+        return KubernetesError(
+            f"the Kubernetes API at {self.host} does not answer ({_cause(problem)}); "
+            "check the kubeconfig's server address, the network and that the API server runs"
+        )
 
     def _refusal(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
         said = _message(response.read())
@@ -174,6 +184,21 @@ def _load(settings: KubernetesSettings, configuration: Configuration) -> None:
         if path:
             raise
         load_incluster_config(client_configuration=configuration)
+
+
+def _retries(count: int) -> urllib3.Retry:
+    """Broken connections only, and of writes only those on which nothing was sent yet.
+
+    urllib3 would silently repeat idempotent requests on a 429 or 503 that asks for it: that is the next cycle's task.
+    """
+    return urllib3.Retry(
+        total=count,
+        redirect=0,
+        status=0,
+        other=0,
+        allowed_methods=["GET"],
+        respect_retry_after_header=False,
+    )
 
 
 def _cause(problem: BaseException) -> str:

@@ -1,0 +1,71 @@
+"""A collection of the API server, kept: listed once, then only what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from gyropilot.errors import KubernetesError
+from gyropilot.kubernetes.api import Api, Json
+
+WATCH_SECONDS = 1
+"""The server sends what has happened since the last version at once; a second leaves room for a slow network."""
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(slots=True)
+class Mirror(Generic[Kept]):
+    """What `keep` makes of each object of a collection; None from it leaves the object out."""
+
+    api: Api
+    path: str
+    keep: Callable[[Json], Kept | None]
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)  # by namespace and name
+    version: str = ""  # that `kept` is as of; empty: not listed yet
+
+    def refresh(self) -> Collection[Kept]:
+        """All that is kept, as of now. Raises KubernetesError."""
+        if not self.version:
+            self._list()
+            return self.kept.values()
+        try:
+            self._follow()
+        except KubernetesError:
+            self._list()  # the version has expired, the stream broke, or watching is not allowed
+        return self.kept.values()
+
+    def _list(self) -> None:
+        self.version, self.kept = "", {}
+        fresh: dict[tuple[str, str], Kept] = {}
+        version = ""
+        for page in self.api.pages(self.path, **self.query):
+            version = str((page.get("metadata") or {}).get("resourceVersion") or "")
+            for item in page.get("items") or ():
+                self._put(fresh, item)
+        self.kept, self.version = fresh, version
+
+    def _follow(self) -> None:
+        for event in self.api.watch(self.path, self.version, WATCH_SECONDS, **self.query):
+            item = event["object"]
+            if event["type"] == "ERROR":
+                raise KubernetesError(f"the watch of {self.path} ended: {item.get('message', item)}")
+            if event["type"] == "DELETED":
+                self.kept.pop(_key(item), None)
+            elif event["type"] in ("ADDED", "MODIFIED"):
+                self._put(self.kept, item)
+            self.version = str(item["metadata"]["resourceVersion"])
+
+    def _put(self, where: dict[tuple[str, str], Kept], item: Json) -> None:
+        kept = self.keep(item)
+        if kept is None:
+            where.pop(_key(item), None)
+        else:
+            where[_key(item)] = kept
+
+
+def _key(item: Json) -> tuple[str, str]:
+    meta = item["metadata"]
+    return meta.get("namespace", ""), meta["name"]
