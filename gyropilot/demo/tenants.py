@@ -86,9 +86,9 @@ def local_queue(name: str, created: datetime) -> Json:
 
 
 def protected(live: Sequence[Gang]) -> str:
-    """The one gang that its owner asked to leave alone: the largest that runs without a checkpoint."""
-    unsaved = [gang for gang in live if gang.started and gang.last_checkpoint is None and gang.queue != "serving"]
-    return max(unsaved, key=lambda gang: (gang.gpus, gang.name)).name if unsaved else ""
+    """The one gang that its owner asked to leave alone: the one saved last, which would else make way first."""
+    saved = [(gang.gpus >= 4, gang.last_checkpoint, gang.name) for gang in live if gang.last_checkpoint]
+    return max(saved)[2] if saved else ""
 
 
 def workload(gang: Gang, protected: str = "") -> Json:

@@ -163,7 +163,7 @@ class World:
         return next(p for p in self.pools if p.name == flavor)
 
 
-def demo_world(now: datetime = DEMO_NOW, seed: int = 7) -> World:
+def demo_world(now: datetime, seed: int) -> World:
     """The same story for every `now`; the same jobs for every `seed`."""
     began_s = (DEMO_NOW - HISTORY).timestamp()
     jobs = generate(PROFILE, HISTORY / timedelta(days=1), np.random.default_rng(seed), began_s)
