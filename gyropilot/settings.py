@@ -103,6 +103,10 @@ class PrometheusSettings(Section):
         "",
         description="Pod label that names the queue where Kueue's metrics are absent, e.g. `team`.",
     )
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Only series with these are read: `{cluster: prod-1}` where one store holds several clusters.",
+    )
 
 
 class KubernetesSettings(Section):

@@ -1,0 +1,141 @@
+"""Reads Prometheus once per cycle: demand and its history, and whatever else is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from gyropilot.domain import DemandHistory, Line
+from gyropilot.errors import ObservationError
+from gyropilot.prometheus.client import Client
+from gyropilot.prometheus.demand import Demand, Source, by_line, kueue, pods, read_demand
+from gyropilot.prometheus.metrics import Metrics
+from gyropilot.prometheus.queries import KUEUE_RUNNING, METRICS, POD_REQUESTS, MetricNeed, Queries
+from gyropilot.prometheus.series import Grid
+from gyropilot.settings import PrometheusSettings, format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One metric that is read, and whether it is there now."""
+
+    need: MetricNeed
+    found: bool
+    blocking: bool  # without it nothing can be observed
+
+
+class PrometheusReader:
+    """Reads one Prometheus."""
+
+    def __init__(self, settings: PrometheusSettings, pool_label: str = "") -> None:
+        """`pool_label`: the node label that names the pool, as in kubernetes.pool_label. Raises SettingsError."""
+        self._settings = settings
+        self._client = Client(settings)
+        self._queries = Queries(settings.labels, settings.queue_label, pool_label)
+
+    def read(self, now: datetime) -> Metrics:
+        """What is seen at `now`.
+
+        Raises PrometheusError when it does not answer, ObservationError when it holds no demand or only partial data.
+        """
+        for source in self._sources(now):
+            demand = self._history(source, now)
+            if demand.seen:
+                return self._metrics(source, demand, now)
+        raise ObservationError(
+            f"Prometheus at {self._client.url} holds no GPU demand: neither {KUEUE_RUNNING} (set "
+            "`metrics.enableClusterQueueResources: true` in Kueue's configuration and scrape Kueue) nor "
+            f"{POD_REQUESTS} (install kube-state-metrics) was found in {format_duration(self._settings.history)}; "
+            "`gyropilot check` lists all metrics"
+        )
+
+    def found(self, names: Iterable[str], now: datetime) -> Mapping[str, bool]:
+        """Whether each metric has a series now."""
+        wanted = tuple(names)
+        samples = self._client.instant(self._queries.found(wanted), now)
+        there = {sample.labels["__name__"] for sample in samples}
+        return {name: name in there for name in wanted}
+
+    def preflight(self, now: datetime) -> tuple[Finding, ...]:
+        """Every metric that is read, found or missing. Raises PrometheusError."""
+        found = self.found([need.name for need in METRICS], now)
+        return tuple(
+            Finding(n, found[n.name], n.required and not found[n.name] and not found.get(n.instead, False))
+            for n in METRICS
+        )
+
+    def _sources(self, now: datetime) -> list[Source]:
+        """Kueue before pods, but what is there now before what was there once."""
+        sources = (kueue(self._queries), pods(self._queries))
+        return sorted(sources, key=lambda source: self._newest_s(source, now) is None)
+
+    def _newest_s(self, source: Source, now: datetime) -> float | None:
+        return self._client.number(self._queries.newest_sample(source.sampled), now)
+
+    def _history(self, source: Source, now: datetime) -> Demand:
+        grid = Grid.ending(now, self._settings.history, self._settings.step)
+        return read_demand(source, lambda promql, row: self._client.range(promql, grid, row))
+
+    def _metrics(self, source: Source, demand: Demand, now: datetime) -> Metrics:
+        newest = read_demand(source, lambda promql, row: self._client.snapshot(promql, now, row)).history
+        ask = self._queries
+        return Metrics(
+            history=demand.history,
+            newest={
+                line: (float(running), float(pending))
+                for line, running, pending in zip(newest.lines, newest.running[:, 0], newest.pending[:, 0], strict=True)
+                if np.isfinite(running + pending)
+            },
+            age=self._age(source, demand.history, now),
+            source=source.name,
+            quota_gpus=self._quota(now),
+            pool_gpus=self._by("pool", ask.pool_gpus(), now),
+            pool_idle_gpus=self._by("pool", ask.pool_idle_gpus(), now),
+            pool_nodes=self._by("pool", ask.pool_nodes(), now),
+            utilisation=self._by("queue", ask.gpu_utilisation(), now),
+            memory_share=self._by("queue", ask.gpu_memory_share(), now),
+            watts=self._by("queue", ask.gpu_watts(), now),
+            inference_waiting=self._by("served", ask.inference_waiting(), now),
+            notes=(*demand.notes, *_short(demand.history, self._settings.history)),
+        )
+
+    def _age(self, source: Source, history: DemandHistory, now: datetime) -> timedelta:
+        """How long ago the newest demand sample was taken, also when it is too old for Prometheus to show it."""
+        newest_s = self._newest_s(source, now)
+        if newest_s is None:
+            newest_s = self._last_s(source, history)
+        return max(timedelta(0), now - datetime.fromtimestamp(newest_s, UTC))
+
+    def _last_s(self, source: Source, history: DemandHistory) -> float:
+        step_s = int(history.step.total_seconds())
+        seen = np.flatnonzero(np.isfinite(history.running).any(axis=0))
+        last_s = int(history.times[seen[-1]] if len(seen) else history.times[0])
+        after = datetime.fromtimestamp(last_s + step_s, UTC)
+        exact = self._client.number(self._queries.last_sample(source.sampled, 2 * step_s), after)
+        return exact if exact is not None else float(last_s)
+
+    def _quota(self, now: datetime) -> dict[Line, float]:
+        table = self._client.snapshot(self._queries.kueue_quota_gpus(), now, kueue(self._queries).row)
+        return {line: float(row[0]) for line, row in by_line(table).items() if np.isfinite(row[0])}
+
+    def _by(self, label: str, promql: str, now: datetime) -> dict[str, float]:
+        """Values by one label, of those that were seen."""
+        samples = self._client.instant(promql, now)
+        return {s.labels.get(label, ""): s.value for s in samples if np.isfinite(s.value) and s.labels.get(label)}
+
+
+def _short(history: DemandHistory, asked: timedelta) -> Iterator[str]:
+    """Says where the history that is there begins later than was asked for."""
+    seen = np.flatnonzero(np.isfinite(history.demand).any(axis=0))
+    if not len(seen):
+        return
+    missing = seen[0] * history.step
+    if missing > asked * 0.05:
+        begins = datetime.fromtimestamp(int(history.times[seen[0]]), UTC)
+        yield (
+            f"demand is seen only since {begins:%Y-%m-%d %H:%M} UTC, {format_duration(asked)} were asked for "
+            "(Prometheus's retention, or metrics that are newer)"
+        )
