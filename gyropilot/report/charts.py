@@ -118,9 +118,8 @@ def _grid(plot: Plot) -> Iterator[Markup]:
     for when in time_ticks(int(plot.fan.begin_s), int(plot.fan.end_s), frame.time_ticks):
         x = plot.x(when.timestamp())
         yield line((x, floor), (x, floor + 4), "axis")
-        if frame.left + 12 < x < plot.right - 46:
+        if frame.left + 12 < x < plot.right - 12:
             yield text(x, floor + 16, time_label(when), "tick", "middle")
-    yield text(plot.right, floor + 16, "UTC", "tick", "end")
 
 
 def _demand(plot: Plot) -> Markup:
@@ -153,9 +152,10 @@ def _areas(plot: Plot) -> Iterator[Markup]:
 def _unseen(plot: Plot) -> Iterator[Markup]:
     fan = plot.fan
     for part in _runs(~np.isfinite(fan.demand)):
-        begin, end = plot.x(float(fan.times_s[part.start])), plot.x(float(fan.times_s[part.stop - 1]))
+        first, last = max(0, part.start - 1), min(part.stop, len(fan.times_s) - 1)
+        begin, end = plot.x(float(fan.times_s[first])), plot.x(float(fan.times_s[last]))
         yield rect((begin, plot.frame.top), max(1.0, end - begin), plot.y(0) - plot.frame.top, "unseen")
-        if end - begin > 60:
+        if end - begin > 60 and np.isfinite(fan.demand).any():
             yield text((begin + end) / 2, plot.y(0) - 6, "not seen", "tick", "middle")
 
 
@@ -179,7 +179,7 @@ def _band(plot: Plot, band: Band, anchor: float | None, class_: str) -> Markup:
 
 def _now(plot: Plot) -> Iterator[Markup]:
     yield line((plot.now, plot.frame.top - 6), (plot.now, plot.y(0)), "now")
-    label = f"now {datetime.fromtimestamp(plot.fan.now_s, UTC):%H:%M}"
+    label = f"now {datetime.fromtimestamp(plot.fan.now_s, UTC):%H:%M} UTC"
     yield text(plot.now, plot.frame.top - 10, label, "label strong", "middle")
 
 

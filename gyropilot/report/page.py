@@ -12,6 +12,8 @@ from gyropilot.report.words import count, duration, known, moment, number, perce
 
 DRAWN_QUEUES = 24  # as charts; every queue is in the table
 
+GLANCED = 8  # actions on the first screen; all stand further down
+
 Part = dict[str, Any]
 Extents = Mapping[str, tuple[float, float]]
 
@@ -24,7 +26,7 @@ def page(cycle: Cycle) -> Part:
 def _head(cycle: Cycle) -> Part:
     approved, held = story.effect_of(cycle, approved=True), story.effect_of(cycle, approved=False)
     return {
-        "headline": story.headline(cycle).replace("GPU-", "GPU\N{NON-BREAKING HYPHEN}"),
+        "headline": _kept_together(story.headline(cycle), story.over(approved)),
         "summary": cycle.sentence,
         "what_happened": story.what_happened(cycle),
         "acted": any(o.status in (OutcomeStatus.DONE, OutcomeStatus.FAILED) for o in cycle.outcomes),
@@ -33,7 +35,33 @@ def _head(cycle: Cycle) -> Part:
         "over": story.over(approved),
         "figures": [_key_figure(f, approved, held) for f in story.FIGURES],
         "loss": story.loss(approved),
+        "glances": [_glance(cycle, True), _glance(cycle, False)] if cycle.verdicts else [],
     }
+
+
+def _glance(cycle: Cycle, approved: bool) -> Part:
+    """One line per action, so that the first screen already says what would change and what was held back."""
+    told = [d for d in story.deeds(cycle) if d.verdict.approved is approved]
+    return {
+        "title": f"{len(told)} {'approved' if approved else 'held back'}",
+        "held": not approved,
+        "deeds": [
+            {
+                "number": deed.number,
+                "subject": deed.action.subject or deed.action.target,
+                "change": story.change(deed.action),
+                "rules": ", ".join(dict.fromkeys(o.rule for o in deed.verdict.objections)),
+            }
+            for deed in told[:GLANCED]
+        ],
+        "more": max(0, len(told) - GLANCED),
+    }
+
+
+def _kept_together(sentence: str, over: str) -> str:
+    """So that no line of the headline begins with a unit."""
+    unit = over.replace(" ", "\N{NO-BREAK SPACE}")
+    return sentence.replace("GPU-", "GPU\N{NON-BREAKING HYPHEN}").replace(over, unit)
 
 
 def _key_figure(figure: story.Figure, approved: Effect, held: Effect) -> Part:
@@ -43,7 +71,8 @@ def _key_figure(figure: story.Figure, approved: Effect, held: Effect) -> Part:
         "name": figure.name,
         "unit": figure.unit,
         "middle": figure.middle(approved),
-        "range": figure.range(approved),
+        "range": figure.range(approved)
+        or ("nothing approved changes it" if still(ours) else "its interval is not known"),
         "direction": _direction(ours),
         "whisker": charts.whisker(ours, extent),
         "held": "" if still(theirs) else f"{figure.middle(held)} ({figure.range(held)})",
@@ -73,11 +102,15 @@ def _total(fan: fans.Fan, nth: int) -> Part:
     name = f"all queues, {fan.line.resource}"
     return {
         "name": fan.line.resource,
-        "facts": f"{count(fan.latest or 0.0, 'GPU')} running or waiting at the newest reading",
+        "facts": _latest(fan),
         "limit": charts.limit_words(fan),
         "wide": charts.fan_chart(fan, charts.WIDE, f"t{nth}w", name),
         "narrow": charts.fan_chart(fan, charts.NARROW, f"t{nth}n", name),
     }
+
+
+def _latest(fan: fans.Fan) -> str:
+    return "no demand seen" if fan.latest is None else f"{count(fan.latest, 'GPU')} running or waiting at the last look"
 
 
 def _key(bands: tuple[fans.Band, ...]) -> list[Part]:
@@ -100,6 +133,7 @@ def _queues(cycle: Cycle) -> Part:
     several = len({line.resource for line in lines}) > 1
     drawn = lines[:DRAWN_QUEUES]
     return {
+        "table_title": f"{'All ' if len(lines) > 1 else ''}{count(len(lines), 'queue')} as a table",
         "queues_lede": _queues_lede(len(lines), len(drawn)),
         "fans": [_queue_fan(cycle, line, by_name.get(line.queue), nth, several) for nth, line in enumerate(drawn)],
         "queues": [_queue_row(cycle, line, by_name.get(line.queue), several) for line in lines],
@@ -229,7 +263,11 @@ def _deed(deed: story.Deed, extents: Extents) -> Part:
 
 
 def _effect(figure: story.Figure, effect: Effect, extents: Extents) -> Part:
-    unit = "" if figure.unit == "USD" else f" {figure.unit.replace('GPU-hours', 'GPU-h').replace(' CO₂e', '')}"
+    unit = (
+        ""
+        if figure.unit == "USD" or not figure.range(effect)
+        else f" {figure.unit.replace('GPU-hours', 'GPU-h').replace(' CO₂e', '')}"
+    )
     return {
         "name": figure.name,
         "middle": figure.middle(effect) + unit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from datetime import timedelta
 
 from gyropilot.domain import Action, Cycle, Dial, Effect, Interval, Outcome, OutcomeStatus, Verdict
 from gyropilot.report.words import (
-    UNKNOWN,
     count,
     known,
     nothing_expected,
@@ -39,7 +39,7 @@ class Figure:
         """−$1,240; no change; a dash when not known."""
         interval = self.of(effect)
         if not known(interval):
-            return UNKNOWN
+            return "not known"
         return "no change" if still(interval) else self.spell(interval.mid)
 
     def range(self, effect: Effect) -> str:
@@ -124,19 +124,21 @@ def _verb(cycle: Cycle) -> str:
 
 
 def _gain(effect: Effect) -> str:
+    if not (known(effect.usd) or known(effect.waiting_gpu_hours)):
+        return "be made, with an effect that is not known"
     money = effect.usd.mid if known(effect.usd) else 0.0
     waiting = effect.waiting_gpu_hours.mid if known(effect.waiting_gpu_hours) else 0.0
     hours = f"{size(waiting)} GPU-hours of waiting"
     said = {
-        (True, True): f"save ${size(money)} and {hours}",
-        (True, None): f"save ${size(money)}",
-        (True, False): f"save ${size(money)} and add {hours}",
+        (True, True): f"save about ${size(money)} and {hours}",
+        (True, None): f"save about ${size(money)}",
+        (True, False): f"save about ${size(money)} and add {hours}",
         (None, True): f"spare {hours}",
         (None, None): "keep cost and waiting as they are",
         (None, False): f"add {hours}",
-        (False, True): f"spare {hours} for ${size(money)}",
-        (False, None): f"cost ${size(money)}",
-        (False, False): f"cost ${size(money)} and add {hours}",
+        (False, True): f"spare {hours} for about ${size(money)}",
+        (False, None): f"cost about ${size(money)}",
+        (False, False): f"cost about ${size(money)} and add {hours}",
     }[_better(money), _better(waiting)]
     return f"{said} over {over(effect)}"
 
@@ -171,14 +173,16 @@ def gpus_moved(action: Action) -> str:
 
 def loss(effect: Effect) -> str:
     """Work thrown away, if any."""
+    if math.isnan(effect.lost_gpu_hours):
+        return "work lost: not known"
     return f"{number(effect.lost_gpu_hours)} GPU-hours of work lost" if effect.lost_gpu_hours else ""
 
 
 def expectation(effect: Effect) -> str:
     """The expected effect in one line of plain text."""
-    parts = [f"{f.middle(effect)} {_unit(f)}".strip() for f in FIGURES if not still(f.of(effect))]
+    parts = [f"{f.middle(effect)} {_unit(f)}".strip() for f in FIGURES if f.range(effect)]
     parts += [loss(effect)] if loss(effect) else []
-    return "no effect expected" if nothing_expected(effect) else ", ".join(parts)
+    return "no effect expected" if nothing_expected(effect) else ", ".join(parts) or "effect not known"
 
 
 def _unit(figure: Figure) -> str:
