@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gyropilot.domain import DemandHistory, Floats, Line
 
@@ -53,10 +54,8 @@ class Bands:
         demand = history.demand
 
         def changes(steps: int) -> Floats:
-            stride = 1 + (demand.shape[1] - steps) // MAX_ERRORS
-            # Counted from the end, so that the newest changes are always among them.
-            late, early = demand[:, steps:][:, ::-stride], demand[:, : demand.shape[1] - steps][:, ::-stride]
-            return late - early
+            late = _spread_columns(steps, demand.shape[1])
+            return demand[:, late] - demand[:, late - steps]
 
         return cls.of_errors(history, changes, history.step.total_seconds())
 
@@ -131,6 +130,18 @@ def row_quantiles(values: Floats, levels: Floats) -> Floats:
     low, high = np.take_along_axis(ranked, below, axis=1), np.take_along_axis(ranked, above, axis=1)
     result: Floats = low + (high - low) * (rank - below)
     return result
+
+
+def _spread_columns(first: int, end: int) -> NDArray[np.int64]:
+    """At most MAX_ERRORS of the columns from `first` to `end`, one drawn from each of as many equal stretches.
+
+    Every n-th would do, were it not for jobs that come as regularly as that.
+    """
+    if end - first <= MAX_ERRORS:
+        return np.arange(first, end)
+    edges = np.linspace(first, end, MAX_ERRORS + 1)
+    drawn: NDArray[np.int64] = np.random.default_rng(0).uniform(edges[:-1], edges[1:]).astype(np.int64)
+    return drawn
 
 
 def newest(history: DemandHistory) -> tuple[Floats, Floats]:

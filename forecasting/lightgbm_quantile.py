@@ -124,7 +124,8 @@ class LightGbm:
             "verbosity": -1,
         }
         # Between all lines alike (1) and GPU for GPU (spread): the latter is the loss, the former learns from more.
-        data = lightgbm.Dataset(features, target, weight=np.sqrt(spread), init_score=start)
+        weight = np.sqrt(spread / spread.mean())
+        data = lightgbm.Dataset(features, target, weight=weight, init_score=start)
         return lightgbm.train(parameters, data, num_boost_round=self.trees)
 
 

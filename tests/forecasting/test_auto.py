@@ -1,0 +1,121 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+
+from forecasting.auto import Auto
+from forecasting.forecast import learn
+from forecasting.naive import Naive
+from forecasting.protocol import Forecaster
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
+from tests.fakes import GPU, history
+
+SHORT, LONG = timedelta(minutes=5), timedelta(hours=12)
+WEEK_OF_DAYS_AND_NIGHTS = np.tile(np.repeat([8.0, 64.0], 144), 8).tolist()  # 12 hours each, 8 days
+
+
+@dataclass
+class Clockwork:
+    """Knows that demand is 8 GPUs for half a day, then 64; `off_by` GPUs wrong."""
+
+    off_by: float = 0.0
+    fits: int = 0
+
+    name = "clockwork"
+
+    def fit(self, history: DemandHistory) -> Self:
+        return type(self)(self.off_by, self.fits + 1)
+
+    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
+        now = history.demand[:, -1:, None]
+        turned = np.array([h >= LONG for h in horizons])[None, :, None]
+        return np.broadcast_to(np.where(turned, 72 - now, now) + self.off_by, (len(now), len(horizons), len(quantiles)))
+
+
+def _auto(**challengers: Forecaster) -> Auto:
+    models: Mapping[str, Forecaster] = {"naive": Naive(), **challengers}
+    return Auto(models)
+
+
+def test_takes_the_challenger_where_it_is_better() -> None:
+    fitted = _auto(clockwork=Clockwork()).fit(history({"research": WEEK_OF_DAYS_AND_NIGHTS}))
+
+    assert fitted.chosen["queues", "beyond"] == "clockwork"
+    assert fitted.predict(history({"research": WEEK_OF_DAYS_AND_NIGHTS}), [LONG], [0.5])[0, 0, 0] == 8.0
+
+
+def test_keeps_the_incumbent_where_nothing_is_clearly_better() -> None:
+    steady = history({"research": [40.0] * 2_304})
+
+    fitted = _auto(clockwork=Clockwork(off_by=0.1)).fit(steady)
+
+    assert set(fitted.chosen.values()) == {"naive"}
+    assert fitted.name == "auto: naive"
+
+
+def test_is_naive_before_it_has_learnt() -> None:
+    seen = history({"research": WEEK_OF_DAYS_AND_NIGHTS})
+    auto = _auto(clockwork=Clockwork())
+
+    assert auto.name == "auto: naive"
+    assert np.array_equal(auto.predict(seen, [SHORT, LONG], [0.5]), Naive().predict(seen, [SHORT, LONG], [0.5]))
+
+
+def test_does_not_judge_by_a_few_days() -> None:
+    three_days = history({"research": WEEK_OF_DAYS_AND_NIGHTS[: 3 * 288]})
+
+    assert _auto(clockwork=Clockwork()).fit(three_days).chosen == {}
+
+
+def test_judges_totals_apart_from_queues() -> None:
+    fitted = learn(_auto(clockwork=Clockwork()), history({"research": WEEK_OF_DAYS_AND_NIGHTS, "quiet": [0.0] * 2304}))
+
+    assert isinstance(fitted, Auto)
+    assert {group for group, _ in fitted.chosen} == {"queues", "quiet queues", "totals"}
+
+
+def test_says_what_it_chose() -> None:
+    chosen = {
+        ("queues", "to 30 min"): "naive",
+        ("queues", "to 3 h"): "clockwork",
+        ("totals", "to 3 h"): "naive",
+        ("queues", "beyond"): "clockwork",
+        ("totals", "beyond"): "clockwork",
+    }
+
+    auto = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen)
+
+    assert auto.name == "auto: naive to 30 min, clockwork + naive to 3 h, clockwork beyond"
+
+
+def test_each_line_and_horizon_comes_from_the_model_that_was_chosen_for_it() -> None:
+    seen = history({"research": [40.0] * 288, "quiet": [0.0] * 288})
+    chosen = {("queues", "beyond"): "clockwork"}
+
+    table = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen).predict(seen, [SHORT, LONG], [0.5])[..., 0]
+
+    assert table.tolist() == [[40.0, 32.0], [0.0, 0.0]]
+
+
+def test_fits_what_was_chosen_on_the_whole_history() -> None:
+    seen = history({"research": WEEK_OF_DAYS_AND_NIGHTS})
+
+    fitted = _auto(clockwork=Clockwork()).fit(seen)
+
+    naive, clockwork = fitted.models["naive"], fitted.models["clockwork"]
+    assert isinstance(naive, Naive)
+    assert naive.bands.seen_s == 8 * 86_400
+    assert isinstance(clockwork, Clockwork)
+    assert clockwork.fits == 1
+
+
+def test_knows_totals_by_their_name() -> None:
+    seen = history({"research": [40.0] * 288}).with_totals()
+    chosen = {("totals", "beyond"): "clockwork"}
+
+    table = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen).predict(seen, [LONG], [0.5])[:, 0, 0]
+
+    assert seen.lines[1] == Line(ALL_QUEUES, GPU)
+    assert table.tolist() == [40.0, 32.0]

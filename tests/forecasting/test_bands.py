@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from forecasting.bands import LEADS_S, Bands, newest, row_quantiles
+from gyropilot.domain import Floats
+from tests.fakes import history
+
+HOUR = np.array([[3_600.0]])
+
+
+def test_quantiles_are_those_of_split_conformal_prediction() -> None:
+    nine = np.arange(1.0, 10.0)[None, :]  # the (9 + 1) q-th smallest
+
+    assert row_quantiles(nine, np.array([0.1, 0.5, 0.9, 0.99])).tolist() == [[1.0, 5.0, 9.0, 9.0]]
+
+
+def test_quantiles_leave_out_what_was_not_seen() -> None:
+    rows = np.array([[np.nan, 3.0, 1.0, 2.0], [np.nan] * 4])
+
+    assert row_quantiles(rows, np.array([0.5]))[0, 0] == 2.0
+    assert np.isnan(row_quantiles(rows, np.array([0.5]))[1, 0])
+
+
+def test_a_line_that_steps_up_and_down_by_eight_keeps_that_spread() -> None:
+    seen = history({"research": [16.0, 24.0] * 4_000})  # changes by 8 over each odd number of steps
+
+    band = Bands.of_changes(seen).at(np.array([[300.0]]), [0.1, 0.9])[0, 0]
+
+    assert band == pytest.approx([-8.0, 8.0], abs=0.01)
+
+
+def test_doubt_shrinks_with_what_was_seen() -> None:
+    widths = [_width(np.full(n, 64.0)) for n in (1, 12, 288, 8_000)]
+
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 0.03
+
+
+def test_a_gap_adds_no_evidence() -> None:
+    gappy = np.full(288, np.nan)
+    gappy[-12:] = 64.0
+
+    assert _width(gappy) == pytest.approx(_width(np.full(12, 64.0)))
+
+
+def test_error_within_one_step_grows_with_time() -> None:
+    seen = history({"research": [16.0, 24.0] * 4_000})
+
+    short, long = Bands.of_changes(seen).at(np.array([[60.0, 300.0]]), [0.9])[0, :, 0]
+
+    assert short == pytest.approx(long / 5, rel=0.01)
+
+
+def test_no_quantile_is_absurd() -> None:
+    bands = Bands.of_changes(history({"research": [10.0] * 50}))
+
+    assert bands.bounded(np.array([[[-5.0, 10_000.0]]])).tolist() == [[[0.0, 30.0]]]
+
+
+def test_a_line_that_nobody_knew_is_measured_on_the_spot() -> None:
+    old, new = history({"research": [8.0] * 288}), history({"vision": [16.0, 24.0] * 144})
+
+    adopted = Bands.of_changes(old).for_lines(new)
+
+    assert adopted.lines == new.lines
+    assert np.array_equal(adopted.errors, Bands.of_changes(new).errors)
+
+
+def test_a_line_that_was_fitted_is_looked_up() -> None:
+    month, day = history({"research": [16.0, 24.0] * 4_000}), history({"research": [16.0] * 288})
+    fitted = Bands.of_changes(month)
+
+    known = fitted.for_lines(day)
+
+    assert np.array_equal(known.errors, fitted.errors)
+    assert known.seen_s == 8_000 * 300
+
+
+def test_the_newest_reading_is_the_last_that_was_seen() -> None:
+    value, age_s = newest(history({"a": [1.0, 2.0, 3.0], "b": [5.0, np.nan, np.nan], "c": [np.nan] * 3}))
+
+    assert value.tolist() == [3.0, 5.0, 0.0]
+    assert age_s.tolist() == [0.0, 600.0, 900.0]
+
+
+def test_first_lead_is_now_and_has_no_error() -> None:
+    bands = Bands.of_changes(history({"research": [16.0, 24.0] * 400}))
+
+    assert LEADS_S[0] == 0
+    assert bands.at(np.zeros((1, 1)), [0.01, 0.99]).tolist() == [[[0.0, 0.0]]]
+
+
+def _width(demand: Floats) -> float:
+    low, high = Bands.of_changes(history({"research": demand.tolist()})).at(HOUR, [0.1, 0.9])[0, 0]
+    return float(high - low)

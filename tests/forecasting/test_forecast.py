@@ -1,0 +1,109 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+import pytest
+
+from forecasting.forecast import forecast, learn
+from forecasting.naive import Naive
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
+from gyropilot.errors import ForecastError
+from gyropilot.settings import ForecastSettings
+from tests.fakes import GPU, NOW, history
+
+SETTINGS = ForecastSettings(horizons=(timedelta(minutes=5), timedelta(hours=1)), quantiles=(0.1, 0.5, 0.9))
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@dataclass
+class Fixed:
+    """Answers with the same number of GPUs everywhere and writes down what it was asked."""
+
+    gpus: Floats
+    asked: list[timedelta]
+
+    name = "fixed"
+
+    def fit(self, history: DemandHistory) -> Self:
+        return self
+
+    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
+        self.asked.extend(horizons)
+        return np.broadcast_to(self.gpus, (len(history.lines), len(horizons), len(quantiles)))
+
+
+def test_tells_each_queue_and_the_total() -> None:
+    seen = history({"research": [8.0] * 288, "vision": [16.0] * 288})
+
+    told = forecast(Naive(), seen, SETTINGS, NOW)
+
+    assert told.made_at == NOW
+    assert told.lines == (Line("research", GPU), Line("vision", GPU), Line(ALL_QUEUES, GPU))
+    assert told.gpus[:, 0, 1] == pytest.approx([8.0, 16.0, 24.0])
+
+
+def test_total_is_forecast_from_its_own_history() -> None:
+    up, down = [8.0, 16.0] * 1_000, [16.0, 8.0] * 1_000  # whose sum never moves
+
+    told = forecast(Naive(), history({"up": up, "down": down}), SETTINGS, NOW)
+
+    assert told.at(Line(ALL_QUEUES, GPU), HOUR, 0.9) == pytest.approx(24.0, abs=0.1)
+
+
+def test_horizons_count_from_now_and_not_from_the_newest_reading() -> None:
+    fixed = Fixed(np.array(1.0), [])
+
+    forecast(fixed, history({"research": [8.0] * 288}), SETTINGS, NOW + 3 * MINUTE)
+
+    assert fixed.asked == [8 * MINUTE, 63 * MINUTE]
+
+
+def test_starts_from_the_newest_reading_before_any_history_exists() -> None:
+    told = forecast(Naive(), history({"research": [40.0]}), SETTINGS, NOW)
+
+    low, mid, high = told.of(Line("research", GPU))[1]
+    assert mid == 40.0
+    assert low < 36.0
+    assert high > 44.0
+
+
+def test_guesses_a_little_for_a_queue_that_was_never_seen() -> None:
+    told = forecast(Naive(), history({"research": [np.nan] * 12}), SETTINGS, NOW)
+
+    low, mid, high = told.of(Line("research", GPU))[1]
+    assert (low, mid) == (0.0, 0.0)
+    assert 0.5 < high < 8.0
+
+
+def test_has_no_lines_when_nothing_was_seen_at_all() -> None:
+    told = forecast(Naive(), DemandHistory.empty(), SETTINGS, NOW)
+
+    assert told.lines == ()
+    assert told.gpus.shape == (0, 2, 3)
+
+
+def test_learns_the_totals_too() -> None:
+    fitted = learn(Naive(), history({"research": [8.0] * 288}))
+
+    assert isinstance(fitted, Naive)
+    assert fitted.bands.lines == (Line("research", GPU), Line(ALL_QUEUES, GPU))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "sentence"),
+    [
+        (np.array(np.nan), "fixed gave a number that is not finite; choose another forecast.model"),
+        (np.array(-1.0), "fixed gave negative demand"),
+        (np.array([3.0, 2.0, 1.0]), "fixed gave quantiles that cross"),
+    ],
+)
+def test_refuses_a_table_that_no_pilot_may_act_on(gpus: Floats, sentence: str) -> None:
+    with pytest.raises(ForecastError, match=sentence):
+        forecast(Fixed(gpus, []), history({"research": [8.0] * 12}), SETTINGS, NOW)
+
+
+def test_refuses_a_history_from_the_future() -> None:
+    with pytest.raises(ForecastError, match="check the clocks"):
+        forecast(Naive(), history({"research": [8.0] * 12}), SETTINGS, NOW - HOUR)

@@ -1,0 +1,81 @@
+"""On real demand: the Earth cluster of Helios (Hu et al., SC'21), one row per minute and queue.
+
+Validation days only: the last week of the trace is kept for the final comparison.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecasting.losses import coverage, wql
+from forecasting.protocol import Forecaster
+from forecasting.registry import make
+from forecasting.rolling import Replay, replay, until
+from gyropilot.domain import DemandHistory, Line
+
+HORIZONS = tuple(timedelta(minutes=m) for m in (10, 20, 30, 40, 50, 60, 360))
+HOUR, SIX_HOURS = HORIZONS.index(timedelta(hours=1)), HORIZONS.index(timedelta(hours=6))
+DECILES = tuple(round(0.1 * i, 1) for i in range(1, 10))
+DAY = 288  # steps
+FITTED_AT = 11 * DAY
+ORIGINS = range(FITTED_AT, 16 * DAY, 36)  # every three hours for five days, all before the last week
+
+
+@pytest.fixture(scope="module")
+def earth() -> DemandHistory:
+    folder = os.environ.get("GYROPILOT_TRACES")
+    if not folder:
+        pytest.skip("set GYROPILOT_TRACES to the folder that holds demand_helios_earth_vc.parquet")
+    from pyarrow.parquet import read_table
+
+    table = read_table(Path(folder) / "demand_helios_earth_vc.parquet")
+    column = {name: table[name].to_numpy() for name in ("timestamp", "queue", "running_gpus", "pending_gpus")}
+    queues, minutes = np.unique(column["queue"]), np.unique(column["timestamp"])
+    order = np.lexsort((column["timestamp"], column["queue"]))  # every queue has every minute
+    running, pending = (
+        column[name][order].astype(np.float64).reshape(len(queues), len(minutes) // 5, 5).mean(axis=2)
+        for name in ("running_gpus", "pending_gpus")
+    )
+    ends = minutes[4::5].astype("datetime64[s]").astype(np.int64) + 60
+    return DemandHistory(tuple(Line(str(q), "nvidia.com/gpu") for q in queues), ends, running, pending)
+
+
+@pytest.fixture(scope="module")
+def seasonal(earth: DemandHistory) -> Replay:
+    return _replayed(make("seasonal-naive"), earth)
+
+
+@pytest.mark.parametrize("name", ["naive", "ets", "lightgbm", "auto"])
+def test_beats_the_seasonal_naive_forecast_and_covers_what_came(
+    name: str, earth: DemandHistory, seasonal: Replay
+) -> None:
+    played = _replayed(make(name), earth)
+
+    assert _wql(played, HOUR) < 0.4 * _wql(seasonal, HOUR)
+    assert _wql(played, SIX_HOURS) < 0.8 * _wql(seasonal, SIX_HOURS)
+    assert 0.65 <= _coverage(played, HOUR) <= 0.92
+    assert 0.65 <= _coverage(played, SIX_HOURS) <= 0.92
+
+
+def test_naive_bands_are_as_sharp_as_published_over_the_next_hour(earth: DemandHistory) -> None:
+    played = _replayed(make("naive"), earth)
+
+    next_hour = np.mean([_wql(played, h) for h in range(HOUR + 1)])
+
+    assert 0.02 < next_hour < 0.05
+
+
+def _replayed(model: Forecaster, history: DemandHistory) -> Replay:
+    return replay(model.fit(until(history, FITTED_AT)), history, ORIGINS, HORIZONS, DECILES)
+
+
+def _wql(played: Replay, horizon: int) -> float:
+    return wql(played.actual[:, :, horizon], played.predicted[:, :, horizon], DECILES)
+
+
+def _coverage(played: Replay, horizon: int) -> float:
+    table = played.predicted[:, :, horizon]
+    return coverage(played.actual[:, :, horizon], table[..., 0], table[..., -1])
