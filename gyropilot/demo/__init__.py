@@ -27,7 +27,7 @@ from gyropilot.settings import (
 
 __all__ = ["DEMO_NOW", "DEMO_SEED", "Demo", "serve"]
 
-DEMO_SEED = 4
+DEMO_SEED = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def _about_samples(world: World, queries: Queries) -> _Answers:
 
     names = tuple(need.name for need in METRICS)
     there = [name for name in names if name not in NOT_EXPORTED]
-    series = (queries.kueue_running_gpus(), queries.kueue_pending_gpus(), queries.pods_seen())
+    series = (queries.kueue_running_gpus(), queries.kueue_pending_gpus(), queries.pods_running())
     return {
         **{queries.newest_sample(one): ([{}], newest) for one in series},
         queries.found(names): ([{"__name__": name} for name in there], _constant([1.0] * len(there))),

@@ -188,6 +188,7 @@ class _Told:
 
 LAST_NIGHT = (
     _Told("research", timedelta(hours=9, minutes=40), timedelta(hours=20), 4, 18, WorkloadKind.SWEEP),
+    _Told("research", timedelta(hours=2, minutes=5), timedelta(hours=9), 2, 7, WorkloadKind.SWEEP),
     _Told("language", timedelta(minutes=32), timedelta(hours=14), 16, 2, priority=10),
     _Told("language", timedelta(minutes=18), timedelta(hours=6), 8, 3, priority=10),
 )
