@@ -51,7 +51,9 @@ class Provisioner:
         """GPUs that the pool may grow to, counted from its nodes; no action where the limit is so already."""
         before, there = pool.dial_value or 0, pool.nodes * pool.gpus_per_node
         whole = math.ceil(gpus / pool.gpus_per_node) * pool.gpus_per_node if gpus > 0 else -_removable(pool, -gpus)
-        wanted = max(before, there + whole) if whole > 0 else min(before, there + whole) if whole else before
+        if not whole:
+            return None
+        wanted = max(before, there + whole) if whole > 0 else min(before, there + whole)
         step = int(min(self.step.units(before), abs(wanted - before)))
         after = before + (step if wanted > before else -step)
         says = "a limit only allows growth" if gpus > 0 else "a limit only stops growth and removes no node"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agents.expectation import with_effect
-from agents.shares import apportion
+from agents.shares import apportion, whole
 from agents.step import NO_CAP, Step
 from agents.supply import cohorts
 from gyropilot.domain import Action, Dial, Intent, Line, Queue, Quota, View
@@ -63,7 +62,7 @@ class Rebalancer:
         """What a queue can give of what it is asked: nothing of its guaranteed share."""
         nominal = queue.nominal_gpus(resource)
         entitled = sum(_entitled(q) for q in queue.quotas if q.accelerator.resource == resource)
-        floor = math.ceil(self.guaranteed_share * entitled - 1e-9)
+        floor = whole(self.guaranteed_share * entitled)
         if queue.guaranteed_gpus is not None:
             # It is guaranteed over all resources together.
             floor = queue.guaranteed_gpus - (queue.nominal_gpus() - nominal)
@@ -82,7 +81,7 @@ def _entitled(quota: Quota) -> int:
 
 
 def _unused(quota: Quota) -> int:
-    return max(0, quota.nominal_gpus - math.ceil(quota.used_gpus))
+    return max(0, quota.nominal_gpus - whole(quota.used_gpus))
 
 
 def _by_flavor(group: Sequence[Queue], resource: str) -> dict[str, Mapping[str, Quota]]:

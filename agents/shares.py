@@ -1,11 +1,17 @@
-"""Whole GPUs shared out so that the sum is exact."""
+"""Whole GPUs: rounded up, and shared out so that the sum is exact."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+
+def whole(gpus: float) -> int:
+    """GPUs rounded up; what arithmetic adds to a whole number is not a GPU."""
+    return math.ceil(gpus - 1e-6)
 
 
 def apportion(total: int, claims: Mapping[K, int]) -> dict[K, int]:

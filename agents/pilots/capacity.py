@@ -12,7 +12,6 @@ more. It asks for no more than quotas admit: what no queue may fill would lie id
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,6 +20,7 @@ from agents.pilots.kinds import Kind, kinds
 from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
 from agents.pilots.prices import critical_ratio, waiting_price
 from agents.pilots.reactive import Reactive
+from agents.shares import whole
 from agents.supply import admissible_gpus, running_price, serves
 from gyropilot.domain import ALL_QUEUES, ClusterState, Line, Pool, View
 
@@ -70,14 +70,14 @@ class CapacityRule:
 
     def _removal(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule removes, less what the forecast says will be missed."""
-        floors = {p.name: math.ceil(self.kept_gpus(view, kind, p)) for p in kind.pools}
+        floors = {p.name: whole(self.kept_gpus(view, kind, p)) for p in kind.pools}
         unused = shrink_to(kind.pools, total_supply(kind.pools), floors)
         removed = {name: max(gpus, reactive.get(name, 0)) for name, gpus in unused.items()}
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 
     def _in_band(self, target: float, supply: int) -> int:
-        missing = math.ceil(target) - supply
-        return supply + missing if missing >= self.dead_band_gpus else supply
+        missing = target - supply
+        return supply + whole(missing) if whole(missing) > 0 and missing >= self.dead_band_gpus - 1e-6 else supply
 
 
 def pool_quantile(state: ClusterState, pool: Pool) -> float:
@@ -101,7 +101,7 @@ def _forecast_says(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str
     quantile = f"p{pool_quantile(view.state, pool) * 100:.0f}"
     when = f"within {_minutes(rule.kept_for(pool))}" if gpus < 0 else f"in {_minutes(pool.lead_time)}"
     demand = rule.kept_gpus(view, kind, pool) if gpus < 0 else rule.wanted_gpus(view, kind, pool)
-    return f"forecast {quantile} demand {when} is {math.ceil(demand)} GPUs, {stock(kind.pools)}"
+    return f"forecast {quantile} demand {when} is {whole(demand)} GPUs, {stock(kind.pools)}"
 
 
 def _waiting_price(state: ClusterState, pool: Pool) -> float:

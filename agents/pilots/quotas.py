@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import timedelta
 
 from agents.paths import peak_gpus
 from agents.pilots.prices import critical_ratio, mean_price
-from agents.shares import apportion
+from agents.shares import apportion, whole
 from agents.supply import cohorts
 from gyropilot.domain import Line, Queue, View
 
@@ -48,11 +47,11 @@ class QuotaRule:
         """Quota above its guarantee, what it runs, what waits, and a high quantile of what it will want."""
         forecast = self._peak(view, line, self._keeping(view, queue, line))
         needed = max(forecast, queue.demand_gpus(line.resource), queue.guaranteed_gpus or 0)
-        return self._beyond(queue.nominal_gpus(line.resource) - math.ceil(needed))
+        return self._beyond(queue.nominal_gpus(line.resource) - whole(needed))
 
     def _missing(self, view: View, line: Line, queue: Queue) -> int:
         wanted = self._peak(view, line, queue_quantile(view, queue, line.resource))
-        return self._beyond(math.ceil(wanted) - queue.nominal_gpus(line.resource))
+        return self._beyond(whole(wanted) - queue.nominal_gpus(line.resource))
 
     def _keeping(self, view: View, queue: Queue, line: Line) -> float:
         # Never below the quantile at which the same queue would ask: else it could give and ask at once.

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from agents.pilots.past import peak_demand
 from agents.pilots.placing import growable, shrink_to, total_supply
+from agents.shares import whole
 from agents.supply import admissible_pending, room_gpus, serves
 from gyropilot.domain import ClusterState, Intent, Pool, Queue, View
 
@@ -48,7 +49,7 @@ class Reactive:
             return {}
         pools = state.pools_of(resource)
         # Coming GPUs do not count here: they were asked for with a reason, and are not idle yet.
-        return shrink_to(pools, state.capacity_gpus(resource), {p.name: math.ceil(peak) for p in pools})
+        return shrink_to(pools, state.capacity_gpus(resource), {p.name: whole(peak) for p in pools})
 
 
 def growth_for_pending(state: ClusterState, resource: str) -> dict[str, int]:

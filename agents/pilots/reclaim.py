@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from agents.shares import apportion
+from agents.shares import apportion, whole
 from agents.supply import cohorts, quota_gpus, serves
 from gyropilot.domain import ClusterState, Line, Pool, Queue
 
@@ -62,7 +62,7 @@ def _short(state: ClusterState, group: Sequence[Queue], queue: Queue, resource: 
     waiting = min(queue.pending_gpus.get(resource, 0.0), unused_share)
     admitted = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
     free = sum(_free_in_time(p, queue, growth.get(p.name, 0)) for p in state.pools_of(resource) if serves(p, queue))
-    return max(0, math.ceil(waiting - min(free, max(0.0, admitted))))
+    return max(0, whole(waiting - min(free, max(0.0, admitted))))
 
 
 def _free_in_time(pool: Pool, queue: Queue, growth: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import total_demand
 from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
+from agents.shares import whole
 from gyropilot.domain import ClusterState, Intent, View
 
 
@@ -28,7 +28,7 @@ class Static:
             if demand is None:
                 continue
             for kind in kinds(view.state, resource):
-                target = math.ceil(demand * kind.share)
+                target = whole(demand * kind.share)
                 plan = _resize(view.state, kind, target)
                 changes |= plan
                 reasons |= dict.fromkeys(plan, self._why(kind, target))
