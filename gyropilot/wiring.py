@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from forecasting.forecast import forecast
-from forecasting.registry import make
-
 from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
+from forecasting.forecast import forecast
 from forecasting.protocol import Forecaster
+from forecasting.registry import make
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
@@ -75,7 +74,9 @@ def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) 
         )
     api = Api.connect(settings.kubernetes)
     observer = Observer(
-        _telling(told, "reading Prometheus", PrometheusReader(settings.prometheus).read),
+        _telling(
+            told, "reading Prometheus", PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).read
+        ),
         _telling(told, "reading the Kubernetes API", KubernetesReader(api, settings).read),
         settings,
     )

@@ -1,0 +1,106 @@
+"""`gyropilot check`: everything that is needed, found or missing, with the fix. It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from gyropilot.errors import KubernetesError, ObservationError, PrometheusError, SettingsError, UnreachableError
+from gyropilot.kubernetes.access import AccessNeed, acting_needs, check_access, observing_needs, served_kinds
+from gyropilot.kubernetes.api import Api
+from gyropilot.prometheus.reader import PrometheusReader
+from gyropilot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is needed, and whether it is there."""
+
+    kind: str  # "server", "metric", "kind" or "permission"
+    name: str
+    why: str
+    required: bool  # to plan; what only helps, or is needed to rehearse and act, is not
+    found: bool
+    fix: str  # what to do when it is missing
+    exit_code: int = ObservationError.exit_code  # of a plan that lacks it
+
+    def to_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if key != "exit_code"}
+
+
+def findings(settings: Settings, now: datetime) -> list[Finding]:
+    """Servers, metrics, kinds and permissions, in the order in which a plan needs them."""
+    return [*_prometheus(settings, now), *_kubernetes(settings)]
+
+
+def _prometheus(settings: Settings, now: datetime) -> Iterator[Finding]:
+    why = "history of demand"
+    try:
+        if not settings.prometheus.url:
+            raise SettingsError("give --prometheus URL, or set prometheus.url or GYROPILOT_PROMETHEUS__URL")
+        metrics = PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).preflight(now)
+    except (PrometheusError, ObservationError, SettingsError) as problem:
+        name = f"Prometheus at {settings.prometheus.url or '(no URL)'}"
+        yield Finding("server", name, why, True, False, str(problem), problem.exit_code)
+        return
+    yield Finding("server", f"Prometheus at {settings.prometheus.url}", why, True, True, "")
+    for metric in metrics:
+        need = metric.need
+        yield Finding("metric", need.name, need.answers, metric.blocking, metric.found, need.fix)
+
+
+def _kubernetes(settings: Settings) -> Iterator[Finding]:
+    why = "nodes, queues and workloads"
+    try:
+        api = Api.connect(settings.kubernetes)
+        kinds = served_kinds(api)
+        observing = check_access(api, _served(observing_needs(settings), kinds))
+        acting = check_access(api, _served(acting_needs(settings), kinds))
+    except (KubernetesError, SettingsError) as problem:
+        yield Finding("server", "Kubernetes API", why, True, False, str(problem), problem.exit_code)
+        return
+    yield Finding("server", f"Kubernetes API at {api.host}", why, True, True, "")
+    for kind, version in kinds.items():
+        yield Finding(
+            "kind", kind, "queues and quotas" if "kueue" in kind else "pools", False, bool(version), _install(kind)
+        )
+    for need, allowed in observing:
+        yield _permission(need, need.why, need.required, allowed)
+    for need, allowed in acting:
+        yield _permission(need, f"{need.why}; only to rehearse and to act", False, allowed)
+
+
+def _served(needs: Sequence[AccessNeed], kinds: Mapping[str, str | None]) -> list[AccessNeed]:
+    """Without the kinds that this API server does not know: those are said to be absent already."""
+    return [need for need in needs if kinds.get(f"{need.resource}.{need.group}", "known")]
+
+
+def _permission(need: AccessNeed, why: str, required: bool, allowed: bool) -> Finding:
+    fix = f"add to a ClusterRole bound to this account: {need.fix}"
+    return Finding("permission", str(need), why, required, allowed, fix, UnreachableError.exit_code)
+
+
+def _install(kind: str) -> str:
+    if "kueue" in kind:
+        return "install Kueue, or set kubernetes.queue_label to use pod labels as queues"
+    return "install Karpenter, or name what scales a pool in pools.<name>.dial"
+
+
+def to_text(found: Sequence[Finding]) -> str:
+    """One line each, the fix under what is missing, and a last sentence."""
+    lines = []
+    for kind in dict.fromkeys(f.kind for f in found):
+        lines += ["", {"server": "Servers", "metric": "Metrics", "kind": "Kinds", "permission": "Permissions"}[kind]]
+        lines += [line for each in found if each.kind == kind for line in _lines(each)]
+    missing = [each for each in found if each.required and not each.found]
+    verdict = f"{len(missing)} required missing" if missing else "everything that a plan needs is there"
+    return "\n".join([*lines[1:], "", verdict])
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    mark = "found  " if finding.found else ("MISSING" if finding.required else "absent ")
+    yield f"  {mark}  {finding.name}: {finding.why}"
+    if not finding.found:
+        yield f"           → {finding.fix}"
