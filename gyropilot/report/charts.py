@@ -255,7 +255,7 @@ def pool_bar(pool: Pool, after_gpus: float, scale_gpus: float, ident: str) -> Ma
     parts = [
         rect((0, 6), width(limit), 16, "room"),
         rect((width(pool.gpus), 6), width(coming - pool.gpus), 16, "coming"),
-        rect((width(busy), 6), width(pool.gpus - busy), 16, "idle"),
+        rect((width(busy), 6), width(pool.gpus - busy), 16, "idle" if np.isfinite(pool.idle_gpus) else "unseen"),
         rect((0, 6), width(busy), 16, "busy"),
     ]
     if after_gpus != coming:

@@ -61,7 +61,8 @@ def _glance(cycle: Cycle, approved: bool) -> Part:
 def _kept_together(sentence: str, over: str) -> str:
     """So that no line of the headline begins with a unit."""
     unit = over.replace(" ", "\N{NO-BREAK SPACE}")
-    return sentence.replace("GPU-", "GPU\N{NON-BREAKING HYPHEN}").replace(over, unit)
+    hours = "\N{NO-BREAK SPACE}GPU\N{NON-BREAKING HYPHEN}"
+    return sentence.replace(" GPU-", hours).replace(over, unit)
 
 
 def _key_figure(figure: story.Figure, approved: Effect, held: Effect) -> Part:
@@ -71,8 +72,7 @@ def _key_figure(figure: story.Figure, approved: Effect, held: Effect) -> Part:
         "name": figure.name,
         "unit": figure.unit,
         "middle": figure.middle(approved),
-        "range": figure.range(approved)
-        or ("nothing approved changes it" if still(ours) else "its interval is not known"),
+        "range": figure.range(approved) or ("nothing approved changes it" if still(ours) else ""),
         "direction": _direction(ours),
         "whisker": charts.whisker(ours, extent),
         "held": "" if still(theirs) else f"{figure.middle(held)} ({figure.range(held)})",

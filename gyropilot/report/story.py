@@ -126,26 +126,28 @@ def _verb(cycle: Cycle) -> str:
 def _gain(effect: Effect) -> str:
     if not (known(effect.usd) or known(effect.waiting_gpu_hours)):
         return "be made, with an effect that is not known"
-    money = effect.usd.mid if known(effect.usd) else 0.0
-    waiting = effect.waiting_gpu_hours.mid if known(effect.waiting_gpu_hours) else 0.0
-    hours = f"{size(waiting)} GPU-hours of waiting"
+    money = f"about ${size(effect.usd.mid)}"
+    hours = f"{size(effect.waiting_gpu_hours.mid)} GPU-hours of waiting"
     said = {
-        (True, True): f"save about ${size(money)} and {hours}",
-        (True, None): f"save about ${size(money)}",
-        (True, False): f"save about ${size(money)} and add {hours}",
+        (True, True): f"save {money} and {hours}",
+        (True, None): f"save {money}",
+        (True, False): f"save {money} and add {hours}",
         (None, True): f"spare {hours}",
-        (None, None): "keep cost and waiting as they are",
+        (None, None): "keep cost and waiting about as they are",
         (None, False): f"add {hours}",
-        (False, True): f"spare {hours} for about ${size(money)}",
-        (False, None): f"cost about ${size(money)}",
-        (False, False): f"cost about ${size(money)} and add {hours}",
-    }[_better(money), _better(waiting)]
+        (False, True): f"spare {hours} for {money}",
+        (False, None): f"cost {money}",
+        (False, False): f"cost {money} and add {hours}",
+    }[_better(effect.usd), _better(effect.waiting_gpu_hours)]
     return f"{said} over {over(effect)}"
 
 
-def _better(change: float) -> bool | None:
-    """None when too small to speak of."""
-    return None if abs(change) < 0.5 else change < 0
+def _better(change: Interval) -> bool | None:
+    """None when too small, or too unsure, to put in a headline."""
+    width = change.high - change.low
+    if not known(change) or abs(change.mid) < max(0.5, 0.1 * width):
+        return None
+    return change.mid < 0
 
 
 def over(effect: Effect) -> str:

@@ -158,6 +158,13 @@ def test_a_pool_shows_busy_idle_coming_and_where_it_goes() -> None:
     assert 'class="after"' in bar
 
 
+def test_idle_gpus_that_were_not_seen_are_not_drawn_as_idle() -> None:
+    bar = pool_bar(pool(idle_gpus=float("nan")), after_gpus=32, scale_gpus=64, ident="p")
+
+    assert 'class="unseen"' in bar
+    assert 'class="idle"' not in bar
+
+
 def test_a_pool_that_stays_has_no_mark() -> None:
     assert 'class="after"' not in pool_bar(pool(), after_gpus=32, scale_gpus=64, ident="p")
 

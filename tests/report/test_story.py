@@ -24,12 +24,20 @@ def cycle_of(usd: float, waiting: float) -> Cycle:
         (-412, 0, "1 change would save about $412 over 24 h"),
         (-412, 40, "1 change would save about $412 and add 40 GPU-hours of waiting over 24 h"),
         (300, -96, "1 change would spare 96 GPU-hours of waiting for about $300 over 24 h"),
-        (0, 0, "1 change would keep cost and waiting as they are over 24 h"),
+        (0, 0, "1 change would keep cost and waiting about as they are over 24 h"),
         (300, 5, "1 change would cost about $300 and add 5 GPU-hours of waiting over 24 h"),
     ],
 )
 def test_the_headline_says_gain_and_price(usd: float, waiting: float, sentence: str) -> None:
     assert story.headline(cycle_of(usd, waiting)) == sentence
+
+
+def test_the_headline_does_not_claim_what_may_as_well_be_the_opposite() -> None:
+    real = cycle_of(-412, 0)
+    unsure = replace(real.verdicts[0].action.expected, waiting_gpu_hours=Interval(-138, -2, 134))
+    wish = replace(real.verdicts[0].action, expected=unsure)
+
+    assert story.headline(replace(real, verdicts=(Verdict(wish),))) == "1 change would save about $412 over 24 h"
 
 
 def test_the_headline_counts_what_was_held_back() -> None:
