@@ -39,9 +39,9 @@ def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
         model = pool.accelerator.model
         demand[model] = demand.get(model, 0.0) + max(0.0, pool.gpus - pool.idle_gpus)
     pools = growable(state, state.pools_of(resource))
-    for name, gpus in admissible_pending(state, resource).items():
-        usable = [p for p in pools if serves(p, state.queue(name))]
-        if usable:
-            model = usable[0].accelerator.model
-            demand[model] += gpus
+    pending = admissible_pending(state, resource)
+    for queue in state.queues:
+        first = next((p for p in pools if serves(p, queue)), None)
+        if first and pending.get(queue.name, 0.0) > 0:
+            demand[first.accelerator.model] += pending[queue.name]
     return demand
