@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.controlplane.fixtures import clean_plane, control_plane, full_plane
+from tests.servers import start_prometheus
 
-__all__ = ["clean_plane", "control_plane", "full_plane"]
+__all__ = ["clean_plane", "control_plane", "full_plane", "start_prometheus"]

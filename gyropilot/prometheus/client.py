@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from gyropilot.settings import PrometheusSettings
 
 MAX_POINTS = 11_000  # per series and request: Prometheus refuses more
 MAX_SAMPLES = 1_000_000  # per request, about: bounds what Prometheus holds for us at once; it refuses 50 million
+_LOOKS = 8
 _IN_FLIGHT = 2  # Prometheus works on the next part while this one is read
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
 
@@ -76,12 +77,12 @@ class Client:
     def range(self, promql: str, grid: Grid, key: Callable[[Labels], Key]) -> Table:
         """The series of a query on a grid, one row per key; NaN where there is no sample.
 
-        No request asks for more than 11,000 points a series or, by what is there now, a million samples in all.
+        No request asks for more than 11,000 points a series or about a million samples in all.
         Raises PrometheusError; ObservationError on partial data.
         """
-        series = int(self.number(f"count({promql})", datetime.fromtimestamp(grid.end_s, UTC)) or 0)
+        series = self._most_series(promql, grid)
         table = Table(grid, key, series)
-        points = max(1, min(MAX_POINTS, MAX_SAMPLES // max(1, series)))
+        points = max(1, min(MAX_POINTS, MAX_SAMPLES // series))
         pool = ThreadPoolExecutor(_IN_FLIGHT, "prometheus")
         try:
             for part in [pool.submit(self._read_part, promql, part, table) for part in grid.split(points)]:
@@ -89,6 +90,14 @@ class Client:
         finally:
             pool.shutdown(cancel_futures=True)
         return table
+
+    def _most_series(self, promql: str, grid: Grid) -> int:
+        """How many series there were at most, of a few looks spread over the grid; at least 1."""
+        seconds = max(1, (grid.end_s - grid.start_s) // _LOOKS)
+        looks = Grid(grid.start_s, seconds, (grid.end_s - grid.start_s) // seconds + 1)
+        counts = Table(looks, lambda labels: ())
+        self._read_part(f"count({promql})", looks, counts)
+        return int(np.nanmax(counts.values, initial=1))
 
     def _read_part(self, promql: str, part: Grid, table: Table) -> None:
         asked = {"query": promql, "start": str(part.start_s), "end": str(part.end_s), "step": str(part.step_s)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,11 @@ def silent(url: str, problem: requests.RequestException, timeout_s: float) -> Pr
         return PrometheusError(
             f"Prometheus at {url} did not answer within {timeout_s:g} s; raise prometheus.timeout, "
             "shorten prometheus.history, or give Prometheus more memory and faster disks"
+        )
+    if isinstance(problem, requests.exceptions.ChunkedEncodingError):
+        return PrometheusError(
+            f"Prometheus at {url} broke off in the middle of an answer; look at its log and at proxies before it; "
+            "the next cycle asks again"
         )
     return PrometheusError(
         f"Prometheus at {url} cannot be reached ({_cause(problem)}); "
@@ -97,4 +103,5 @@ def _cause(problem: BaseException) -> str:
         if not isinstance(reason, BaseException):
             break
         inner = reason
-    return str(inner).rsplit(": ", 1)[-1][:200] or type(inner).__name__
+    said = str(inner).rsplit(": ", 1)[-1]
+    return re.sub(r"^\[[^]]*\] ", "", said)[:200] or type(inner).__name__

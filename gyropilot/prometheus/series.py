@@ -134,6 +134,8 @@ def read_matrix(body: Iterable[bytes], step_s: int, put: Put) -> dict[str, Any]:
     envelope, _, rest = head.partition(_RESULT)
     for pieces in _pieces(rest, blocks):
         if isinstance(pieces, bytes):
+            if not pieces.startswith(b"]"):
+                raise ShapeError("a series has no values, or ends too early")
             return _envelope(envelope + _RESULT + pieces)
         _read_block(pieces, step_s, put)
     raise ShapeError("it ends too early")
@@ -206,7 +208,7 @@ def _numbers(text: bytes, codes: Codes, opening: Positions, closing: Positions) 
         digit = codes[closing - 1 - place] - _ZERO  # wraps round to more than 9 for anything but a digit
         there = lengths > place
         plain &= ~there | (digit <= 9)
-        total += np.where(there, digit, 0) * 10**place
+        total += np.where(there, digit, 0) * np.int64(10**place)
     values = total.astype(np.float64)
     for odd in np.flatnonzero(~plain).tolist():
         values[odd] = float(text[opening[odd] + 1 : closing[odd]])
