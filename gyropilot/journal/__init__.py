@@ -1,0 +1,6 @@
+"""The journal: where every cycle is written down, intent before outcome."""
+
+from gyropilot.journal.journal import Journal
+from gyropilot.journal.rows import Entry
+
+__all__ = ["Entry", "Journal"]
