@@ -1,9 +1,9 @@
 """What becomes of jobs on a cluster: an exact replay, first come first served, with quotas and borrowing.
 
-Follows Kueue's rules for one cohort of queues with BestEffortFIFO and no preemption:
+Follows Kueue's rules for queues with BestEffortFIFO and no preemption:
 
-- A queue uses a flavor up to its nominal quota, and beyond it up to its borrowing limit, of what others leave unused
-  and lend. What lies above a queue's lending limit is kept for itself.
+- A queue uses a flavor up to its nominal quota, and beyond it up to its borrowing limit, of what others of its cohort
+  leave unused and lend. What lies above a queue's lending limit is kept for itself.
 - A job takes the first flavor, in its queue's order, in which all of it fits; borrowing does not count against one.
 - Each round looks at the head of every queue: those that need not borrow first, then by priority, then by age. A head
   that fits nowhere steps aside until something is freed, and the next in line becomes the head.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,8 +39,21 @@ class Share:
         return 0 if self.lending_limit is None else max(0, self.nominal - self.lending_limit)
 
 
-Shares = dict[str, dict[str, Share]]
+Shares = Mapping[str, Mapping[str, Share]]
 """By queue, then by flavor in the order in which they are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What jobs run on."""
+
+    shares: Shares
+    cohorts: Mapping[str, str] = field(default_factory=dict)  # by queue: queues of one cohort lend to each other
+    installed: Mapping[str, int] = field(default_factory=dict)  # GPUs on nodes by flavor; not named: as many as quotas
+
+    @property
+    def flavors(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(flavor for by_flavor in self.shares.values() for flavor in by_flavor))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,13 +97,9 @@ def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Ints, at_s: Float
     return np.cumsum(change[:, :moments], axis=1).reshape(shape)
 
 
-def replay(jobs: JobTable, shares: Shares, until_s: float, installed: Mapping[str, int] | None = None) -> Replay:
-    """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on.
-
-    `installed`: GPUs on the nodes of each flavor; a flavor not named is as large as its quotas.
-    """
-    flavors = tuple(dict.fromkeys(flavor for by_flavor in shares.values() for flavor in by_flavor))
-    cohort = _Cohort.of([shares.get(queue, {}) for queue in jobs.queues], flavors, installed or {})
+def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
+    """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
+    ledger = _Ledger.of(jobs.queues, cluster)
     lines = _Lines.of(jobs)
     start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
     duration_s = jobs.duration_s.tolist()
@@ -98,13 +107,13 @@ def replay(jobs: JobTable, shares: Shares, until_s: float, installed: Mapping[st
     for now_s, arrived in _moments(jobs.submit_s.tolist(), running, until_s):
         while running and running[0][0] <= now_s:
             row = heapq.heappop(running)[1]
-            cohort.give_back(lines.queue[row], int(flavor[row]), lines.gpus[row])
+            ledger.give_back(lines.queue[row], int(flavor[row]), lines.gpus[row])
             lines.look_again = True
         lines.join(arrived)
-        for row, chosen in lines.admit(cohort):
+        for row, chosen in lines.admit(ledger):
             start_s[row], flavor[row] = now_s, chosen
             heapq.heappush(running, (now_s + duration_s[row], row))
-    return Replay(jobs, flavors, start_s, start_s + jobs.duration_s, flavor)
+    return Replay(jobs, cluster.flavors, start_s, start_s + jobs.duration_s, flavor)
 
 
 def _moments(submit_s: list[float], running: list[tuple[float, int]], until_s: float) -> Iterator[tuple[float, range]]:
@@ -121,25 +130,28 @@ def _moments(submit_s: list[float], running: list[tuple[float, int]], until_s: f
 
 
 @dataclass(slots=True)
-class _Cohort:
-    """What is used of every flavor now, and what a queue may still take."""
+class _Ledger:
+    """What is used now, and what a queue may still take."""
 
     shares: list[list[tuple[int, Share]]]  # by queue: (flavor, share) in the order tried
+    cohort: list[int]  # by queue
     used: list[list[int]]  # by queue and flavor
-    free: list[int]  # by flavor: lendable quota that nobody uses
+    free: list[list[int]]  # by cohort and flavor: lendable quota that nobody uses
     idle: list[float]  # by flavor: GPUs on nodes that nobody uses
 
     @classmethod
-    def of(
-        cls, by_queue: Sequence[Mapping[str, Share]], flavors: tuple[str, ...], installed: Mapping[str, int]
-    ) -> _Cohort:
-        shares = [[(flavors.index(name), share) for name, share in by_flavor.items()] for by_flavor in by_queue]
-        free = [0] * len(flavors)
-        for row in shares:
+    def of(cls, queues: Sequence[str], cluster: Cluster) -> _Ledger:
+        flavors = cluster.flavors
+        shares = [[(flavors.index(f), share) for f, share in cluster.shares.get(q, {}).items()] for q in queues]
+        # A queue without a cohort is alone in one of its own.
+        names = [("cohort", cluster.cohorts[q]) if q in cluster.cohorts else ("queue", q) for q in queues]
+        cohort = [sorted(set(names)).index(name) for name in names]
+        free = [[0] * len(flavors) for _ in set(names)]
+        for queue, row in enumerate(shares):
             for flavor, share in row:
-                free[flavor] += share.nominal - share.kept
-        idle = [installed.get(name, np.inf) for name in flavors]
-        return cls(shares, [[0] * len(flavors) for _ in by_queue], free, idle)
+                free[cohort[queue]][flavor] += share.nominal - share.kept
+        idle = [cluster.installed.get(name, np.inf) for name in flavors]
+        return cls(shares, cohort, [[0] * len(flavors) for _ in queues], free, idle)
 
     def choose(self, queue: int, gpus: int) -> tuple[int, bool] | None:
         """The first flavor in which so many GPUs fit, and whether the queue borrows for them; None: nowhere."""
@@ -151,7 +163,7 @@ class _Cohort:
     def room(self, queue: int, flavor: int, share: Share) -> int:
         """GPUs that quotas let a queue still take of a flavor."""
         used = self.used[queue][flavor]
-        shared = self.free[flavor]
+        shared = self.free[self.cohort[queue]][flavor]
         if share.borrowing_limit is not None:
             shared = min(shared, share.nominal + share.borrowing_limit - max(used, share.kept))
         return max(0, share.kept - used) + shared
@@ -174,7 +186,7 @@ class _Cohort:
         before = self.used[queue][flavor]
         self.used[queue][flavor] = before + gpus
         self.idle[flavor] -= gpus
-        self.free[flavor] -= max(0, before + gpus - share.kept) - max(0, before - share.kept)
+        self.free[self.cohort[queue]][flavor] -= max(0, before + gpus - share.kept) - max(0, before - share.kept)
 
 
 Place = tuple[int, float, int]
@@ -202,14 +214,14 @@ class _Lines:
         for row in rows:
             heapq.heappush(self.ready[self.queue[row]], self.place[row])
 
-    def admit(self, cohort: _Cohort) -> Iterator[tuple[int, int]]:
+    def admit(self, ledger: _Ledger) -> Iterator[tuple[int, int]]:
         """Rounds until no head fits: each job that starts, and its flavor."""
         if self.look_again:
             self._recall()
         while any(self.ready):
-            for _, place, flavor in sorted(self._heads(cohort)):
+            for _, place, flavor in sorted(self._heads(ledger)):
                 row = place[2]
-                if cohort.take(self.queue[row], flavor, self.gpus[row]):
+                if ledger.take(self.queue[row], flavor, self.gpus[row]):
                     yield row, flavor
                 else:
                     heapq.heappush(self.ready[self.queue[row]], place)
@@ -221,13 +233,13 @@ class _Lines:
             heapq.heapify(self.ready[queue])
             aside.clear()
 
-    def _heads(self, cohort: _Cohort) -> Iterator[tuple[bool, Place, int]]:
+    def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int]]:
         """The head of each queue that fits somewhere: whether it borrows, its place, the flavor."""
         for queue, ready in enumerate(self.ready):
             if not ready:
                 continue
             place = heapq.heappop(ready)
-            choice = cohort.choose(queue, self.gpus[place[2]])
+            choice = ledger.choose(queue, self.gpus[place[2]])
             if choice is None:
                 self.aside[queue].append(place)
             else:

@@ -14,9 +14,11 @@ from gyropilot.demo.kubernetes_stand_in import KubernetesStandIn, kubeconfig
 from gyropilot.demo.loopback import served
 from gyropilot.demo.prometheus_stand_in import PrometheusStandIn
 from gyropilot.demo.series import vectors
-from gyropilot.demo.world import A100, DEMO_NOW, H100, HISTORY, SPOT, World, demo_world
+from gyropilot.demo.story import A100, DEMO_NOW, H100, HISTORY, SPOT
+from gyropilot.demo.world import World, demo_world
 from gyropilot.prometheus.queries import Queries
 from gyropilot.settings import (
+    GuardrailSettings,
     JournalSettings,
     KubernetesSettings,
     PoolSettings,
@@ -59,6 +61,7 @@ def _settings(prometheus_url: str, config: Path, folder: Path) -> Settings:
     return Settings(
         prometheus=PrometheusSettings(url=prometheus_url, history=HISTORY),
         kubernetes=KubernetesSettings(kubeconfig=config),
+        guardrails=GuardrailSettings(max_lost_gpu_hours=1.0),
         journal=JournalSettings(url=f"sqlite:///{folder / 'journal.db'}"),
         pools=POOL_SETTINGS,
         queues=QUEUE_SETTINGS,

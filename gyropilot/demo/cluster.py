@@ -5,7 +5,7 @@ from __future__ import annotations
 from gyropilot.demo.gangs import ended, gangs, pods_of
 from gyropilot.demo.kinds import (
     CLUSTER_QUEUE,
-    COHORTS,
+    COHORT,
     FLAVOR,
     JOB,
     LOCAL_QUEUE,
@@ -33,7 +33,7 @@ from gyropilot.demo.tenants import (
     protected,
     workload,
 )
-from gyropilot.demo.world import COHORT, World
+from gyropilot.demo.world import World
 from gyropilot.domain import WorkloadKind
 
 LINGERING = 12
@@ -53,7 +53,9 @@ def objects(world: World) -> dict[Kind, list[Json]]:
         POD: [pod(gang, name, host) for gang in live for name, host in pods_of(gang)],
         JOB: [job(gang) for gang in queued],
         FLAVOR: [flavor(pool, world.began) for pool in world.pools],
-        COHORTS: [described(COHORTS, COHORT, world.began) | {"spec": {}}],
+        COHORT: [
+            described(COHORT, name, world.began) | {"spec": {}} for name in sorted(set(world.cluster.cohorts.values()))
+        ],
         CLUSTER_QUEUE: [cluster_queue(name, world, live) for name in world.shares],
         LOCAL_QUEUE: [local_queue(name, world.began) for name in world.shares],
         WORKLOAD: [workload(gang, spared) for gang in live] + [ended_workload(gang, world.now) for gang in over],

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from envs.workloads import KINDS
-from gyropilot.demo.world import DemoPool, World
+from gyropilot.demo.story import DemoPool
+from gyropilot.demo.world import World
 from gyropilot.domain import WorkloadKind
 
 PODS_PER_NODE_GPUS = 8

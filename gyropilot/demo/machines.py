@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gyropilot.demo.gangs import digest, node_name
 from gyropilot.demo.kinds import FLAVOR, KARPENTER, NODE, NODE_CLAIM, NODE_POOL, Json, condition, described
-from gyropilot.demo.world import GPU, DemoPool
+from gyropilot.demo.story import GPU, DemoPool
 
 
 def _node_labels(pool: DemoPool) -> Json:

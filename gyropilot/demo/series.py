@@ -9,7 +9,8 @@ import numpy as np
 
 from envs.workloads import Floats
 from gyropilot.demo.gangs import Gang, dice, gangs
-from gyropilot.demo.world import COHORT, GPU, World
+from gyropilot.demo.story import GPU
+from gyropilot.demo.world import World
 from gyropilot.domain import WorkloadKind
 from gyropilot.prometheus import queries as asked
 from gyropilot.prometheus.queries import METRICS, Queries
@@ -77,14 +78,18 @@ def _of_kueue(world: World, queries: Queries) -> _Answers:
     holders = [(q, f) for q, by_flavor in world.shares.items() for f in by_flavor]
     at = tuple(np.array([(ran.jobs.queues.index(q), ran.flavors.index(f)) for q, f in holders]).T)
     quota = [float(world.shares[q][f].nominal) for q, f in holders]
-    common = {"cohort": COHORT, "resource": GPU, "replica_role": "leader"}
-    each = [{**common, "cluster_queue": q, "flavor": f} for q, f in holders]
-    waits = [{**common, "cluster_queue": q} for q in ran.jobs.queues]
+    each = [{**_queue_labels(world, q), "flavor": f} for q, f in holders]
+    waits = [_queue_labels(world, q) for q in ran.jobs.queues]
     return {
         queries.kueue_running_gpus(): (_named(asked.KUEUE_RUNNING, each), lambda s: ran.running_gpus(s)[at]),
         queries.kueue_pending_gpus(): (_named(asked.KUEUE_PENDING, waits), ran.pending_gpus),
         queries.kueue_quota_gpus(): (_named(asked.KUEUE_QUOTA, each), _constant(quota)),
     }
+
+
+def _queue_labels(world: World, queue: str) -> Labels:
+    cohort = world.cluster.cohorts[queue]
+    return {"cohort": cohort, "cluster_queue": queue, "resource": GPU, "replica_role": "leader"}
 
 
 def _of_pods(world: World, queries: Queries) -> _Answers:

@@ -22,7 +22,8 @@ from gyropilot.demo.kinds import (
     rfc3339,
     uid,
 )
-from gyropilot.demo.world import COHORT, GPU, World
+from gyropilot.demo.story import GPU
+from gyropilot.demo.world import World
 from gyropilot.domain import WorkloadKind
 
 PRIORITIES = {"normal": 0, "urgent": 10, "service": 1000}
@@ -46,7 +47,7 @@ def cluster_queue(name: str, world: World, live: Sequence[Gang]) -> Json:
     usage = [_usage(f, share, admitted) for f, share in world.shares[name].items()]
     return described(CLUSTER_QUEUE, name, world.began) | {
         "spec": {
-            "cohortName": COHORT,
+            "cohortName": world.cluster.cohorts[name],
             "queueingStrategy": "BestEffortFIFO",
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
             "resourceGroups": [{"coveredResources": [GPU], "flavors": flavors}],

@@ -41,7 +41,7 @@ def test_refuses_what_does_not_fit(operation: dict[str, Any]) -> None:
 
 
 def test_adds_keys_with_slashes_and_ends_of_lists() -> None:
-    patch = [
+    patch: list[dict[str, Any]] = [
         {"op": "add", "path": "/spec/nvidia.com~1gpu", "value": "8"},
         {"op": "add", "path": "/spec/flavors/-", "value": {"name": "c"}},
         {"op": "remove", "path": "/spec/stopPolicy"},

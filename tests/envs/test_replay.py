@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.replay import NOWHERE, Replay, Share, replay
+from envs.replay import NOWHERE, Cluster, Replay, Share, Shares, replay
 from envs.workloads import DAY_S, Floats, JobTable, ServiceProfile, TrainingProfile, generate
 
 INF = float("inf")
@@ -27,8 +27,13 @@ def table(jobs: Sequence[Job], queues: Sequence[str] = ("a", "b"), priority: Seq
     )
 
 
-def starts(jobs: Sequence[Job], shares: dict[str, dict[str, Share]], priority: Sequence[int] = ()) -> list[float]:
-    return list(replay(table(jobs, priority=priority), shares, 1000.0).start_s)
+def cluster(shares: Shares, **installed: int) -> Cluster:
+    """All queues in one cohort."""
+    return Cluster(shares, dict.fromkeys(shares, "all"), installed)
+
+
+def starts(jobs: Sequence[Job], shares: Shares, priority: Sequence[int] = ()) -> list[float]:
+    return list(replay(table(jobs, priority=priority), cluster(shares), 1000.0).start_s)
 
 
 def test_first_come_first_served_within_the_quota() -> None:
@@ -61,6 +66,16 @@ def test_borrows_what_others_leave_unused() -> None:
     assert starts(jobs, {"a": {"x": Share(8)}, "b": {"x": Share(8)}}) == [0, 0]
 
 
+def test_lends_within_a_cohort_only() -> None:
+    jobs = table([("a", 0, 10, 8), ("a", 0, 10, 8)])
+    shares = {"a": {"x": Share(8)}, "b": {"x": Share(8)}}
+
+    apart = replay(jobs, Cluster(shares, {"a": "labs", "b": "products"}), 100.0)
+    alone = replay(jobs, Cluster(shares), 100.0)
+
+    assert apart.start_s.tolist() == alone.start_s.tolist() == [0, 10]
+
+
 def test_borrows_no_more_than_its_limit() -> None:
     jobs = [("a", 0, 10, 8), ("a", 0, 10, 4), ("a", 0, 10, 2)]
 
@@ -82,7 +97,7 @@ def test_those_that_need_not_borrow_go_before_those_that_must() -> None:
 def test_takes_the_first_flavor_in_which_all_of_it_fits() -> None:
     jobs = table([("a", 0, 10, 6), ("a", 0, 10, 6), ("a", 0, 10, 2)])
 
-    done = replay(jobs, {"a": {"x": Share(8), "y": Share(8)}}, 100.0)
+    done = replay(jobs, cluster({"a": {"x": Share(8), "y": Share(8)}}), 100.0)
 
     assert [done.flavors[f] for f in done.flavor] == ["x", "y", "x"]
 
@@ -90,19 +105,19 @@ def test_takes_the_first_flavor_in_which_all_of_it_fits() -> None:
 def test_starts_nothing_for_which_no_node_is_there() -> None:
     jobs = table([("a", 0, 10, 8), ("a", 1, 10, 8)])
 
-    done = replay(jobs, {"a": {"x": Share(32)}}, 100.0, installed={"x": 8})
+    done = replay(jobs, cluster({"a": {"x": Share(32)}}, x=8), 100.0)
 
     assert done.start_s.tolist() == [0, 10]
 
 
 def test_a_queue_without_shares_starts_nothing() -> None:
-    done = replay(table([("b", 0, 10, 1)]), {"a": {"x": Share(8)}}, 100.0)
+    done = replay(table([("b", 0, 10, 1)]), cluster({"a": {"x": Share(8)}}), 100.0)
 
     assert done.flavor.tolist() == [NOWHERE]
 
 
 def test_levels_count_from_the_start_until_just_before_the_end() -> None:
-    done = replay(table([("a", 5, 10, 8), ("a", 7, 10, 4)]), {"a": {"x": Share(8)}}, 100.0)
+    done = replay(table([("a", 5, 10, 8), ("a", 7, 10, 4)]), cluster({"a": {"x": Share(8)}}), 100.0)
     at_s = np.array([4.0, 5.0, 7.0, 14.9, 15.0, 25.0])
 
     assert done.running_gpus(at_s)[0, 0].tolist() == [0, 8, 8, 8, 4, 0]
@@ -110,7 +125,7 @@ def test_levels_count_from_the_start_until_just_before_the_end() -> None:
 
 
 def test_tells_who_runs_and_who_waits_at_a_moment() -> None:
-    done = replay(table([("a", 0, 10, 8), ("a", 1, 10, 8), ("a", 2, 10, 8)]), {"a": {"x": Share(8)}}, 12.0)
+    done = replay(table([("a", 0, 10, 8), ("a", 1, 10, 8), ("a", 2, 10, 8)]), cluster({"a": {"x": Share(8)}}), 12.0)
 
     assert done.running_at(12.0).tolist() == [1]
     assert done.waiting_at(12.0).tolist() == [2]
@@ -128,7 +143,7 @@ JOBS = st.lists(
 @given(JOBS, SHARES, SHARES)
 def test_no_quota_is_broken_and_nothing_that_fits_is_left_waiting(jobs: list[Job], a: Share, b: Share) -> None:
     shares = {"a": {"x": a}, "b": {"x": b}}
-    done = replay(table(sorted(jobs, key=lambda job: job[1])), shares, 200.0)
+    done = replay(table(sorted(jobs, key=lambda job: job[1])), cluster(shares), 200.0)
 
     moments = np.unique(np.concatenate([done.jobs.submit_s, done.end_s[np.isfinite(done.end_s)], [0.0]]))
     for moment in moments[moments <= 200.0]:
@@ -154,7 +169,7 @@ def _room(queue: int, shares: tuple[Share, Share], used: Floats) -> float:
 
 def test_fourteen_days_of_a_busy_cluster_conserve_gpu_seconds() -> None:
     jobs = generate((TrainingProfile("a", 100), ServiceProfile("b", 6)), 14, np.random.default_rng(3))
-    done: Replay = replay(jobs, {"a": {"x": Share(64)}, "b": {"x": Share(16)}}, 14 * DAY_S)
+    done: Replay = replay(jobs, cluster({"a": {"x": Share(64)}, "b": {"x": Share(16)}}), 14 * DAY_S)
 
     ran_s = np.clip(np.minimum(done.end_s, 14 * DAY_S) - done.start_s, 0, None)
     grid_s = np.arange(0, 14 * DAY_S, 60.0)
