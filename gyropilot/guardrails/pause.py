@@ -24,5 +24,5 @@ class Pause:
             return "the operator paused everything (guardrails.pause)"
         queue = queue_named(action.queue, situation.state)
         if queue is not None and not queue.active:
-            return f"{queue.name} is stopped by its owner, who does not want it moved"
+            return f"{queue.name} is paused or stopped by its owner; hands off"
         return None

@@ -84,7 +84,7 @@ def test_without_a_pause_nothing_is_held() -> None:
 def test_hands_off_a_queue_that_its_owner_stopped(wish: Action) -> None:
     sentence = Pause(False).objection(wish, situation([queue(active=False)]))
 
-    assert sentence == "research is stopped by its owner, who does not want it moved"
+    assert sentence == "research is paused or stopped by its owner; hands off"
 
 
 def test_a_stopped_queue_does_not_hold_pools() -> None:
