@@ -87,7 +87,7 @@ def cluster_queue(
         for flavor, q in (quotas or {"h100": 16}).items()
     ]
     spec: Object = {
-        "cohortName": cohort,
+        **({"cohortName": cohort} if cohort else {}),
         "namespaceSelector": {},
         "resourceGroups": [{"coveredResources": [resource], "flavors": flavors}],
         "stopPolicy": stop_policy,

@@ -6,7 +6,7 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,14 @@ class ControlPlane:
                 return
             time.sleep(0.02)
         raise RuntimeError(f"the role granted to {user} has no effect")
+
+    def wait_until(self, seen: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Until controllers have done their work. Raises TimeoutError."""
+        until = time.monotonic() + seconds
+        while not seen():
+            if time.monotonic() > until:
+                raise TimeoutError(f"not seen within {seconds:g} s")
+            time.sleep(0.1)
 
     def audit(self, user: str | None = None) -> list[AuditEvent]:
         """Every request answered so far, oldest first; of one user only where named."""

@@ -44,5 +44,5 @@ def fake_api(
     served = [{"name": n, "versions": [{"version": v} for v in versions]} for n, versions in (groups or {}).items()]
     tables = {**dict.fromkeys(empty, ()), **collections}
     lists = {path: {"metadata": {"resourceVersion": "1"}, "items": list(items)} for path, items in tables.items()}
-    answers = {"/apis": {"groups": served}, **lists, **more}
+    answers: dict[str, Json] = {"/apis": {"groups": served}, **lists, **more}
     return FakeApi(ApiClient(Configuration()), (1.0, 1.0), 500, answers=answers, forbidden=frozenset(forbidden))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,10 @@ def made(raw: Raw, hours_ago: float = 3.0) -> Raw:
 
 
 def with_kueue(
-    *workloads: Raw, queues: tuple[Raw, ...] = (), settings: Settings | None = None, **more: list[Raw]
+    *workloads: Raw,
+    queues: tuple[Raw, ...] = (),
+    settings: Settings | None = None,
+    more: Mapping[str, list[Raw]] | None = None,
 ) -> Inventory:
     """One H100 node, queue research behind namespace research, and these workloads."""
     collections: dict[str, Any] = {
@@ -37,7 +41,7 @@ def with_kueue(
         f"{KUEUE}/resourceflavors": [objects.resource_flavor()],
         f"{KUEUE}/cohorts": [],
         f"{KUEUE}/workloads": workloads,
-        **{f"/{path.replace('__', '/')}": items for path, items in more.items()},
+        **(more or {}),
     }
     api = fake_api(collections, {"kueue.x-k8s.io": ["v1beta2", "v1beta1"]})
     return KubernetesReader(api, settings or Settings()).read(NOW)
@@ -185,7 +189,7 @@ def test_annotations_of_pod_templates_protect_too() -> None:
 def test_a_namespace_protects_all_in_it() -> None:
     quiet = objects.namespace("research", **{"gyropilot.io/protected": "quiet week"})
 
-    seen = with_kueue(objects.workload("research", "a", admitted=STAMP), api__v1__namespaces=[quiet])
+    seen = with_kueue(objects.workload("research", "a", admitted=STAMP), more={"/api/v1/namespaces": [quiet]})
 
     assert only_workload(seen).protected == "quiet week"
 
@@ -208,7 +212,7 @@ def test_the_latest_checkpoint_of_workload_job_or_pods_counts() -> None:
         "research", "a-0", 8, "n0", ownerReferences=controller, annotations={checkpoint: "2026-03-02T11:30:00Z"}
     )
 
-    seen = with_kueue(workload, apis__batch__v1__jobs=[job], api__v1__pods=[pod])
+    seen = with_kueue(workload, more={"/apis/batch/v1/jobs": [job], "/api/v1/pods": [pod]})
 
     assert only_workload(seen).last_checkpoint == STAMP + timedelta(hours=1.5)
 
@@ -237,7 +241,7 @@ def test_quota_of_a_cohort_is_said_aloud() -> None:
     group = objects.cluster_queue("x", quotas={"h100": 32})["spec"]["resourceGroups"]
     cohort = {"metadata": {"name": "all"}, "spec": {"resourceGroups": group}}
 
-    seen = with_kueue(**{KUEUE.removeprefix("/").replace("/", "__") + "__cohorts": [cohort]})
+    seen = with_kueue(more={f"{KUEUE}/cohorts": [cohort]})
 
     assert any(note.startswith("cohort all has quota of its own (32 nvidia.com/gpu)") for note in seen.notes)
 

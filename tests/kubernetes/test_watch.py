@@ -1,0 +1,142 @@
+"""A mirror of a collection: whole at first, then by its changes, whole again when those are lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gyropilot.errors import ForbiddenError, KubernetesError
+from gyropilot.kubernetes.api import Api
+from gyropilot.kubernetes.watch import Mirror
+from tests.controlplane import objects
+from tests.controlplane.plane import ControlPlane
+from tests.kubernetes.fake_api import FakeApi, fake_api
+
+NODES = "/api/v1/nodes"
+Raw = dict[str, Any]
+
+
+def gpus(raw: Raw) -> tuple[str, str] | None:
+    offered = raw["status"].get("allocatable", {}).get("nvidia.com/gpu")
+    return (raw["metadata"]["name"], offered) if offered else None
+
+
+def mirror(api: Api) -> Mirror[tuple[str, str]]:
+    return Mirror(api, NODES, gpus)
+
+
+def changed(kind: str, node: Raw, version: str = "2") -> Raw:
+    node["metadata"]["resourceVersion"] = version
+    return {"type": kind, "object": node}
+
+
+def served(*events: Raw | Exception) -> FakeApi:
+    api = fake_api({NODES: [objects.gpu_node("a"), objects.gpu_node("b")]})
+    api.events.append(events)
+    return api
+
+
+def test_applies_what_changed() -> None:
+    nodes = mirror(
+        served(
+            changed("ADDED", objects.gpu_node("c")),
+            changed("MODIFIED", objects.gpu_node("a", gpus=4)),
+            changed("DELETED", objects.gpu_node("b")),
+            changed("BOOKMARK", {"metadata": {}}, "9"),
+        )
+    )
+    nodes.refresh()
+
+    assert sorted(nodes.refresh()) == [("a", "4"), ("c", "8")]
+    assert nodes.version == "9"
+
+
+def test_forgets_what_is_not_to_be_kept_any_more() -> None:
+    plain = objects.gpu_node("a")
+    del plain["status"]["allocatable"]["nvidia.com/gpu"]
+    nodes = mirror(served(changed("MODIFIED", plain)))
+    nodes.refresh()
+
+    assert sorted(nodes.refresh()) == [("b", "8")]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}},
+        KubernetesError("410 Gone"),
+        KubernetesError("the watch broke off"),
+        ForbiddenError("may not watch"),
+    ],
+)
+def test_lists_again_when_the_changes_are_lost(broken: Raw | Exception) -> None:
+    nodes = mirror(served(changed("DELETED", objects.gpu_node("a")), broken))
+    nodes.refresh()
+
+    assert sorted(nodes.refresh()) == [("a", "8"), ("b", "8")]
+    assert nodes.version == "1"
+
+
+def test_is_empty_handed_rather_than_stale_when_listing_fails() -> None:
+    nodes = mirror(served())
+    nodes.refresh()
+    blind = fake_api({}, forbidden=[NODES])
+    blind.events.append([KubernetesError("410 Gone")])
+    nodes.api = blind
+
+    with pytest.raises(ForbiddenError):
+        nodes.refresh()
+
+    assert nodes.version == ""
+
+
+def test_lists_page_by_page(clean_plane: ControlPlane) -> None:
+    clean_plane.apply(objects.gpu_node(f"page-{i}") for i in range(5))
+    before = len(clean_plane.audit("admin"))
+
+    seen = mirror(clean_plane.api(page_size=2)).refresh()
+
+    assert sorted(name for name, _ in seen) == [f"page-{i}" for i in range(5)]
+    lists = [event for event in clean_plane.audit("admin")[before:] if event.verb == "list"]
+    assert len(lists) == 3
+    assert all("limit=2" in event.uri for event in lists)
+
+
+def test_follows_a_real_api_server(clean_plane: ControlPlane) -> None:
+    clean_plane.apply([objects.gpu_node("a"), objects.gpu_node("b")])
+    nodes = mirror(clean_plane.api())
+    nodes.refresh()
+    clean_plane.apply([objects.gpu_node("c"), objects.gpu_node("a", gpus=4)])
+    clean_plane.delete(objects.gpu_node("b"))
+    before = len(clean_plane.audit("admin"))
+
+    seen = nodes.refresh()
+
+    assert sorted(seen) == [("a", "4"), ("c", "8")]
+    assert "list" not in [event.verb for event in clean_plane.audit("admin")[before:]]
+
+
+def test_lists_again_when_a_real_version_has_expired(clean_plane: ControlPlane) -> None:
+    clean_plane.apply([objects.gpu_node("a")])
+    nodes = mirror(clean_plane.api())
+    nodes.refresh()
+    clean_plane.stop("kube-apiserver")
+    clean_plane.start("kube-apiserver")  # it remembers nothing of what was before
+    nodes.version = "1"
+    before = len(clean_plane.audit("admin"))
+
+    assert sorted(nodes.refresh()) == [("a", "8")]
+    verbs = [event.verb for event in clean_plane.audit("admin")[before:] if event.uri.startswith(NODES)]
+    assert (verbs[0], verbs[-1]) == ("watch", "list")
+
+
+def test_a_field_selector_holds_for_the_changes_too(clean_plane: ControlPlane) -> None:
+    clean_plane.apply([objects.namespace("research"), objects.pod("research", "a"), objects.pod("research", "b")])
+    query = {"fieldSelector": "status.phase!=Succeeded"}
+    pods = Mirror(clean_plane.api(), "/api/v1/pods", lambda raw: str(raw["metadata"]["name"]), query)
+    pods.refresh()
+
+    clean_plane.apply([objects.pod("research", "a", phase="Succeeded")])
+
+    assert list(pods.refresh()) == ["b"]
