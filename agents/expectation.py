@@ -15,19 +15,23 @@ could borrow nothing: what it is sure of. No GPU is bought.
 
 Workloads. A pause throws away the work since the last checkpoint and the restart, priced as the GPU-hours
 that do it again. Waiting falls for the queues of the cohort that wait within their quota and rises for the
-queue that is paused; the figure is the sum of both. Each action is judged as if it were the only one.
+queue that is paused; the figure is the sum of both.
+
+Actions of one proposal are judged in their order, each as if those before it were taken: two nodes do not
+serve the same work twice, and the figures of a proposal may be added up.
 
 `Effect.usd` is money for GPUs and for work lost. What waiting costs is not in it: the report prices that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 
+from agents.borrowing import waits_for_its_own
 from agents.paths import hours, on_grid
 from agents.supply import cohorts, running_price
 from gyropilot.domain import (
@@ -50,26 +54,34 @@ GRID_HOURS: Floats = np.linspace(0.0, hours(OVER), int(OVER / timedelta(minutes=
 QUANTILES = (0.1, 0.5, 0.9)
 
 
-def with_effect(view: View, action: Action) -> Action:
-    """The action with what is expected to come of it; unchanged where its subject is not in the view."""
-    return replace(action, expected=expected_effect(view, action))
+def with_effects(view: View, actions: Iterable[Action]) -> list[Action]:
+    """The actions with what is expected to come of each, after those before it."""
+    told: list[Action] = []
+    for action in actions:
+        told.append(replace(action, expected=expected_effect(view, action, told)))
+    return told
 
 
-def expected_effect(view: View, action: Action) -> Effect:
-    """What the action is expected to change over the next 24 hours; negative is saved."""
+def expected_effect(view: View, action: Action, taken: Sequence[Action] = ()) -> Effect:
+    """What the action is expected to change over the next 24 hours, after those taken; negative is saved.
+
+    Nothing where its subject is not in the view.
+    """
     state = view.state
     if action.dial in (Dial.POOL_SIZE, Dial.POOL_LIMIT):
         pool = next((p for p in state.pools if p.dial_target == action.target), None)
-        return _pool_effect(view, pool, action) if pool else Effect()
+        return _pool_effect(view, pool, action, taken) if pool else Effect()
     queue = next((q for q in state.queues if q.name == action.queue), None)
     if action.dial is Dial.QUEUE_QUOTA:
-        return _quota_effect(view, queue, action) if queue else Effect()
+        return _quota_effect(view, queue, action, taken) if queue else Effect()
     workload = next((w for w in state.workloads if w.dial_target == action.target), None)
-    return _pause_effect(view, queue, workload) if queue and workload and action.delta < 0 else Effect()
+    if not queue or not workload or action.delta >= 0:
+        return Effect()
+    return _pause_effect(view, queue, workload, taken)
 
 
-def _pool_effect(view: View, pool: Pool, action: Action) -> Effect:
-    before = _supply(view.state, pool.accelerator.resource)
+def _pool_effect(view: View, pool: Pool, action: Action, taken: Sequence[Action]) -> Effect:
+    before = _supply(view.state, pool.accelerator.resource, taken)
     change = _change(pool, action.gpus)
     line = Line(ALL_QUEUES, pool.accelerator.resource)
     waiting = [_area(_short(path, before + change) - _short(path, before)) for path in _paths(view, line)]
@@ -92,49 +104,52 @@ def _change(pool: Pool, gpus: int) -> Floats:
     return np.where(from_hour <= GRID_HOURS, float(gpus), 0.0)
 
 
-def _supply(state: ClusterState, resource: str) -> Floats:
-    """(N,) GPUs of a resource over time if nothing is turned: ready ones, and coming ones after their lead time."""
-    pools = state.pools_of(resource)
-    return sum((p.gpus + _change(p, p.coming_gpus) for p in pools), start=np.zeros_like(GRID_HOURS))
+def _supply(state: ClusterState, resource: str, taken: Sequence[Action]) -> Floats:
+    """(N,) GPUs of a resource over time: ready ones, coming ones after their lead time, and what was turned."""
+    supply = np.zeros_like(GRID_HOURS)
+    for pool in state.pools_of(resource):
+        supply += pool.gpus + _change(pool, pool.coming_gpus)
+        supply += sum((_change(pool, a.gpus) for a in taken if a.target == pool.dial_target), start=0.0)
+    return supply
 
 
-def _quota_effect(view: View, queue: Queue, action: Action) -> Effect:
-    nominal = np.full_like(GRID_HOURS, float(queue.nominal_gpus(action.resource)))
+def _quota_effect(view: View, queue: Queue, action: Action, taken: Sequence[Action]) -> Effect:
+    moved = sum(a.delta for a in taken if (a.dial, a.queue, a.resource) == (action.dial, queue.name, action.resource))
+    nominal = np.full_like(GRID_HOURS, float(queue.nominal_gpus(action.resource) + moved))
     paths = _paths(view, Line(queue.name, action.resource))
     waiting = [_area(_short(path, nominal + action.delta) - _short(path, nominal)) for path in paths]
     return Effect(waiting_gpu_hours=Interval.of(waiting), over=OVER)
 
 
-def _pause_effect(view: View, queue: Queue, workload: Workload) -> Effect:
-    resource, freed = workload.accelerator.resource, float(workload.gpus)
-    lost = workload.lost_gpu_hours(view.state.seen_at)
+def _pause_effect(view: View, queue: Queue, workload: Workload, taken: Sequence[Action]) -> Effect:
+    resource, mates = workload.accelerator.resource, _mates(view.state, queue)
+    waiters = [q for q in mates if waits_for_its_own(q, resource)]
+    served = _waiting_change(view, waiters, resource, _paused_gpus(taken, mates, resource), workload.gpus)
+    waits = _waiting_change(view, [queue], resource, -_paused_gpus(taken, [queue], resource), -workload.gpus)
     redo = workload.at_risk(view.state.seen_at) / timedelta(hours=1) * workload.gpus * _price(view.state, workload)
-    served = _waiting_change(view, _waiters(view.state, queue, resource), resource, freed)
-    paused = _waiting_change(view, [queue], resource, -freed)
     return Effect(
         usd=Interval(redo, redo, redo),
-        waiting_gpu_hours=Interval.of(s + p for s, p in zip(served, paused, strict=True)),
-        lost_gpu_hours=lost,
+        waiting_gpu_hours=Interval.of(s + w for s, w in zip(served, waits, strict=True)),
+        lost_gpu_hours=workload.lost_gpu_hours(view.state.seen_at),
         over=OVER,
     )
 
 
-def _waiters(state: ClusterState, queue: Queue, resource: str) -> list[Queue]:
-    """Queues of the same cohort that wait although they run less than their quota."""
-    group = next((g for g in cohorts(state) if queue in g), ())
-    return [
-        q
-        for q in group
-        if q.pending_gpus.get(resource, 0.0) > 0 and q.running_gpus.get(resource, 0.0) < q.nominal_gpus(resource)
-    ]
+def _mates(state: ClusterState, queue: Queue) -> Sequence[Queue]:
+    return next((group for group in cohorts(state) if queue in group), (queue,))
 
 
-def _waiting_change(view: View, queues: Sequence[Queue], resource: str, gpus: float) -> list[float]:
-    """GPU-hours per quantile by which the queues' waiting changes if they get more (or fewer) GPUs than they run."""
+def _paused_gpus(taken: Sequence[Action], queues: Sequence[Queue], resource: str) -> int:
+    names = {q.name for q in queues}
+    return sum(-a.gpus for a in taken if a.dial is Dial.WORKLOAD and a.resource == resource and a.queue in names)
+
+
+def _waiting_change(view: View, queues: Sequence[Queue], resource: str, before: int, more: int) -> list[float]:
+    """GPU-hours per quantile by which waiting changes if the queues get `more` GPUs than they run and got `before`."""
     running = sum(q.running_gpus.get(resource, 0.0) for q in queues)
-    held = np.full_like(GRID_HOURS, running)
+    held = np.full_like(GRID_HOURS, running + before)
     paths = [sum(each, start=np.zeros_like(GRID_HOURS)) for each in _per_quantile(view, queues, resource)]
-    return [_area(_short(path, held + gpus) - _short(path, held)) for path in paths]
+    return [_area(_short(path, held + more) - _short(path, held)) for path in paths]
 
 
 def _per_quantile(view: View, queues: Sequence[Queue], resource: str) -> list[list[Floats]]:

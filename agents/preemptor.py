@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
+from agents.borrowing import wanted_flavors
 from agents.cover import cheapest_cover
-from agents.expectation import with_effect
+from agents.expectation import with_effects
 from gyropilot.domain import Action, ClusterState, Dial, Intent, Line, View, Workload, WorkloadKind
 
 DISTURBANCE_GPU_HOURS = 0.01
@@ -31,18 +32,25 @@ class Preemptor:
             for line, gpus in sorted(intent.reclaim_gpus.items())
             for workload in victims(view.state, line, gpus)
         ]
-        return [with_effect(view, action) for action in actions]
+        return with_effects(view, actions)
 
 
 def victims(state: ClusterState, line: Line, need: int) -> list[Workload]:
     """The workloads to pause, without any of which the need is not covered."""
     picked: list[Workload] = []
-    candidates = sorted((w for w in state.workloads if _may_pause(w, line)), key=_rank)
+    candidates = sorted(_candidates(state, line), key=_rank)
     for _, same_rank in groupby(candidates, key=_rank):
         left = need - sum(w.gpus for w in picked)
         if left > 0:
             picked += _cheapest(list(same_rank), left, state.seen_at)
     return _without_surplus(picked, need, state.seen_at)
+
+
+def _candidates(state: ClusterState, line: Line) -> list[Workload]:
+    """What may be paused, on flavors where that helps; a flavor that is not told may be the right one."""
+    queue = next((q for q in state.queues if q.name == line.queue), None)
+    wanted = wanted_flavors(state, queue, line.resource) if queue else set()
+    return [w for w in state.workloads if _may_pause(w, line) and (not wanted or w.flavor in wanted | {""})]
 
 
 def _may_pause(workload: Workload, line: Line) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agents.expectation import with_effect
+from agents.expectation import with_effects
 from agents.step import NO_CAP, Step
 from agents.supply import merit_order, removable_gpus, room_gpus, serves_somebody
 from gyropilot.domain import Action, ClusterState, Dial, Intent, Market, Pool, View
@@ -28,8 +28,10 @@ class Provisioner:
     def propose(self, view: View, intent: Intent) -> list[Action]:
         wishes = {p.name: intent.pool_gpus.get(p.name, 0) for p in view.state.pools}
         granted, spilled_from = _spill(view.state, wishes)
-        actions = (self._action(p, granted[p.name], _why(p, intent, spilled_from)) for p in view.state.pools)
-        return [with_effect(view, action) for action in actions if action]
+        actions = (
+            self._action(p, granted[p.name], _why(p, intent, spilled_from)) for p in merit_order(view.state.pools)
+        )
+        return with_effects(view, (action for action in actions if action))
 
     def _action(self, pool: Pool, gpus: int, why: str) -> Action | None:
         if not gpus or pool.dial_value is None or not pool.gpus_per_node:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agents.expectation import with_effect
+from agents.expectation import with_effects
 from agents.shares import apportion, whole
 from agents.step import NO_CAP, Step
 from agents.supply import cohorts
@@ -39,7 +39,7 @@ class Rebalancer:
             actions += [
                 _action(group, holder, gpus, intent) for holder, gpus in sorted(moved.items(), key=_giver_first)
             ]
-        return [with_effect(view, action) for action in actions]
+        return with_effects(view, actions)
 
     def _moves(self, group: Sequence[Queue], resource: str, asks: Asks) -> dict[Holder, int]:
         """GPUs per nominal quota, summing to zero in each flavor."""

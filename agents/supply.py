@@ -95,8 +95,27 @@ def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float
     pending: dict[str, float] = {}
     for group in cohorts(state):
         left = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
+        unused = _unused_by_flavor(group, resource)
         for queue in group:
-            granted = max(0.0, min(queue.pending_gpus.get(resource, 0.0), left))
-            pending[queue.name] = granted
-            left -= granted
+            waiting = max(0.0, min(queue.pending_gpus.get(resource, 0.0), left))
+            pending[queue.name] = waiting if math.isinf(left) else _admit(queue, resource, waiting, unused)
+            left -= pending[queue.name]
     return pending
+
+
+def _unused_by_flavor(group: Iterable[Queue], resource: str) -> dict[str, float]:
+    unused: dict[str, float] = {}
+    for quota in (q for queue in group for q in queue.quotas if q.accelerator.resource == resource):
+        unused[quota.flavor] = unused.get(quota.flavor, 0.0) + quota.nominal_gpus - quota.used_gpus
+    return unused
+
+
+def _admit(queue: Queue, resource: str, waiting: float, unused: dict[str, float]) -> float:
+    """What the queue's flavors admit of what waits, within its borrowing limits; it is gone for the next queue."""
+    admitted = 0.0
+    for quota in (q for q in queue.quotas if q.accelerator.resource == resource):
+        limit = math.inf if quota.borrowing_limit_gpus is None else quota.nominal_gpus + quota.borrowing_limit_gpus
+        taken = max(0.0, min(waiting - admitted, unused[quota.flavor], limit - quota.used_gpus))
+        unused[quota.flavor] -= taken
+        admitted += taken
+    return admitted

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from agents.borrowing import borrowed_by_flavor, borrowed_gpus, flavors
 from agents.shares import apportion, whole
 from agents.supply import cohorts, quota_gpus, serves
 from gyropilot.domain import ClusterState, Line, Pool, Queue
@@ -31,7 +31,7 @@ def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: 
     why: dict[str, str] = {}
     for queue in sorted(group, key=lambda q: (-q.priority, q.name)):
         short = _short(state, group, queue, resource, growth)
-        lenders = {q.name: left[q.name] for q in group if q.name in left and _share_a_flavor(q, queue, resource)}
+        lenders = {q.name: min(left[q.name], _useful(q, queue, resource)) for q in group if q.name in left}
         for name, gpus in apportion(short, lenders).items():
             if gpus:
                 line = Line(name, resource)
@@ -39,12 +39,6 @@ def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: 
                 back[line] = back.get(line, 0) + gpus
                 why.setdefault(str(line), _why(state.queue(name), queue, resource, short))
     return back, why
-
-
-def borrowed_gpus(queue: Queue, resource: str) -> int:
-    """Whole GPUs that a queue runs above its nominal quota; none where it has no quota to exceed."""
-    has_quota = any(q.accelerator.resource == resource for q in queue.quotas)
-    return max(0, math.floor(queue.running_gpus.get(resource, 0.0)) - queue.nominal_gpus(resource)) if has_quota else 0
 
 
 def guaranteed_gpus(queue: Queue, resource: str) -> int:
@@ -73,9 +67,10 @@ def _free_in_time(pool: Pool, queue: Queue, growth: int) -> float:
     return max(0.0, pool.idle_gpus) + coming + grown
 
 
-def _share_a_flavor(one: Queue, other: Queue, resource: str) -> bool:
-    flavors = [{q.flavor for q in queue.quotas if q.accelerator.resource == resource} for queue in (one, other)]
-    return one.name != other.name and bool(flavors[0] & flavors[1])
+def _useful(borrower: Queue, waiter: Queue, resource: str) -> int:
+    """GPUs that the borrower runs above its quota on flavors that the waiting queue may use."""
+    shared = flavors(waiter, resource)
+    return sum(gpus for flavor, gpus in borrowed_by_flavor(borrower, resource).items() if flavor in shared)
 
 
 def _why(borrower: Queue, waiter: Queue, resource: str, short: int) -> str:

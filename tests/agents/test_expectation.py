@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from agents.expectation import expected_effect, with_effect
+from agents.expectation import expected_effect, with_effects
 from gyropilot.domain import ClusterState, Dial, Effect, Interval, Market, View
 from tests.fakes import GPU, NOW, action, forecast, pool, queue, state, workload
 
@@ -171,7 +171,7 @@ def test_an_action_keeps_everything_else() -> None:
     turn = action(Dial.POOL_SIZE, before=4, after=5)
     seen = View(at_once(), forecast({"research": 48.0}))
 
-    told = with_effect(seen, turn)
+    (told,) = with_effects(seen, [turn])
 
     assert replace(told, expected=Effect()) == turn
     assert told.expected == grow()

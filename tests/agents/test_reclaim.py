@@ -3,8 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from agents.borrowing import borrowed_gpus
 from agents.pilots import Newsvendor
-from agents.pilots.reclaim import borrowed_gpus, reclaim
+from agents.pilots.reclaim import reclaim
 from gyropilot.domain import Accelerator, Line, Pool, Queue, View
 from tests.fakes import GPU, forecast, pool, queue, state
 
