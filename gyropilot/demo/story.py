@@ -1,9 +1,9 @@
-"""The demo's cluster: four teams, three pools, a fortnight of jobs, and a morning that is about to get busy.
+"""The demo's cluster: four teams in two cohorts, three pools, a fortnight of jobs, and a morning about to get busy.
 
-The fortnight ends on a Thursday at half past seven. Research has filled the idle reserved nodes overnight with a sweep
-on borrowed quota; language begins a run for which nothing is free; vision's quota lies idle; serving's load and the
-working day are about to rise; the spot pool is full. Whatever the clock says when it is shown, the story is the same:
-the calendar of the demo is tied to its `now`.
+The fortnight ends on a Thursday at half past seven. Research has filled the reserved nodes overnight with a sweep, on
+quota that it borrows from language; language begins runs for which nothing is free; the spot pool is full. Among the
+products, vision's quota lies idle while serving's load is about to rise beyond its own. Whatever the clock says when it
+is shown, the story is the same: the calendar of the demo is tied to its `now`.
 """
 
 from __future__ import annotations

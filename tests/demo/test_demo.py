@@ -78,7 +78,7 @@ def test_nothing_of_it_remains() -> None:
 def test_every_dial_is_in_the_plan_and_some_of_it_is_held_back(cycle: Cycle) -> None:
     assert {verdict.action.dial for verdict in cycle.verdicts} == set(Dial)
     assert any(not verdict.approved for verdict in cycle.verdicts)
-    assert sum(verdict.approved for verdict in cycle.verdicts) >= 5
+    assert sum(verdict.approved for verdict in cycle.verdicts) >= 4
 
 
 def test_the_api_server_would_take_all_that_is_approved(cycle: Cycle) -> None:
