@@ -36,9 +36,8 @@ class Reactive:
     def why(self, state: ClusterState, resource: str, gpus: int) -> str:
         pools = state.pools_of(resource)
         if gpus > 0:
-            waiting = sum(admissible_pending(state, resource).values())
             idle, coming = sum(p.idle_gpus for p in pools), sum(p.coming_gpus for p in pools)
-            return f"{waiting:g} GPUs wait and do not fit in {idle:g} idle and {coming} coming GPUs"
+            return f"{_who_waits(state, resource)} do not fit in {idle:g} idle and {coming} coming GPUs"
         peak = peak_demand(state, resource, self.scale_down_after) or 0.0
         minutes = self.scale_down_after / timedelta(minutes=1)
         return f"at most {peak:g} of {total_supply(pools)} GPUs were asked for in the last {minutes:g} min"
@@ -79,6 +78,14 @@ def _waiting(state: ClusterState, resource: str, pools: list[Pool]) -> list[tupl
     pending = admissible_pending(state, resource)
     waiting = [(q, pending[q.name]) for q in state.queues if pending.get(q.name, 0.0) > 0]
     return sorted(waiting, key=lambda each: (sum(serves(p, each[0]) for p in pools), each[0].name))
+
+
+def _who_waits(state: ClusterState, resource: str) -> str:
+    everything = sum(q.pending_gpus.get(resource, 0.0) for q in state.queues if q.active)
+    admitted = sum(admissible_pending(state, resource).values())
+    if admitted == everything:
+        return f"{everything:g} GPUs wait and"
+    return f"{everything:g} GPUs wait, of which the {admitted:g} within quota"
 
 
 def _fill(free: dict[str, float], pools: list[Pool], gpus: float) -> float:

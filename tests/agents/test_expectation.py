@@ -175,3 +175,35 @@ def test_an_action_keeps_everything_else() -> None:
 
     assert replace(told, expected=Effect()) == turn
     assert told.expected == grow()
+
+
+def test_two_nodes_do_not_serve_the_same_work_twice() -> None:
+    seen = at_once()
+    turns = [action(Dial.POOL_SIZE, before=4, after=5), action(Dial.POOL_SIZE, before=4, after=5)]
+
+    first, second = with_effects(View(seen, forecast({"research": 44.0})), turns)
+
+    assert same(first.expected.waiting_gpu_hours, all_alike(-8 * 24))
+    assert same(second.expected.waiting_gpu_hours, all_alike(-4 * 24))
+
+
+def test_two_pauses_do_not_serve_the_same_work_twice() -> None:
+    gangs = [workload(name, last_checkpoint=NOW) for name in ("a", "b")]
+    tenants = [queue(nominal=8, running=24), queue("poor", nominal=16, running=8, pending=8)]
+    turns = [action(Dial.WORKLOAD, 1, 0, gpus=-8, target=f"research/{name}") for name in ("a", "b")]
+    demand = forecast({"research": 0.0, "poor": 20.0})
+
+    first, second = with_effects(View(state([pool()], tenants, gangs), demand), turns)
+
+    assert same(first.expected.waiting_gpu_hours, all_alike(-8 * 24))
+    assert same(second.expected.waiting_gpu_hours, all_alike(-4 * 24))
+
+
+def test_growth_does_not_serve_what_another_resource_lacks() -> None:
+    other = replace(pool("tpu"), accelerator=replace(pool().accelerator, resource="google.com/tpu"), dial_target="t")
+    seen = state([pool(lead_time=timedelta(0), idle_gpus=0.0), other], [queue(nominal=64, running=32)])
+    turn = action(Dial.POOL_SIZE, before=4, after=5, target="t", resource="google.com/tpu")
+
+    effect = expected_effect(View(seen, forecast({"research": 48.0})), turn)
+
+    assert same(effect.waiting_gpu_hours, all_alike(0))

@@ -72,6 +72,14 @@ def test_buys_nothing_for_work_that_no_quota_admits() -> None:
     assert Reactive().steer(view(seen)).pool_gpus == {}
 
 
+def test_says_how_much_of_what_waits_quota_admits() -> None:
+    seen = state([pool(idle_gpus=0.0)], [queue(nominal=40, running=32, pending=20)])
+
+    assert Reactive().steer(view(seen)).why("h100") == (
+        "20 GPUs wait, of which the 8 within quota do not fit in 0 idle and 0 coming GPUs"
+    )
+
+
 def test_buys_nothing_where_nothing_can_be_turned() -> None:
     seen = state([pool(dial=None, idle_gpus=0.0)], [queue(nominal=64, running=32, pending=16)])
 
