@@ -24,19 +24,27 @@ JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/gang"
 def plane(full_plane: ControlPlane) -> Iterator[ControlPlane]:
     """Queue `dials` with 16 GPUs of a flavor that two fake nodes have, and 8 that it may lend."""
     lent = {"dials-h100": objects.quota(16, lending=8)}
-    nodes = [objects.gpu_node(f"dials-{i}", pool="dials-h100") for i in range(2)]
+    nodes = [unclaimed_node(f"dials-{i}") for i in range(2)]
     made = [
         objects.namespace(NAMESPACE),
         *nodes,
-        objects.resource_flavor("dials-h100"),
+        objects.resource_flavor("dials-h100", labels={"pool": "dials-h100"}),
         objects.cluster_queue("dials", cohort="dials", quotas=lent),
         objects.local_queue(NAMESPACE, "dials"),
     ]
     full_plane.apply(made)
     yield full_plane
     full_plane.kubectl("delete", "job", "--all", "-n", NAMESPACE, "--wait=false")
+    full_plane.kubectl("delete", "nodepool/dials-static", "--ignore-not-found", "--wait=false")
     full_plane.kubectl("delete", "clusterqueue/dials", "resourceflavor/dials-h100", "--wait=false")
     full_plane.kubectl("delete", "node", *(node["metadata"]["name"] for node in nodes), "--wait=false")
+
+
+def unclaimed_node(name: str) -> dict[str, Any]:
+    """A node that is not Karpenter's: it would wait for ever for the claim of one that says it is."""
+    node = objects.gpu_node(name, labels={"pool": "dials-h100"})
+    del node["metadata"]["labels"]["karpenter.sh/nodepool"]
+    return node
 
 
 def comes_true(held: Callable[[], Any], seconds: float = 40) -> bool:
@@ -89,13 +97,25 @@ def test_kueue_suspends_the_job_of_a_paused_workload_and_starts_it_again(plane: 
 
 def test_karpenter_makes_the_nodes_that_a_pool_s_size_asks_for(plane: ControlPlane) -> None:
     api = plane.api()
-    plane.apply([objects.node_class(), objects.node_pool("dials-static", replicas=0)])
-    nodes = lambda: api.list("/api/v1/nodes", labelSelector="karpenter.sh/nodepool=dials-static")  # noqa: E731
+    machine = objects.requirement("node.kubernetes.io/instance-type", "l4-4x")
+    plane.apply([objects.node_class(), objects.node_pool("dials-static", 0, requirements=[machine])])
+
     grow = action(Dial.POOL_SIZE, 0, 1, target="nodepools.karpenter.sh/dials-static")
     dial = actuators(api)[Dial.POOL_SIZE]
 
     assert apply(grow, dial).diff == "spec.replicas: 0 → 1"
-    assert comes_true(lambda: len(nodes()) == 1)
+    assert comes_true(lambda: nodes_of(plane, "dials-static") and registered(plane))
 
     assert apply(grow.undo(), dial).diff == "spec.replicas: 1 → 0"
-    assert comes_true(lambda: not nodes())
+    assert comes_true(lambda: not nodes_of(plane, "dials-static"))
+
+
+def nodes_of(plane: ControlPlane, pool: str) -> list[dict[str, Any]]:
+    return plane.api().list("/api/v1/nodes", labelSelector=f"karpenter.sh/nodepool={pool}")
+
+
+def registered(plane: ControlPlane) -> bool:
+    """Whether Karpenter knows its node as its own: one that it gives up before then stays behind."""
+    claims = plane.api().list("/apis/karpenter.sh/v1/nodeclaims")
+    conditions = (each for claim in claims for each in claim.get("status", {}).get("conditions", ()))
+    return any((each["type"], each["status"]) == ("Registered", "True") for each in conditions)
