@@ -12,13 +12,13 @@ from forecasting.protocol import Forecaster
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
 from tests.fakes import GPU, history
 
-SHORT, LONG = timedelta(minutes=5), timedelta(hours=12)
+SHORT, HALF_DAY = timedelta(minutes=5), timedelta(hours=12)
 WEEK_OF_DAYS_AND_NIGHTS = np.tile(np.repeat([8.0, 64.0], 144), 8).tolist()  # 12 hours each, 8 days
 
 
 @dataclass
 class Clockwork:
-    """Knows that demand is 8 GPUs for half a day, then 64; `off_by` GPUs wrong."""
+    """Knows that demand is 64 GPUs until noon and 8 after; `off_by` GPUs wrong."""
 
     off_by: float = 0.0
     fits: int = 0
@@ -29,9 +29,10 @@ class Clockwork:
         return type(self)(self.off_by, self.fits + 1)
 
     def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        now = history.demand[:, -1:, None]
-        turned = np.array([h >= LONG for h in horizons])[None, :, None]
-        return np.broadcast_to(np.where(turned, 72 - now, now) + self.off_by, (len(now), len(horizons), len(quantiles)))
+        time_of_day_s = (history.times[-1] + np.array([h.total_seconds() for h in horizons])) % 86_400
+        busy = (time_of_day_s > 0) & (time_of_day_s <= 43_200)
+        known = np.where(busy, 64.0, 8.0)[:, None] + self.off_by
+        return np.broadcast_to(known, (len(history.lines), len(horizons), len(quantiles)))
 
 
 def _auto(**challengers: Forecaster) -> Auto:
@@ -43,13 +44,13 @@ def test_takes_the_challenger_where_it_is_better() -> None:
     fitted = _auto(clockwork=Clockwork()).fit(history({"research": WEEK_OF_DAYS_AND_NIGHTS}))
 
     assert fitted.chosen["queues", "beyond"] == "clockwork"
-    assert fitted.predict(history({"research": WEEK_OF_DAYS_AND_NIGHTS}), [LONG], [0.5])[0, 0, 0] == 8.0
+    assert fitted.predict(history({"research": WEEK_OF_DAYS_AND_NIGHTS}), [HALF_DAY], [0.5])[0, 0, 0] == 8.0
 
 
 def test_keeps_the_incumbent_where_nothing_is_clearly_better() -> None:
     steady = history({"research": [40.0] * 2_304})
 
-    fitted = _auto(clockwork=Clockwork(off_by=0.1)).fit(steady)
+    fitted = _auto(clockwork=Clockwork()).fit(steady)
 
     assert set(fitted.chosen.values()) == {"naive"}
     assert fitted.name == "auto: naive"
@@ -60,7 +61,7 @@ def test_is_naive_before_it_has_learnt() -> None:
     auto = _auto(clockwork=Clockwork())
 
     assert auto.name == "auto: naive"
-    assert np.array_equal(auto.predict(seen, [SHORT, LONG], [0.5]), Naive().predict(seen, [SHORT, LONG], [0.5]))
+    assert np.array_equal(auto.predict(seen, [SHORT, HALF_DAY], [0.5]), Naive().predict(seen, [SHORT, HALF_DAY], [0.5]))
 
 
 def test_does_not_judge_by_a_few_days() -> None:
@@ -94,9 +95,9 @@ def test_each_line_and_horizon_comes_from_the_model_that_was_chosen_for_it() -> 
     seen = history({"research": [40.0] * 288, "quiet": [0.0] * 288})
     chosen = {("queues", "beyond"): "clockwork"}
 
-    table = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen).predict(seen, [SHORT, LONG], [0.5])[..., 0]
+    table = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen).predict(seen, [SHORT, HALF_DAY], [0.5])[..., 0]
 
-    assert table.tolist() == [[40.0, 32.0], [0.0, 0.0]]
+    assert table.tolist() == [[40.0, 8.0], [0.0, 0.0]]
 
 
 def test_fits_what_was_chosen_on_the_whole_history() -> None:
@@ -115,7 +116,7 @@ def test_knows_totals_by_their_name() -> None:
     seen = history({"research": [40.0] * 288}).with_totals()
     chosen = {("totals", "beyond"): "clockwork"}
 
-    table = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen).predict(seen, [LONG], [0.5])[:, 0, 0]
+    table = Auto({"naive": Naive(), "clockwork": Clockwork()}, chosen).predict(seen, [HALF_DAY], [0.5])[:, 0, 0]
 
     assert seen.lines[1] == Line(ALL_QUEUES, GPU)
-    assert table.tolist() == [40.0, 32.0]
+    assert table.tolist() == [40.0, 8.0]
