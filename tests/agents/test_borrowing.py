@@ -74,3 +74,17 @@ def test_a_borrowing_limit_bounds_what_is_admitted() -> None:
     limited = queue("a", running=8, pending=16, quotas=(quota,))
 
     assert admissible_pending(state(queues=[limited, queue("b", 32)]), GPU) == {"a": 4.0, "b": 0.0}
+
+
+def test_two_queues_are_not_admitted_to_the_same_quota() -> None:
+    first = over_flavors("a", 0, 8, spot=(0, 8), reserved=(0, 8))
+    second = over_flavors("b", 0, 8, spot=(0, 0))
+
+    assert admissible_pending(state(queues=[first, second]), GPU) == {"a": 8.0, "b": 0.0}
+
+
+def test_what_runs_counts_although_its_flavor_is_not_told_yet() -> None:
+    first = over_flavors("a", 6, 2, spot=(0, 8))
+    second = over_flavors("b", 0, 2, spot=(0, 0))
+
+    assert admissible_pending(state(queues=[first, second]), GPU) == {"a": 2.0, "b": 0.0}

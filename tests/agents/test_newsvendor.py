@@ -200,3 +200,11 @@ def test_without_a_forecast_it_does_what_reactive_does() -> None:
 
 def test_an_empty_cluster_wants_nothing() -> None:
     assert Newsvendor().steer(view(state())).pool_gpus == {}
+
+
+def test_demand_for_two_accelerators_is_split_between_them() -> None:
+    big = pool("h100", idle_gpus=0.0)
+    other = pool("a100", accelerator=Accelerator(GPU, "NVIDIA-A100"), flavors=("h100",), idle_gpus=0.0)
+    seen = View(state([big, other], [queue(nominal=200, running=64)]), forecast({"research": 96.0}))
+
+    assert Newsvendor().steer(seen).pool_gpus == {"a100": 16, "h100": 16}

@@ -147,3 +147,7 @@ def test_a_large_wish_comes_in_allowed_steps() -> None:
 
 def test_unknown_pools_and_zero_wishes_change_nothing() -> None:
     assert turned([pool()], {"gone": 64, "h100": 0}) == {}
+
+
+def test_removal_stops_at_the_least_although_a_node_is_still_going() -> None:
+    assert turned([pool(dial_value=3, min_nodes=2)], {"h100": -32}) == {"h100": (3, 2)}

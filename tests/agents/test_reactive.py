@@ -128,6 +128,12 @@ def test_shrinks_the_dearest_first_and_never_what_is_reserved() -> None:
     assert Reactive().steer(view(seen)).pool_gpus == {"cheap": -32, "dear": -32}
 
 
+def test_keeps_what_is_asked_for_now_although_the_history_does_not_show_it_yet() -> None:
+    seen = state([pool()], [queue(running=16)], history=history({"research": [8.0] * 288}))
+
+    assert Reactive().steer(view(seen)).pool_gpus == {"h100": -16}
+
+
 def test_zero_demand_is_a_number() -> None:
     seen = state([pool(min_nodes=1)], [queue()])
 

@@ -132,3 +132,20 @@ def test_resources_are_kept_apart() -> None:
 
 def test_unknown_queues_change_nothing() -> None:
     assert turned([queue("giver", 16), queue("a", 8)], {"gone": -8, ALL_QUEUES: -8, "a": 8}) == {}
+
+
+def test_a_giver_gives_what_it_was_asked_once_over_all_flavors() -> None:
+    giver, taker = with_flavors("giver", a100=8, h100=8), with_flavors("taker", a100=0, h100=0)
+
+    assert turned([giver, taker], {"giver": -10, "taker": 16}) == {
+        "giver/a100": (8, 0),
+        "giver/h100": (8, 6),
+        "taker/a100": (0, 8),
+        "taker/h100": (0, 2),
+    }
+
+
+def test_a_taker_takes_what_it_wants_once_over_all_flavors() -> None:
+    giver, taker = with_flavors("giver", a100=8, h100=8), with_flavors("taker", a100=0, h100=0)
+
+    assert turned([giver, taker], {"giver": -16, "taker": 8}) == {"giver/a100": (8, 0), "taker/a100": (0, 8)}
