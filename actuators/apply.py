@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from actuators.protocol import Actuator
 from gyropilot.domain import Action, Dial, Outcome, OutcomeStatus
 from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, LeftAlone, NotFoundError
+from gyropilot.kubernetes.access import rule
 
 _DONE = (OutcomeStatus.DONE, OutcomeStatus.REHEARSED)
 _UNANSWERED = {
@@ -79,7 +80,8 @@ def _outcome(action: Action, problem: KubernetesError | LeftAlone, unanswered: s
     if isinstance(problem, LeftAlone | ConflictError | NotFoundError):
         return Outcome(action, OutcomeStatus.LEFT_ALONE, f"{said}; left alone")
     if isinstance(problem, ForbiddenError) and (missing := _RBAC.search(said)):
-        return Outcome(action, OutcomeStatus.REFUSED, f"not allowed; add to the ClusterRole: {_rule(missing)}")
+        granted = rule(missing["group"], missing["resource"], [missing["verb"]])
+        return Outcome(action, OutcomeStatus.REFUSED, f"not allowed; add to the ClusterRole: {granted}")
     if _is_certain(problem):
         return Outcome(action, OutcomeStatus.REFUSED, f"the API server refused: {said}")
     return Outcome(action, OutcomeStatus.FAILED, f"{unanswered}: {problem}")
@@ -88,7 +90,3 @@ def _outcome(action: Action, problem: KubernetesError | LeftAlone, unanswered: s
 def _is_certain(problem: KubernetesError) -> bool:
     """Whether nothing was stored for sure: after a 5xx it may have been, save where a webhook was never reached."""
     return problem.status is not None and (problem.status < 500 or "failed calling webhook" in problem.said)
-
-
-def _rule(missing: re.Match[str]) -> str:
-    return f'{{apiGroups: ["{missing["group"]}"], resources: ["{missing["resource"]}"], verbs: ["{missing["verb"]}"]}}'

@@ -14,8 +14,7 @@ from actuators.quantity import like, whole
 from gyropilot.domain import Dial, OutcomeStatus
 from gyropilot.errors import ConflictError, KubernetesError, LeftAlone
 from gyropilot.kubernetes.api import JSON_PATCH, Api, Json
-
-PAUSED = "gyropilot.io/paused"
+from gyropilot.kubernetes.kueue import PAUSED
 
 Place = tuple[str | int, ...]
 """The keys and positions that lead to a value: ("spec", "replicas")."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from kubernetes.utils import parse_quantity
-
-from gyropilot.errors import LeftAlone
+from gyropilot.errors import KubernetesError, LeftAlone
+from gyropilot.kubernetes.quantity import amount
 
 
 def whole(raw: object) -> int:
     """The whole number that a quantity stands for. Raises LeftAlone for "500m", "lots" or nothing."""
     try:
-        number = parse_quantity(str(raw))  # type: ignore[no-untyped-call]  # the client has no annotations here
-    except ValueError:
+        number = amount(str(raw))
+    except KubernetesError:
         raise LeftAlone(f"its value is {raw!r}, which is no quantity") from None
-    if not number.is_finite() or number != int(number):
+    if not number.is_integer():
         raise LeftAlone(f"its value is {raw}, not a whole number")
     return int(number)
 

@@ -12,10 +12,9 @@ from actuators.patch import Knob, ServerDial, annotation, leave_alone_if_held
 from gyropilot.domain import Dial
 from gyropilot.errors import LeftAlone
 from gyropilot.kubernetes.api import Json
+from gyropilot.kubernetes.objects import holds
+from gyropilot.kubernetes.protection import deletes_pods
 from gyropilot.settings import KubernetesSettings
-
-LOST_WHEN_PAUSED = ("Pod", "ReplicaSet", "Deployment", "StatefulSet", "LeaderWorkerSet")
-"""Owners whose pods Kueue deletes to pause them: bare pods never come back."""
 
 _POD_GROUP = "kueue.x-k8s.io/is-group-workload"
 
@@ -34,12 +33,12 @@ class WorkloadPause(ServerDial):
         namespace, name = _parts(target)
         path, seen = read_kueue(self.api, f"namespaces/{quote(namespace, safe='')}/workloads/{quote(name, safe='')}")
         leave_alone_if_held(seen, f"workload {name}")
-        if _holds(seen, "Finished"):
+        if holds(seen, "Finished"):
             raise LeftAlone(f"workload {name} is finished")
         if why := next(self._protections(seen), ""):
             raise LeftAlone(f"workload {name} is protected ({why})")
-        if owner := _lost_when_paused(seen):
-            raise LeftAlone(f"workload {name} belongs to a {owner}, whose pods would be deleted for good")
+        if why := _lost_when_paused(seen):
+            raise LeftAlone(f"workload {name} would not survive: {why}")
         return Knob(path, seen, ("spec", "active"))
 
     def decode(self, raw: Any) -> int:
@@ -51,7 +50,7 @@ class WorkloadPause(ServerDial):
     def refuse(self, knob: Knob, after: int) -> None:
         if after not in (0, 1):
             raise LeftAlone(f"{after} is neither 1 (active) nor 0 (paused)")
-        if after == 0 and not _holds(knob.seen, "Admitted"):
+        if after == 0 and not holds(knob.seen, "Admitted"):
             raise LeftAlone("it is not admitted, so there is nothing to take back")
 
     def _protections(self, seen: Json) -> Iterator[str]:
@@ -69,14 +68,9 @@ def _parts(target: str) -> tuple[str, str]:
     return namespace, name
 
 
-def _holds(seen: Json, condition: str) -> bool:
-    conditions = (seen.get("status") or {}).get("conditions") or ()
-    return any(each["type"] == condition and each["status"] == "True" for each in conditions)
-
-
 def _lost_when_paused(seen: Json) -> str:
-    """The kind of owner that would not survive a pause; empty where there is none."""
+    """Why its pods would be gone for good; empty where its job would be suspended and resumed."""
+    owners = [str(owner.get("kind")) for owner in seen["metadata"].get("ownerReferences") or ()]
     if annotation(seen["metadata"], _POD_GROUP):
-        return "pod group"
-    kinds = (str(owner.get("kind")) for owner in seen["metadata"].get("ownerReferences") or ())
-    return next((kind for kind in kinds if kind in LOST_WHEN_PAUSED), "")
+        owners.append("Pod")
+    return next((why for owner in owners if (why := deletes_pods(owner))), "")

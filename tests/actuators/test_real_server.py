@@ -241,7 +241,7 @@ def test_pauses_a_workload_and_resumes_it(control_plane: ControlPlane) -> None:
     [
         ("over", {"admitted": STAMP, "finished": True}, "is finished"),
         ("waits", {}, "is not admitted"),
-        ("bare", {"admitted": STAMP, "owner": ("Pod", "v1")}, "belongs to a Pod"),
+        ("bare", {"admitted": STAMP, "owner": ("Pod", "v1")}, "pausing a Pod would delete its pods"),
         ("kept", {"admitted": STAMP, "annotations": {"gyropilot.io/protected": "thesis"}}, "is protected"),
     ],
 )

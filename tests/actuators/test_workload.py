@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actuators.workload import LOST_WHEN_PAUSED, WorkloadPause
+from actuators.workload import WorkloadPause
 from gyropilot.domain import Dial
 from gyropilot.errors import ConflictError, LeftAlone, NotFoundError
 from tests.actuators.memory import JOB, Json, Memory, workload
@@ -91,14 +91,14 @@ def test_leaves_a_workload_alone_that_has_no_status_yet() -> None:
         pause(fresh)
 
 
-@pytest.mark.parametrize("kind", LOST_WHEN_PAUSED)
+@pytest.mark.parametrize("kind", ["Pod", "ReplicaSet", "Deployment", "StatefulSet", "LeaderWorkerSet"])
 def test_leaves_alone_what_would_not_survive_a_pause(kind: str) -> None:
-    with pytest.raises(LeftAlone, match=f"workload job belongs to a {kind}, whose pods would be deleted for good"):
+    with pytest.raises(LeftAlone, match=f"workload job would not survive: pausing a {kind} would delete its pods"):
         pause(workload(ownerReferences=[{"kind": kind, "apiVersion": "v1", "name": "p"}]))
 
 
 def test_leaves_a_pod_group_alone() -> None:
-    with pytest.raises(LeftAlone, match="belongs to a pod group"):
+    with pytest.raises(LeftAlone, match="would not survive: pausing a Pod would delete its pods"):
         pause(workload(annotations={"kueue.x-k8s.io/is-group-workload": "true"}, ownerReferences=[]))
 
 
