@@ -93,8 +93,9 @@ class Client:
 
     def _most_series(self, promql: str, grid: Grid) -> int:
         """How many series there were at most, of a few looks spread over the grid; at least 1."""
-        seconds = max(1, (grid.end_s - grid.start_s) // _LOOKS)
-        looks = Grid(grid.start_s, seconds, (grid.end_s - grid.start_s) // seconds + 1)
+        apart_s = max(1, (grid.end_s - grid.start_s) // _LOOKS)
+        start_s = grid.start_s // apart_s * apart_s  # some relatives of Prometheus move other starts
+        looks = Grid(start_s, apart_s, (grid.end_s - start_s) // apart_s + 1)
         counts = Table(looks, lambda labels: ())
         self._read_part(f"count({promql})", looks, counts)
         return int(np.nanmax(counts.values, initial=1))

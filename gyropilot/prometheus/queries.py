@@ -156,6 +156,7 @@ def _named(series: str, label: str, source: str) -> str:
 
 _RAW = f"resource=~{quoted('|'.join([*map(_literal, _WHOLE), _literal(_MIG) + '.+']))}"
 _SANITISED = f"resource=~{quoted('|'.join([*map(_sanitised, _WHOLE), _sanitised(_MIG) + '.+']))}"
+_ONCE = 'resource!~"aws_amazon_com_neuron.+"'  # nodes offer the devices of `neuron` under two more names
 _POD = "namespace, pod, uid"
 _BOUND, _UNBOUND = 'node!=""', 'node=""'
 _ALIVE = 'phase=~"Pending|Running"'
@@ -258,7 +259,7 @@ class Queries:
 
     def _allocatable(self) -> str:
         """GPUs per node."""
-        once = f"max by (node, resource) ({self.series(NODE_ALLOCATABLE, _SANITISED)})"
+        once = f"max by (node, resource) ({self.series(NODE_ALLOCATABLE, _SANITISED, _ONCE)})"
         return f"sum by (node) ({once})"
 
     def _usable(self, by_node: str) -> str:
@@ -327,6 +328,10 @@ class Queries:
     def newest_sample(self, series: str) -> str:
         """When the newest of these samples was taken, in seconds since the epoch."""
         return f"max(timestamp({series}))"
+
+    def seen_within(self, series: str, window_s: int) -> str:
+        """Number of these series that had a sample within a window of time."""
+        return f"count(last_over_time({series}[{window_s}s:5m]))"
 
     def last_sample(self, series: str, within_s: int) -> str:
         """The same, looking further back than Prometheus does on its own, and past the moment a target vanished."""

@@ -17,6 +17,8 @@ from gyropilot.prometheus.queries import KUEUE_RUNNING, METRICS, POD_REQUESTS, M
 from gyropilot.prometheus.series import Grid
 from gyropilot.settings import PrometheusSettings, format_duration
 
+_LATELY_S = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -68,19 +70,30 @@ class PrometheusReader:
         )
 
     def _sources(self, now: datetime) -> list[Source]:
-        """Kueue before pods, but what is there now before what was there once."""
+        """Kueue before pods, but what was there lately before what was there once.
+
+        Lately is not now: while Kueue is down, pods would show half of its demand as if it were all.
+        """
         sources = (kueue(self._queries), pods(self._queries))
-        return sorted(sources, key=lambda source: self._newest_s(source, now) is None)
+        return sorted(sources, key=lambda source: not self._seen_lately(source, now))
+
+    def _seen_lately(self, source: Source, now: datetime) -> bool:
+        return self._client.number(self._queries.seen_within(source.sampled, _LATELY_S), now) is not None
 
     def _newest_s(self, source: Source, now: datetime) -> float | None:
         return self._client.number(self._queries.newest_sample(source.sampled), now)
 
     def _history(self, source: Source, now: datetime) -> Demand:
+        """The history on its grid; where the first sample is younger than the grid's last point, what is there now."""
         grid = Grid.ending(now, self._settings.history, self._settings.step)
-        return read_demand(source, lambda promql, row: self._client.range(promql, grid, row))
+        past = read_demand(source, lambda promql, row: self._client.range(promql, grid, row))
+        return past if past.seen else self._snapshot(source, now)
+
+    def _snapshot(self, source: Source, now: datetime) -> Demand:
+        return read_demand(source, lambda promql, row: self._client.snapshot(promql, now, row))
 
     def _metrics(self, source: Source, demand: Demand, now: datetime) -> Metrics:
-        newest = read_demand(source, lambda promql, row: self._client.snapshot(promql, now, row)).history
+        newest = self._snapshot(source, now).history
         ask = self._queries
         return Metrics(
             history=demand.history,
@@ -132,8 +145,8 @@ def _short(history: DemandHistory, asked: timedelta) -> Iterator[str]:
     seen = np.flatnonzero(np.isfinite(history.demand).any(axis=0))
     if not len(seen):
         return
-    missing = seen[0] * history.step
-    if missing > asked * 0.05:
+    there = timedelta(seconds=int(history.times[-1] - history.times[seen[0]]))
+    if there < asked * 0.95:
         begins = datetime.fromtimestamp(int(history.times[seen[0]]), UTC)
         yield (
             f"demand is seen only since {begins:%Y-%m-%d %H:%M} UTC, {format_duration(asked)} were asked for "

@@ -54,6 +54,7 @@ def _older_clusters() -> Iterator[Series]:
     yield from steady(USAGE, 8, cluster="no-pending", cluster_queue="research", flavor="h100", resource=GPU)
     yield from steady(USAGE, 8, (360, 47), cluster="stale", cluster_queue="research", flavor="h100", resource=GPU)
     yield from steady(PENDING, 4, (360, 47), cluster="stale", cluster_queue="research", resource=GPU)
+    yield from steady("kube_pod_status_phase", 1, cluster="stale", namespace="lab", pod="web", phase="Running")
     yield from steady(USAGE, 8, (50 * 60, 0), cluster="fine", cluster_queue="research", flavor="h100", resource=GPU)
     yield from steady(PENDING, 4, (50 * 60, 0), cluster="fine", cluster_queue="research", resource=GPU)
 

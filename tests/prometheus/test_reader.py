@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +65,7 @@ def test_tells_the_age_of_the_newest_sample(reader_of: ReaderOf) -> None:
 def test_tells_the_true_age_of_samples_too_old_to_be_shown(reader_of: ReaderOf) -> None:
     metrics = reader_of("stale").read(NOW)
 
+    assert metrics.source == "kueue"  # its pods are still watched, and would show half of the demand
     assert metrics.age == timedelta(minutes=47)
     assert metrics.newest == {}
     assert metrics.history.of(RESEARCH)[0] == 12.0
@@ -183,12 +187,39 @@ def test_refuses_a_label_that_none_can_be() -> None:
         PrometheusReader(settings)
 
 
+def test_trusts_the_authority_that_it_is_told_to(
+    start_prometheus: Callable[..., PrometheusServer], tmp_path: Path
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    server = start_prometheus(web={"tls_server_config": {"cert_file": str(certificate), "key_file": str(key)}})
+
+    def reader(**settings: object) -> PrometheusReader:
+        return PrometheusReader(PrometheusSettings.model_validate({"url": server.url, "retries": 0, **settings}))
+
+    with pytest.raises(PrometheusError, match=r"is not trusted .*; set prometheus\.ca_file"):
+        reader().read(NOW)
+    for trusting in ({"ca_file": certificate}, {"insecure_skip_verify": True}):
+        with pytest.raises(ObservationError, match="holds no GPU demand"):
+            reader(**trusting).read(NOW)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl not found; install Debian's package openssl")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    whom = ["-subj", "/CN=prometheus", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*new, *whom, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
+
+
 def test_a_wrong_password_is_told(start_prometheus: Callable[..., PrometheusServer]) -> None:
     web = {"basic_auth_users": {"ops": "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"}}
     server = start_prometheus(web=web)
 
     def reader(password: str) -> PrometheusReader:
-        told = {"url": server.url, "username": "ops", "password": password}
+        told = {"url": server.url, "username": "ops", "password": password, "retries": 0}
         return PrometheusReader(PrometheusSettings.model_validate(told))
 
     with pytest.raises(PrometheusError, match=r"wrong token or password \(401\)"):

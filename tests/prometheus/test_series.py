@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyropilot.prometheus.series import Grid, Key, Labels, ShapeError, Table, read_matrix
@@ -64,6 +64,7 @@ names = st.one_of(st.text(), st.sampled_from(['"]]}', ',"values":[[', '"result":
 many_series = st.dictionaries(names, samples, max_size=6)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(many_series, st.integers(1, 300), st.booleans())
 def test_reads_what_a_plain_reading_reads(series: dict[str, Samples], size: int, compact: bool) -> None:
     body = answer([({"name": name, "resource": '"]]}'}, values) for name, values in series.items()], compact)
@@ -143,6 +144,7 @@ def test_a_grid_ends_at_the_newest_multiple_of_its_step() -> None:
     assert grid.times[-1] == grid.end_s
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(1, 500), st.integers(1, 600))
 def test_parts_of_a_grid_hold_each_moment_once(count: int, points: int) -> None:
     grid = Grid(START, STEP, count)
