@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="gyropilot",
     help=(
-        "An autopilot for shared GPU clusters on Kubernetes. It forecasts each queue's GPU demand, decides what to scale, "
-        "rebalance and preempt, holds itself back with guardrails, and only recommends unless told to act.\n\n"
+        "An autopilot for shared GPU clusters on Kubernetes. It forecasts each queue's GPU demand, decides what to "
+        "scale, rebalance and preempt, holds itself back with guardrails, and only recommends unless told to act.\n\n"
         "Begin with `gyropilot demo`, then `gyropilot check --prometheus URL` and `gyropilot plan --prometheus URL` "
         "against your own cluster: both only read."
     ),
@@ -82,32 +82,28 @@ def root(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and plan.json.")] = Path(
-        "demo-report"
-    ),
-    seed: Annotated[int, typer.Option("--seed", help="Another seed is another fortnight.")] = 7,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html, plan.json.")] = Path("demo-report"),
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another fortnight.")] = None,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
     """Plan for a small simulated cluster: 4 queues, 3 pools, 14 days of history. Needs nothing outside.
 
     The cluster is served to the same readers that `plan` uses, so what you see is the real code path.
     """
-    from gyropilot.demo import serve
+    from gyropilot.demo import DEMO_NOW, DEMO_SEED, serve
     from gyropilot.report import render
     from gyropilot.wiring import autopilot
 
-    now = SystemClock().now()
     with _progress() as told:
         told("growing a cluster")
-        with serve(now, seed) as world:
+        with serve(DEMO_NOW, DEMO_SEED if seed is None else seed) as world:
             pilot, _ = autopilot(world.settings, "plan", told)
-            cycle = pilot.plan(now)
+            cycle = pilot.plan(world.now)
         told("drawing the report")
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.html").write_text(render(cycle, "html"))
-        (out / "plan.json").write_text(render(cycle, "json"))
-    _answer(render(cycle, format.value), None)
-    _say(f"report: {(out / 'report.html').resolve()}\nplan:   {(out / 'plan.json').resolve()}")
+        page, answer = render(cycle, "html"), render(cycle, "json")
+    _answer(page, out / "report.html")
+    _answer(answer, out / "plan.json")
+    _answer(answer if format is PlainFormat.JSON else render(cycle, "text"), None)
 
 
 @app.command()

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from actuators.apply import apply_all
-
 from actuators.protocol import Actuator
 from agents.protocols import Agent, Pilot
 from gyropilot.domain import Action, ClusterState, Cycle, DemandForecast, Dial, Outcome, Queue, Quota, Turn, View
@@ -61,13 +60,7 @@ class Autopilot:
 
     def decide(self, now: datetime) -> Cycle:
         """Everything up to the verdicts. Touches nothing, writes nothing: the whole of a recommendation."""
-        state = self._entitled(self.observe(now))
-        forecast = self.forecast(state)
-        view = View(state, forecast)
-        intent = self.pilot.steer(view)
-        actions = [action for agent in self.agents for action in agent.propose(view, intent)]
-        situation = Situation(now, state, self.memory.recent(now - self.look_back), (), self.memory.entitled())
-        return Cycle(now, state, forecast, intent, review(actions, self.guardrails, situation), mode=self.mode)
+        return self._decide(now, self.observe(now))
 
     def plan(self, now: datetime) -> Cycle:
         """A decision and what the actuators answer to it, unjournalled: give it rehearsing ones."""
@@ -76,12 +69,23 @@ class Autopilot:
 
     def step(self, now: datetime) -> Cycle:
         """Decide, write down, act, write down."""
-        cycle = self.decide(now)
-        self.memory.entitle([quota for queue in cycle.state.queues for quota in queue.quotas])
+        seen = self.observe(now)
+        # Before deciding, so that a quota which the operator changed just now is a floor already.
+        self.memory.entitle([quota for queue in seen.queues for quota in queue.quotas])
+        cycle = self._decide(now, seen)
         cycle = replace(cycle, id=self.memory.intend(cycle))
         cycle = replace(cycle, outcomes=apply_all(_approved(cycle), self.actuators))
         self.memory.conclude(cycle.id or 0, cycle.outcomes)
         return cycle
+
+    def _decide(self, now: datetime, seen: ClusterState) -> Cycle:
+        state = self._entitled(seen)
+        forecast = self.forecast(state)
+        view = View(state, forecast)
+        intent = self.pilot.steer(view)
+        actions = [action for agent in self.agents for action in agent.propose(view, intent)]
+        situation = Situation(now, state, self.memory.recent(now - self.look_back), (), self.memory.entitled())
+        return Cycle(now, state, forecast, intent, review(actions, self.guardrails, situation), mode=self.mode)
 
     def _entitled(self, state: ClusterState) -> ClusterState:
         """The state whose quotas know what they were before Gyropilot ever turned them."""

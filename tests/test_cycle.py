@@ -126,7 +126,13 @@ def test_a_step_is_written_down_before_and_after_what_is_touched() -> None:
 
     cycle = autopilot(diary).step(NOW)
 
-    assert diary.events[1:] == ["entitled 1", "intended 2", "turned pool-size to 5", "concluded 41"]
+    assert diary.events == [
+        "entitled 1",
+        "recent since 24 h",
+        "intended 2",
+        "turned pool-size to 5",
+        "concluded 41",
+    ]
     assert cycle.id == 41
     assert cycle.sentence == "2 wanted, 1 held back, 1 done"
     assert diary.concluded == cycle.outcomes

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.controlplane.fixtures import missing
+from tests.controlplane.site import missing
 from tests.controlplane.plane import ControlPlane
 from tests.servers import PrometheusServer, openmetrics
 from tests.trace_world import Trace, as_kueue_metrics, as_objects, helios_earth

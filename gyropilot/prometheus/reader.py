@@ -11,6 +11,7 @@ import numpy as np
 from gyropilot.domain import DemandHistory, Line
 from gyropilot.errors import ObservationError
 from gyropilot.prometheus.client import Client
+from gyropilot.prometheus.complaints import QueryRefused
 from gyropilot.prometheus.demand import Demand, Source, by_line, kueue, pods, read_demand
 from gyropilot.prometheus.metrics import Metrics
 from gyropilot.prometheus.queries import KUEUE_RUNNING, METRICS, POD_REQUESTS, MetricNeed, Queries
@@ -94,7 +95,7 @@ class PrometheusReader:
 
     def _metrics(self, source: Source, demand: Demand, now: datetime) -> Metrics:
         newest = self._snapshot(source, now).history
-        ask = self._queries
+        told, unknown = self._extras(now)
         return Metrics(
             history=demand.history,
             newest={
@@ -105,15 +106,36 @@ class PrometheusReader:
             age=self._age(source, demand.history, now),
             source=source.name,
             quota_gpus=self._quota(now),
-            pool_gpus=self._by("pool", ask.pool_gpus(), now),
-            pool_idle_gpus=self._by("pool", ask.pool_idle_gpus(), now),
-            pool_nodes=self._by("pool", ask.pool_nodes(), now),
-            utilisation=self._by("queue", ask.gpu_utilisation(), now),
-            memory_share=self._by("queue", ask.gpu_memory_share(), now),
-            watts=self._by("queue", ask.gpu_watts(), now),
-            inference_waiting=self._by("served", ask.inference_waiting(), now),
-            notes=(*demand.notes, *_short(demand.history, self._settings.history)),
+            pool_gpus=told["pool_gpus"],
+            pool_idle_gpus=told["pool_idle_gpus"],
+            pool_nodes=told["pool_nodes"],
+            utilisation=told["utilisation"],
+            memory_share=told["memory_share"],
+            watts=told["watts"],
+            inference_waiting=told["inference_waiting"],
+            notes=(*demand.notes, *_short(demand.history, self._settings.history), *unknown),
         )
+
+    def _extras(self, now: datetime) -> tuple[dict[str, dict[str, float]], list[str]]:
+        """What is good to know, by its name in Metrics, and a note on each that contradictory series hide."""
+        ask = self._queries
+        told: dict[str, dict[str, float]] = {}
+        unknown = []
+        for name, label, promql in (
+            ("pool_gpus", "pool", ask.pool_gpus()),
+            ("pool_idle_gpus", "pool", ask.pool_idle_gpus()),
+            ("pool_nodes", "pool", ask.pool_nodes()),
+            ("utilisation", "queue", ask.gpu_utilisation()),
+            ("memory_share", "queue", ask.gpu_memory_share()),
+            ("watts", "queue", ask.gpu_watts()),
+            ("inference_waiting", "served", ask.inference_waiting()),
+        ):
+            try:
+                told[name] = self._by(label, promql, now)
+            except QueryRefused as problem:
+                told[name] = {}
+                unknown.append(f"{name} is not known: {problem}")
+        return told, unknown
 
     def _age(self, source: Source, history: DemandHistory, now: datetime) -> timedelta:
         """How long ago the newest demand sample was taken, also when it is too old for Prometheus to show it."""
