@@ -52,7 +52,10 @@ class Client:
         PrometheusConnect(self.url, session=self._session, retry=_Retries.at_most(settings.retries))
 
     def instant(self, promql: str, at: datetime) -> tuple[Sample, ...]:
-        """What the query answers at one moment. Raises PrometheusError; ObservationError on partial data."""
+        """What the query answers at one moment.
+
+        Raises PrometheusError (QueryRefused when only this query is at fault); ObservationError on partial data.
+        """
         with self._post("query", {"query": promql, "time": f"{at.timestamp():.3f}"}) as response:
             try:
                 answer = json.loads(b"".join(self._blocks(response)))
@@ -105,8 +108,9 @@ class Client:
         with self._post("query_range", asked) as response:
             try:
                 answer = read_matrix(self._blocks(response), part.step_s, table.put)
-            except ShapeError as problem:
-                raise complaints.strange(self.url, str(problem)) from problem
+            except (ValueError, LookupError, TypeError) as problem:
+                why = str(problem) if isinstance(problem, ShapeError) else "its series cannot be read"
+                raise complaints.strange(self.url, why) from problem
         self._refuse_partial(answer)
 
     def _post(self, endpoint: str, asked: Mapping[str, str]) -> requests.Response:

@@ -16,6 +16,10 @@ _CREDENTIALS = "prometheus.bearer_token_file, or prometheus.username and prometh
 _OVERLOADED = (429, 500, 502, 503, 504)
 
 
+class QueryRefused(PrometheusError):  # noqa: N818 - an answer about one query; others may be answered
+    """Prometheus understands or can bear this query not, or its series contradict each other."""
+
+
 def silent(url: str, problem: requests.RequestException, timeout_s: float) -> PrometheusError:
     """It gave no answer, or none to its end."""
     if isinstance(problem, requests.exceptions.SSLError):
@@ -54,7 +58,7 @@ def refusal(url: str, response: requests.Response, has_credentials: bool) -> Pro
             f"to where it really is, or give what its login wants: {_CREDENTIALS}"
         )
     if status in (400, 422):
-        return PrometheusError(
+        return QueryRefused(
             f"Prometheus at {url} cannot answer a query ({status}: {said}); where it names a limit, raise "
             "--query.max-samples there, or shorten prometheus.history here"
         )

@@ -203,7 +203,7 @@ def _numbers(text: bytes, codes: Codes, opening: Positions, closing: Positions) 
     """What stands between the quotes: short whole numbers digit by digit for all at once, others one by one."""
     lengths = closing - opening - 1
     total = np.zeros(len(opening), np.int64)
-    plain = lengths <= _SHORT
+    plain = (lengths > 0) & (lengths <= _SHORT)
     for place in range(int(lengths[plain].max(initial=0))):
         digit = codes[closing - 1 - place] - _ZERO  # wraps round to more than 9 for anything but a digit
         there = lengths > place
@@ -211,8 +211,15 @@ def _numbers(text: bytes, codes: Codes, opening: Positions, closing: Positions) 
         total += np.where(there, digit, 0) * np.int64(10**place)
     values = total.astype(np.float64)
     for odd in np.flatnonzero(~plain).tolist():
-        values[odd] = float(text[opening[odd] + 1 : closing[odd]])
+        values[odd] = _number(text[opening[odd] + 1 : closing[odd]])
     return values
+
+
+def _number(text: bytes | str) -> float:
+    try:
+        return float(text)
+    except ValueError as problem:
+        raise ShapeError("a value is no number") from problem
 
 
 def _read_plainly(body: bytes, put: Put) -> dict[str, Any]:
@@ -223,7 +230,7 @@ def _read_plainly(body: bytes, put: Put) -> dict[str, Any]:
         if not pairs:
             raise ShapeError("a series has no values")
         times, values = zip(*pairs, strict=True)
-        put(series["metric"], np.array(times, np.int64), np.array([float(v) for v in values]))
+        put(series["metric"], np.array(times, np.int64), np.array([_number(v) for v in values]))
     return answer
 
 

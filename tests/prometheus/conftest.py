@@ -55,6 +55,9 @@ def _older_clusters() -> Iterator[Series]:
     yield from steady(USAGE, 8, (360, 47), cluster="stale", cluster_queue="research", flavor="h100", resource=GPU)
     yield from steady(PENDING, 4, (360, 47), cluster="stale", cluster_queue="research", resource=GPU)
     yield from steady("kube_pod_status_phase", 1, cluster="stale", namespace="lab", pod="web", phase="Running")
+    yield from steady(USAGE, 8, cluster="torn", cluster_queue="research", flavor="h100", resource=GPU)
+    yield from _node("n1", cluster="torn")
+    yield from steady("kube_node_labels", 1, cluster="torn", node="n1", label_karpenter_sh_nodepool="a100")
     yield from steady(USAGE, 8, (50 * 60, 0), cluster="fine", cluster_queue="research", flavor="h100", resource=GPU)
     yield from steady(PENDING, 4, (50 * 60, 0), cluster="fine", cluster_queue="research", resource=GPU)
 
@@ -72,8 +75,8 @@ def _pod(name: str, gpus: int, phase: str, node: str = "", *spans: Span, **label
         yield from steady("kube_pod_labels", 1, *spans, **of, **labels, instance=instance)
 
 
-def _node(name: str, ready: bool = True, cordoned: bool = False) -> Iterator[Series]:
-    of = {"cluster": "pods", "node": name}
+def _node(name: str, ready: bool = True, cordoned: bool = False, cluster: str = "pods") -> Iterator[Series]:
+    of = {"cluster": cluster, "node": name}
     yield from steady("kube_node_status_allocatable", 8, **of, resource="nvidia_com_gpu", unit="integer")
     yield from steady("kube_node_status_allocatable", 96, **of, resource="cpu", unit="core")
     yield from steady("kube_node_status_condition", float(ready), **of, condition="Ready", status="true")
@@ -111,7 +114,7 @@ def _pod_cluster() -> Iterator[Series]:
 
 @pytest.fixture(scope="session")
 def prometheus(start_prometheus: Callable[..., PrometheusServer]) -> PrometheusServer:
-    """Clusters `full`, `no-pending`, `stale`, `fine`, `pods`."""
+    """Clusters `full`, `no-pending`, `stale`, `torn` (a node in two pools), `fine`, `pods`."""
     series = (*_full_cluster(), *_older_clusters(), *_pod_cluster())
     return start_prometheus(openmetrics(series))
 

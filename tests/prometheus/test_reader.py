@@ -147,6 +147,14 @@ def test_what_is_not_measured_is_absent(reader_of: ReaderOf) -> None:
     assert metrics.inference_waiting == {}
 
 
+def test_series_that_contradict_each_other_hide_only_what_they_tell(reader_of: ReaderOf) -> None:
+    metrics = reader_of("torn").read(NOW)
+
+    assert metrics.newest == {RESEARCH: (8.0, 0.0)}
+    assert metrics.pool_gpus == {}
+    assert any(note.startswith("pool_gpus is not known: Prometheus at") for note in metrics.notes)
+
+
 def test_refuses_a_prometheus_without_demand(reader_of: ReaderOf) -> None:
     with pytest.raises(ObservationError) as caught:
         reader_of("nowhere").read(NOW)

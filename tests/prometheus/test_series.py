@@ -128,8 +128,13 @@ def test_returns_the_rest_of_the_answer() -> None:
         answer([({"name": "a"}, {0: "1"})]).replace(b"1772366400", b"1772366401"),
         b'{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"histograms":[]}]}}',
         b'{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}}]}}',
+        answer([({"name": "a"}, {0: ""})]),
+        answer([({"name": "a"}, {0: "many"})]),
     ],
-    ids=["empty", "page", "list", "broken off", "past the grid", "off the grid", "histograms", "no values"],
+    ids=[
+        *("empty", "page", "list", "broken off", "past the grid", "off the grid", "histograms", "no values"),
+        *("no number", "a word"),
+    ],
 )
 def test_refuses_what_is_no_range_answer(body: bytes) -> None:
     with pytest.raises(ShapeError):
