@@ -51,9 +51,8 @@ class Knob:
 
     @property
     def _conditions(self) -> tuple[Place, ...]:
-        # An absent value cannot be tested, so the whole object must be the one that was seen.
-        own: Place = ("metadata", "resourceVersion") if self.raw is None else self.place
-        return (("metadata", "uid"), *self.anchors, own)
+        # For the API server a `test` for null holds where nothing is, so an absent value is tested like any other.
+        return (("metadata", "uid"), *self.anchors, self.place)
 
     def _raise_if_moved(self, api: Api, refusal: KubernetesError) -> None:
         try:

@@ -29,7 +29,6 @@ class PoolSize(ServerDial):
         path = self._path(kind, where)
         seen = self.api.get(path)
         _leave_alone_if_sized_by_another(seen, kind, where[-1])
-        # The scale's version moves with each status update of the object, so only the number itself is tested.
         return Knob(f"{path}/scale", self._scale(path, where[-1]), ("spec", "replicas"))
 
     def decode(self, raw: Any) -> int:

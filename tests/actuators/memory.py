@@ -51,7 +51,9 @@ class Memory:
         if problem := self.broken.get(("PATCH", path)):
             raise problem
         try:
-            answer = self.webhook(json_patched(self.objects[path], body))
+            answer = self.webhook(
+                json_patched(self.objects[path], _without_tests_for_nothing(self.objects[path], body))
+            )
         except PatchError as problem:
             said = "the server rejected our request due to an error in our request"
             raise refusal(KubernetesError, 422, said) from problem
@@ -64,6 +66,19 @@ class Memory:
             self.objects[path] = answer
         else:
             self.rehearsed.append(path)
+
+
+def _without_tests_for_nothing(seen: Json, body: Sequence[Json]) -> Sequence[Json]:
+    """As for the API server, a test for null holds where nothing is."""
+    return [each for each in body if each["op"] != "test" or each["value"] is not None or _there(seen, each["path"])]
+
+
+def _there(seen: Json, path: str) -> bool:
+    try:
+        json_patched(seen, [{"op": "remove", "path": path}])
+    except PatchError:
+        return False
+    return True
 
 
 def refusal(kind: type[KubernetesError], status: int | None, said: str) -> KubernetesError:

@@ -131,28 +131,28 @@ def test_a_webhook_may_write_the_value_in_another_form() -> None:
     assert told == "spec.resourceGroups[0].flavors[h100].resources[nvidia.com/gpu].nominalQuota: 8000 → 4k"
 
 
-def test_an_absent_value_is_added_to_the_very_object_that_was_seen() -> None:
-    memory = Memory({"/a": {"metadata": {"uid": "1", "resourceVersion": "7"}, "spec": {}}})
+def test_an_absent_value_is_added_where_it_is_still_absent() -> None:
+    memory = Memory({"/a": {"metadata": {"uid": "1"}, "spec": {}}})
     knob = Knob("/a", memory.get("/a"), ("spec", "active"))
 
     knob.set(memory.api, False)
 
     assert memory.patches[0][1] == [
         {"op": "test", "path": "/metadata/uid", "value": "1"},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "test", "path": "/spec/active", "value": None},
         {"op": "add", "path": "/spec/active", "value": False},
     ]
 
 
-def test_an_absent_value_is_not_added_to_an_object_that_changed() -> None:
-    memory = Memory({"/a": {"metadata": {"uid": "1", "resourceVersion": "7"}, "spec": {}}})
+def test_an_absent_value_that_someone_set_meanwhile_is_a_conflict() -> None:
+    memory = Memory({"/a": {"metadata": {"uid": "1"}, "spec": {}}})
     knob = Knob("/a", memory.get("/a"), ("spec", "active"))
-    memory.objects["/a"]["metadata"]["resourceVersion"] = "8"
+    memory.objects["/a"]["spec"]["active"] = True
 
-    with pytest.raises(ConflictError, match="resourceVersion moved from 7 to 8"):
+    with pytest.raises(ConflictError, match=r"spec\.active moved from None to True"):
         knob.set(memory.api, False)
 
-    assert memory.objects["/a"]["spec"] == {}
+    assert memory.objects["/a"]["spec"] == {"active": True}
 
 
 def test_values_below_zero_are_left_alone() -> None:

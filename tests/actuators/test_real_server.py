@@ -140,6 +140,16 @@ def test_an_empty_pool_that_someone_else_grew_meanwhile_is_left_alone(control_pl
     assert api.get(path)["spec"]["replicas"] == 7
 
 
+def test_an_empty_pool_is_grown_though_its_status_moves_meanwhile(control_plane: ControlPlane) -> None:
+    path, api = own_pool(control_plane, "emptied-busy", replicas=0), control_plane.api()
+    status = [{"op": "add", "path": "/status", "value": {"nodes": 1}}]
+    dials = overtaken(api, lambda: api.patch(f"{path}/status", status, JSON_PATCH))
+
+    outcome = apply(size("nodepools.karpenter.sh/emptied-busy", 0, 2), dials[Dial.POOL_SIZE])
+
+    assert (outcome.status, api.get(path)["spec"]["replicas"]) == (OutcomeStatus.DONE, 2)
+
+
 @pytest.mark.parametrize("kind", ["spec", "status"])
 def test_what_does_not_matter_may_move_meanwhile(control_plane: ControlPlane, kind: str) -> None:
     path, api = own_queue(control_plane, f"busy-{kind}"), control_plane.api()
@@ -234,6 +244,17 @@ def test_pauses_a_workload_and_resumes_it(control_plane: ControlPlane) -> None:
 
     assert (paused.sentence, paused.diff, active) == ("paused", "spec.active: true → false", False)
     assert (resumed.sentence, api.get(path)["spec"]["active"]) == ("resumed", True)
+
+
+def test_pauses_a_workload_that_does_not_say_it_is_active(control_plane: ControlPlane) -> None:
+    silent = objects.workload("default", "silent", admitted=STAMP)
+    del silent["spec"]["active"]
+    control_plane.apply([silent])
+    api = control_plane.api()
+
+    outcome = apply(action(Dial.WORKLOAD, 1, 0, target="default/silent"), actuators(api)[Dial.WORKLOAD])
+
+    assert (outcome.sentence, api.get(control_plane.path_of(silent))["spec"]["active"]) == ("paused", False)
 
 
 @pytest.mark.parametrize(
