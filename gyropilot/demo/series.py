@@ -13,7 +13,9 @@ from gyropilot.demo.story import GPU
 from gyropilot.demo.world import World
 from gyropilot.domain import WorkloadKind
 from gyropilot.prometheus import queries as asked
+from gyropilot.prometheus.demand import kueue, pods
 from gyropilot.prometheus.queries import METRICS, Queries
+from gyropilot.prometheus.reader import LATELY_S
 
 Labels = Mapping[str, str]
 Values = Callable[[Floats], Floats]
@@ -151,8 +153,10 @@ def _about_samples(world: World, queries: Queries) -> _Answers:
     names = tuple(need.name for need in METRICS)
     there = [name for name in names if name not in NOT_EXPORTED]
     series = (queries.kueue_running_gpus(), queries.kueue_pending_gpus(), queries.pods_running())
+    lately = [source(queries).sampled for source in (kueue, pods)]
     return {
         **{queries.newest_sample(one): ([{}], newest) for one in series},
+        **{queries.seen_within(one, LATELY_S): ([{}], _constant([1.0])) for one in lately},
         queries.found(names): ([{"__name__": name} for name in there], _constant([1.0] * len(there))),
     }
 

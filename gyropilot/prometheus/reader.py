@@ -18,7 +18,7 @@ from gyropilot.prometheus.queries import KUEUE_RUNNING, METRICS, POD_REQUESTS, M
 from gyropilot.prometheus.series import Grid
 from gyropilot.settings import PrometheusSettings, format_duration
 
-_LATELY_S = 86_400
+LATELY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class PrometheusReader:
         return sorted(sources, key=lambda source: not self._seen_lately(source, now))
 
     def _seen_lately(self, source: Source, now: datetime) -> bool:
-        return self._client.number(self._queries.seen_within(source.sampled, _LATELY_S), now) is not None
+        return self._client.number(self._queries.seen_within(source.sampled, LATELY_S), now) is not None
 
     def _newest_s(self, source: Source, now: datetime) -> float | None:
         return self._client.number(self._queries.newest_sample(source.sampled), now)
