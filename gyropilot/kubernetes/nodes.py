@@ -70,7 +70,6 @@ class Group:
     resource: str
     accelerator: Accelerator
     nodes: tuple[Node, ...]
-    main: bool  # this resource is most of what the pool offers
     alone: bool  # the only resource that the pool offers
 
     @property
@@ -132,7 +131,7 @@ def _split(name: str, nodes: Sequence[Node]) -> Iterable[Group]:
     for resource in sorted(devices):
         mine = tuple(n for n in nodes if resource in n.gpus or (resource == main and not n.gpus))
         labels = next(n.labels for n in mine if resource in n.gpus)
-        yield Group(name, resource, accelerator(resource, labels), mine, resource == main, len(devices) == 1)
+        yield Group(name, resource, accelerator(resource, labels), mine, len(devices) == 1)
 
 
 def _devices(nodes: Iterable[Node]) -> dict[str, float]:

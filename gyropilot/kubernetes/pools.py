@@ -12,7 +12,7 @@ from gyropilot.domain import Accelerator, Dial, Market, Pool
 from gyropilot.kubernetes.accelerators import accelerator
 from gyropilot.kubernetes.karpenter import NodePool, node_shape
 from gyropilot.kubernetes.kueue import ResourceFlavor
-from gyropilot.kubernetes.nodes import NODEPOOL, Group, Node, groups
+from gyropilot.kubernetes.nodes import NODEPOOL, Group, Node, groups, pool_of
 from gyropilot.settings import PoolDefaults, PoolSettings, Settings, format_duration
 
 Value = TypeVar("Value")
@@ -67,12 +67,29 @@ def _of_group(group: Group, ground: Ground, settings: Settings, notes: list[str]
     if uneven:
         least = min(uneven)
         notes.append(f"nodes of pool {pool.name} offer from {least} GPUs; counted as {pool.gpus_per_node} each")
-    if not group.main:
-        notes.append(f"pool {pool.name} shares its nodes' dial with other accelerators; it is not turned from here")
-        return pool
+    turned = _with_dial(pool, _node_pool(group, ground), ground.scales, settings_of(pool.name, settings).dial, notes)
+    if (shared := _shared_by(turned, group, ground, settings)) is None:
+        return turned
+    notes.append(f"pool {pool.name} is not turned: {shared}")
+    return pool
+
+
+def _node_pool(group: Group, ground: Ground) -> NodePool | None:
+    """The one NodePool that all its nodes come from."""
     names = {n.labels[NODEPOOL] for n in group.nodes if NODEPOOL in n.labels}
-    mine = next((p for p in ground.node_pools if {p.name} == names), None)
-    return _with_dial(pool, mine, ground.scales, settings_of(pool.name, settings).dial, notes)
+    return next((p for p in ground.node_pools if {p.name} == names), None)
+
+
+def _shared_by(pool: Pool, group: Group, ground: Ground, settings: Settings) -> str | None:
+    """Why the pool's dial moves more than this pool, as part of a sentence."""
+    if pool.dial is Dial.POOL_SIZE and not group.alone:
+        return f"{pool.dial_target} also counts nodes with other accelerators"
+    node_pool, label = _node_pool(group, ground), settings.kubernetes.pool_label
+    if node_pool is None or pool.dial_target != node_pool.dial(pool.accelerator.resource)[1]:
+        return None
+    if label and len({pool_of(n, label) for n in ground.nodes if n.labels.get(NODEPOOL) == node_pool.name}) > 1:
+        return f"NodePool {node_pool.name} also has nodes of other pools"
+    return None
 
 
 def _idle(group: Group, held: Mapping[tuple[str, str], int] | None) -> float:
@@ -127,7 +144,7 @@ def _empty(node_pool: NodePool, kind: Accelerator, per_node: int, ground: Ground
     return Pool(
         name=node_pool.name,
         accelerator=kind,
-        nodes=0,
+        nodes=sum(n.labels.get(NODEPOOL) == node_pool.name for n in ground.nodes),  # none offers its GPUs yet
         ready_nodes=0,
         gpus_per_node=per_node,
         idle_gpus=0.0,

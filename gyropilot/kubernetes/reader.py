@@ -53,8 +53,11 @@ class Source:
         return f"{root}/{self.version}/{self.resource}"
 
     def forbidden(self, problem: ForbiddenError) -> ForbiddenError:
+        """The refusal with the rule that is missing."""
         granted = rule(self.group, self.resource, ("get", "list", "watch"))
-        return ForbiddenError(f"{problem}; add to a ClusterRole bound to this account: {granted}")
+        error = ForbiddenError(f"{problem}; add to a ClusterRole bound to this account: {granted}")
+        error.status, error.said = problem.status, problem.said
+        return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class AuditEvent:
 
     verb: str  # get, list, watch, create, update, patch, delete, deletecollection
     uri: str  # with the query, so that dryRun=All shows
-    user: str  # the impersonated one where someone impersonates
+    user: str  # the impersonated one where someone impersonates; empty: the login was not accepted
     code: int
 
     @property
@@ -222,7 +222,7 @@ def _administrator(site: Site) -> urllib3.PoolManager:
 def _audit_event(line: Object) -> AuditEvent:
     user = line.get("impersonatedUser") or line["user"]
     code = (line.get("responseStatus") or {}).get("code", 0)
-    return AuditEvent(line["verb"], line["requestURI"], user["username"], code)
+    return AuditEvent(line["verb"], line["requestURI"], user.get("username", ""), code)
 
 
 def _attributes(rule: Object) -> Object:

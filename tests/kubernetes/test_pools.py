@@ -106,8 +106,37 @@ def test_a_mixed_pool_is_one_pool_per_accelerator() -> None:
         ("h100:gpu", GPU, 8),
         ("h100:mig-1g.10gb", MIG, 14),
     ]
-    assert [p.dial for p in found] == [Dial.POOL_SIZE, None]
-    assert any("h100:mig-1g.10gb shares its nodes' dial" in note for note in said)
+    assert [p.dial for p in found] == [None, None]
+    assert [p.coming_gpus for p in found] == [0, 0]
+    assert "pool h100:gpu is not turned: nodepools.karpenter.sh/h100 also counts nodes with other accelerators" in said
+
+
+def test_a_limit_is_about_one_accelerator_of_a_mixed_pool() -> None:
+    sliced = objects.gpu_node("b", resource=MIG, gpus=14)
+    dynamic = objects.node_pool("h100", limits={GPU: 16, MIG: 28})
+
+    found, _ = pools(ground(objects.gpu_node("a"), sliced, node_pools=(dynamic,)), Settings())
+
+    assert [(p.dial, p.dial_value) for p in found] == [(Dial.POOL_LIMIT, 16), (Dial.POOL_LIMIT, 28)]
+
+
+def test_a_node_pool_that_several_pools_share_is_not_turned() -> None:
+    nodes = [objects.gpu_node(team, labels={"team": team}) for team in ("vision", "speech")]
+    settings = Settings.model_validate({"kubernetes": {"pool_label": "team"}})
+
+    found, said = pools(ground(*nodes, node_pools=(objects.node_pool("h100", replicas=2),)), settings)
+
+    assert [(p.name, p.dial) for p in found] == [("speech", None), ("vision", None)]
+    assert "pool vision is not turned: NodePool h100 also has nodes of other pools" in said
+
+
+def test_nodes_of_a_pool_that_offers_nothing_yet_are_coming() -> None:
+    starting = objects.gpu_node("a", resources={GPU: 0})
+    needs = [objects.requirement("karpenter.k8s.aws/instance-gpu-count", "8")]
+
+    pool = one(ground(starting, node_pools=(objects.node_pool("h100", replicas=1, requirements=needs),)))
+
+    assert (pool.nodes, pool.ready_nodes, pool.coming_gpus) == (1, 0, 8)
 
 
 def test_a_slice_costs_its_share_of_a_device() -> None:
