@@ -37,7 +37,8 @@ bench: setup  ## side-by-side measurements; each prints one table and one ratio
 
 docs: setup  ## the pages and pictures that are made from the code
 	$(VENV)/bin/gyropilot config docs > docs/settings.md
-	$(VENV)/bin/python -m gyropilot.demo.picture docs/demand.svg
+	$(VENV)/bin/gyropilot demo --out demo-report >/dev/null
+	cp demo-report/demand.svg docs/demand.svg
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-report .pytest_cache .mypy_cache .ruff_cache .hypothesis

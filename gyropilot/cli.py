@@ -82,7 +82,9 @@ def root(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html, plan.json.")] = Path("demo-report"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and plan.json.")] = Path(
+        "demo-report"
+    ),
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another fortnight.")] = None,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
@@ -92,6 +94,7 @@ def demo(
     """
     from gyropilot.demo import DEMO_NOW, DEMO_SEED, serve
     from gyropilot.report import render
+    from gyropilot.report.picture import total_picture
     from gyropilot.wiring import autopilot
 
     with _progress() as told:
@@ -100,10 +103,11 @@ def demo(
             pilot, _ = autopilot(world.settings, "plan", told)
             cycle = pilot.plan(world.now)
         told("drawing the report")
-        page, answer = render(cycle, "html"), render(cycle, "json")
+        page, answer, picture = render(cycle, "html"), render(cycle, "json"), total_picture(cycle)
+    _answer(answer if format is PlainFormat.JSON else render(cycle, "text"), None)
     _answer(page, out / "report.html")
     _answer(answer, out / "plan.json")
-    _answer(answer if format is PlainFormat.JSON else render(cycle, "text"), None)
+    _answer(picture, out / "demand.svg")
 
 
 @app.command()

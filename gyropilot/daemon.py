@@ -56,10 +56,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """What runs each minute and each night. `step` and `fit` are the autopilot's; the rest is pace and telling."""
+    """What runs each minute (`step`) and each night (`tend`: the fit, the journal); the rest is pace and telling."""
 
     step: Callable[[datetime], Cycle]
-    fit: Callable[[], str]
+    tend: Callable[[], str]
     settings: DaemonSettings
     fit_at: str
     clock: Clock
@@ -84,10 +84,10 @@ class Daemon:
             self.pace.succeeded(now, cycle.sentence)
             log.info("%s", cycle.sentence)
 
-    def learn(self) -> None:
-        """The nightly fit; if it fails, the old one stays."""
+    def night(self) -> None:
+        """The nightly fit and tidying; if it fails, the old fit stays."""
         try:
-            log.info("%s", self.fit())
+            log.info("%s", self.tend())
             self.telemetry.fits.labels("done").inc()
         except Exception as problem:  # noqa: BLE001 - the old fit stays
             self.telemetry.fits.labels("failed").inc()
@@ -115,7 +115,7 @@ def run(daemon: Daemon, until: Callable[[], None]) -> None:
         executor="cycle",
         id="cycle",
     )
-    scheduler.add_job(daemon.learn, CronTrigger.from_crontab(daemon.fit_at, timezone=UTC), executor="fit", id="fit")
+    scheduler.add_job(daemon.night, CronTrigger.from_crontab(daemon.fit_at, timezone=UTC), executor="fit", id="fit")
     health = lambda: daemon.pace.health(daemon.clock.now())  # noqa: E731 - bound to this daemon's clock
     with serve(daemon.telemetry, daemon.settings.listen, daemon.settings.port, health) as port:
         log.info(

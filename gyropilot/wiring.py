@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
-from forecasting.forecast import forecast
+from forecasting.forecast import forecast, learn
 from forecasting.protocol import Forecaster
 from forecasting.registry import make
 from gyropilot.clock import Clock
@@ -57,8 +57,8 @@ class Foresight:
         """Learns from the history that was seen last; answers with one sentence."""
         if self.seen is None:
             return "nothing was seen yet, so there is nothing to fit"
-        history = self.seen.history.with_totals()
-        self.forecaster = self.forecaster.fit(history)
+        history = self.seen.history
+        self.forecaster = learn(self.forecaster, history)
         self.fitted = True
         return f"fitted {self.forecaster.name} on {len(history.times)} steps of {len(history.lines)} lines"
 
@@ -100,9 +100,15 @@ def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) 
 def daemon(settings: Settings, mode: Mode, clock: Clock) -> Daemon:
     """What `gyropilot run` runs."""
     pilot, foresight = autopilot(settings, mode)
+    journal = Journal(settings.journal.url)
+
+    def tend() -> str:
+        dropped = journal.drop_before(clock.now() - settings.journal.keep)
+        return f"{foresight.fit()}; {dropped} old cycles dropped from the journal"
+
     return Daemon(
         step=pilot.step,
-        fit=foresight.fit,
+        tend=tend,
         settings=settings.daemon,
         fit_at=settings.forecast.fit_at,
         clock=clock,

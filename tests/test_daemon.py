@@ -109,7 +109,7 @@ def test_a_fit_that_fails_leaves_the_old_one_and_says_so(caplog: pytest.LogCaptu
     def fails() -> str:
         raise ValueError("too little history")
 
-    daemon(quiet_cycle, fails).learn()
+    daemon(quiet_cycle, fails).night()
 
     assert caplog.messages == ["fit failed, the old one stays: too little history"]
 
