@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.controlplane.site import missing
 from tests.controlplane.plane import ControlPlane
+from tests.controlplane.site import missing
 from tests.servers import PrometheusServer, openmetrics
 from tests.trace_world import Trace, as_kueue_metrics, as_objects, helios_earth
 

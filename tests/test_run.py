@@ -1,0 +1,142 @@
+"""`gyropilot run` as an operator runs it: another process, beside a cluster, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gyropilot.clock import SystemClock
+from gyropilot.demo import Demo, serve
+from tests.command import gyropilot
+
+NOBODY = "http://127.0.0.1:9"
+SENTENCE = re.compile(r"\d+ wanted, \d+ held back.*|nothing wanted; holding still")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Demo]:
+    """The demo's cluster, seen at this very moment."""
+    with serve(SystemClock().now()) as demo:
+        yield demo
+
+
+class Lines:
+    """What a process says on stderr, as it says it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.said: list[str] = []
+        self.more = threading.Condition()
+        self.thread = threading.Thread(target=self._read, args=(process,))
+        self.thread.start()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            with self.more:
+                self.said.append(line.rstrip("\n"))
+                self.more.notify_all()
+
+    def address(self) -> str:
+        """Where /metrics and /healthz are."""
+        return "http://127.0.0.1:" + self.wait_for("metrics and health on").split("127.0.0.1:")[1].split(";")[0]
+
+    def wait_for(self, pattern: str, times: int = 1, seconds: float = 120) -> str:
+        """The line in which the pattern is found for the n-th time."""
+        with self.more:
+            self.more.wait_for(lambda: len(self._found(pattern)) >= times, seconds)
+            found = self._found(pattern)
+        assert len(found) >= times, "\n".join(self.said)
+        return found[times - 1]
+
+    def _found(self, pattern: str) -> list[str]:
+        return [line for line in self.said if re.search(pattern, line)]
+
+
+def page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+@contextmanager
+def running(
+    world: Demo, folder: Path, prometheus: str = "", **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], Lines]]:
+    """The daemon with a cycle each second; killed at the end if it still runs."""
+    where = ["--prometheus", prometheus or world.prometheus_url, "--kubeconfig", str(world.kubeconfig)]
+    pace = {"GYROPILOT_DAEMON__INTERVAL": "1s", "GYROPILOT_DAEMON__PORT": "0", "GYROPILOT_DAEMON__LISTEN": "127.0.0.1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gyropilot.cli", "run", "--format", "json", *where],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder), **pace, **environment},
+    )
+    lines = Lines(process)
+    try:
+        yield process, lines
+    finally:
+        process.kill()
+        process.wait()
+        lines.thread.join()
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def test_it_cycles_tells_about_itself_and_stops_when_told(world: Demo, tmp_path: Path) -> None:
+    with running(world, tmp_path) as (process, lines):
+        base = lines.address()
+        lines.wait_for(SENTENCE.pattern, times=2)
+        health, metrics = page(f"{base}/healthz"), page(f"{base}/metrics")
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+
+    listed = gyropilot("history", "--format", "json", folder=tmp_path)
+
+    assert code == 0
+    assert json.loads(lines.said[-1])["message"] == "stopped"
+    assert json.loads(health)["ok"] is True
+    assert re.search(r'gyropilot_cycles_total\{result="done"\} [1-9]', metrics)
+    assert 'gyropilot_forecast_gpus{horizon="1h",quantile="0.5",queue="research"' in metrics
+    entries = json.loads(listed.stdout)
+    assert len(entries) >= 2
+    assert {entry["mode"] for entry in entries} == {"rehearse"}
+
+
+def test_it_holds_still_and_says_so_while_prometheus_is_away(world: Demo, tmp_path: Path) -> None:
+    with running(world, tmp_path, NOBODY, GYROPILOT_PROMETHEUS__RETRIES="0") as (process, lines):
+        base = lines.address()
+        said = json.loads(lines.wait_for("next try in 2 s"))
+        metrics = page(f"{base}/metrics")
+        process.send_signal(signal.SIGINT)
+        code = process.wait(60)
+
+    assert code == 0
+    assert said["level"] == "warning"
+    assert said["message"].startswith(f"holding still: Prometheus at {NOBODY}")
+    assert re.search(r'gyropilot_cycles_total\{result="unreachable"\} [2-9]', metrics)
+
+
+def test_a_taken_port_is_a_matter_of_settings(world: Demo, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with running(world, tmp_path, GYROPILOT_DAEMON__PORT=port) as (process, lines):
+            code = process.wait(60)
+            said = lines.wait_for("cannot be opened")
+
+    assert code == 2
+    assert f"port {port} on 127.0.0.1 cannot be opened" in said
