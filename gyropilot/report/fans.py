@@ -77,7 +77,8 @@ def fan_of(cycle: Cycle, line: Line) -> Fan:
     """Everything that the chart of one line shows."""
     forecast = cycle.forecast
     longest = forecast.horizons[-1] if forecast.horizons else timedelta(hours=1)
-    times, running, pending = _recent(_with_total(cycle.state.history), line, forecast.made_at - span_before(longest))
+    history = _with_total(cycle.state.history) if line.queue == ALL_QUEUES else cycle.state.history
+    times, running, pending = _recent(history, line, forecast.made_at - span_before(longest))
     table = forecast.of(line) if line in forecast.lines else np.full((len(forecast.horizons), 1), np.nan)
     quantiles = forecast.quantiles if line in forecast.lines else (0.5,)
     return Fan(
@@ -89,8 +90,13 @@ def fan_of(cycle: Cycle, line: Line) -> Fan:
         ahead_s=np.array([h.total_seconds() for h in forecast.horizons]),
         bands=tuple(_bands(table, quantiles)),
         median=at_quantile(table, quantiles, 0.5),
-        limit=tuple(_capacity(cycle, line.resource) if line.queue == ALL_QUEUES else _quota(cycle, line)),
+        limit=limit_of(cycle, line),
     )
+
+
+def limit_of(cycle: Cycle, line: Line) -> tuple[tuple[float, float], ...]:
+    """(seconds after now, GPUs from then on): the capacity that a total, the quota that a queue may grow to."""
+    return tuple(_capacity(cycle, line.resource) if line.queue == ALL_QUEUES else _quota(cycle, line))
 
 
 def ahead(forecast: DemandForecast) -> str:

@@ -102,8 +102,7 @@ def _queues(cycle: Cycle, lines: list[Line]) -> Table:
 
 
 def _quota(cycle: Cycle, line: Line) -> str:
-    limit = fans.fan_of(cycle, line).limit
-    levels = dict.fromkeys(number(gpus) for _, gpus in limit)
+    levels = dict.fromkeys(number(gpus) for _, gpus in fans.limit_of(cycle, line))
     return " → ".join(levels) or number(None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from gyropilot.domain import DemandHistory
 from gyropilot.report import render
 from gyropilot.report.text import show, sparkline, to_text
 from tests.report import samples
@@ -63,6 +65,20 @@ def test_nothing_seen_is_told_in_words() -> None:
 
     assert "No queue was seen." in told
     assert "No pool of GPUs was seen." in told
+
+
+def test_no_history_is_summed_for_a_table_so_that_a_thousand_queues_take_seconds() -> None:
+    class Unsummed(DemandHistory):
+        def with_totals(self) -> DemandHistory:
+            raise AssertionError("the sum over all queues is drawn nowhere in text")
+
+    crowd = samples.crowded(60)
+    past = crowd.state.history
+    history = Unsummed(past.lines, past.times, past.running, past.pending)
+
+    told = to_text(replace(crowd, state=replace(crowd.state, history=history)))
+
+    assert "team-059" in told
 
 
 def test_what_is_not_known_is_a_dash() -> None:
