@@ -116,13 +116,15 @@ class Api:
     ) -> Json:
         response = self._open(method, path, query, body, content_type, self.timeout_s[1])
         try:
-            answer: Json = json.loads(response.read())
+            answer = json.loads(response.read())
         except urllib3.exceptions.HTTPError as problem:
             raise self._silence(problem) from problem
         except ValueError as problem:
             raise KubernetesError(
                 f"{self.host}{path} answered no JSON ({problem}); is it a Kubernetes API?"
             ) from problem
+        if not isinstance(answer, dict):
+            raise KubernetesError(f"{self.host}{path} answered no object; is it a Kubernetes API?")
         return answer
 
     def _open(
@@ -162,7 +164,7 @@ class Api:
         )
 
     def _refusal(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> KubernetesError:
-        said = _message(response.read())
+        said = _said(response)
         sentence = f"{method} {path}: {response.status} {said}"
         if response.status == 401:
             sentence = (
@@ -206,9 +208,15 @@ def _cause(problem: BaseException) -> str:
     return f"{type(reason).__name__}: {reason}".split("\n")[0][:300]
 
 
-def _message(body: bytes) -> str:
+def _said(response: urllib3.BaseHTTPResponse) -> str:
+    """The refusal in the API server's own words, as far as they arrived."""
+    try:
+        body = response.read()
+    except urllib3.exceptions.HTTPError as problem:
+        return f"the answer broke off ({_cause(problem)})"
     try:
         status = json.loads(body)
     except ValueError:
         return body.decode(errors="replace").strip()[:300]
-    return str(status.get("message") or status.get("reason") or status)[:500]
+    told = (status.get("message") or status.get("reason")) if isinstance(status, dict) else None
+    return str(told or status)[:500]

@@ -115,6 +115,24 @@ def test_an_answer_cut_short_is_no_answer(standin: Standin, tmp_path: Path) -> N
         standin.api(tmp_path, retries=0).get("/api/v1/nodes")
 
 
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_refusal_cut_short_is_a_refusal_still(standin: Standin, tmp_path: Path, status: int) -> None:
+    standin.status, standin.headers = status, {"Content-Length": "999"}
+
+    with pytest.raises(KubernetesError, match=f"{status} the answer broke off") as told:
+        standin.api(tmp_path).patch("/x", {}, MERGE_PATCH)
+
+    assert told.value.status == status
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_is_no_object_is_an_error_of_ours(standin: Standin, tmp_path: Path, status: int) -> None:
+    standin.status, standin.body = status, b"[1]"
+
+    with pytest.raises(KubernetesError):
+        standin.api(tmp_path).patch("/x", {}, MERGE_PATCH)
+
+
 def test_says_who_does_not_answer(standin: Standin, tmp_path: Path) -> None:
     standin.port = 1
 
