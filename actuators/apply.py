@@ -12,6 +12,7 @@ from gyropilot.kubernetes.access import rule
 
 _DONE = (OutcomeStatus.DONE, OutcomeStatus.REHEARSED)
 _UNANSWERED = {
+    None: "nothing was turned, for it could not be read",
     OutcomeStatus.DONE: "not known whether it was turned",
     OutcomeStatus.REHEARSED: "nothing was turned, the rehearsal was not answered",
 }
@@ -23,13 +24,13 @@ def apply(action: Action, actuator: Actuator) -> Outcome:
     try:
         found = actuator.read(action.target)
     except (KubernetesError, LeftAlone) as problem:
-        return _outcome(action, problem, "nothing was turned, for it could not be read")
+        return _outcome(action, problem, None)
     if found != action.before:
         return Outcome(action, OutcomeStatus.LEFT_ALONE, f"found at {found}, expected {action.before}; left alone")
     try:
         diff = actuator.turn(action.target, action.before, action.after)
     except (KubernetesError, LeftAlone) as problem:
-        return _outcome(action, problem, _UNANSWERED[actuator.done])
+        return _outcome(action, problem, actuator.done)
     return Outcome(action, actuator.done, _success(action, actuator.done), diff)
 
 
@@ -51,7 +52,7 @@ def apply_all(actions: Sequence[Action], actuators: Mapping[Dial, Actuator]) -> 
 def _reason_to_stop(action: Action, so_far: Iterable[Outcome]) -> str:
     for outcome in so_far:
         if outcome.status is OutcomeStatus.FAILED:
-            return f"the API server did not answer to: {outcome.action}"
+            return f"nothing more is tried after: {outcome.action}"
         if _raises_quota(action) and _did_not_give(outcome) and outcome.action.resource == action.resource:
             return f"this would come on top, for it was not done: {outcome.action}"
     return ""
@@ -74,17 +75,19 @@ def _success(action: Action, done: OutcomeStatus) -> str:
     return f"turned from {action.before} to {action.after}"
 
 
-def _outcome(action: Action, problem: KubernetesError | LeftAlone, unanswered: str) -> Outcome:
-    """Why it was not turned; `unanswered` is said where the API server gave no answer that settles it."""
+def _outcome(action: Action, problem: KubernetesError | LeftAlone, done: OutcomeStatus | None) -> Outcome:
+    """Why it was not turned as asked; `done`: what a turn would have amounted to, None when it was only read."""
     said = getattr(problem, "said", "") or str(problem)
     if isinstance(problem, LeftAlone | ConflictError | NotFoundError):
         return Outcome(action, OutcomeStatus.LEFT_ALONE, f"{said}; left alone")
     if isinstance(problem, ForbiddenError) and (missing := _RBAC.search(said)):
         granted = rule(missing["group"], missing["resource"], [missing["verb"]])
         return Outcome(action, OutcomeStatus.REFUSED, f"not allowed; add to the ClusterRole: {granted}")
+    if problem.status == 200 and done is OutcomeStatus.DONE:
+        return Outcome(action, OutcomeStatus.FAILED, f"turned, but not as asked: {said}")
     if _is_certain(problem):
         return Outcome(action, OutcomeStatus.REFUSED, f"the API server refused: {said}")
-    return Outcome(action, OutcomeStatus.FAILED, f"{unanswered}: {problem}")
+    return Outcome(action, OutcomeStatus.FAILED, f"{_UNANSWERED[done]}: {problem}")
 
 
 def _is_certain(problem: KubernetesError) -> bool:

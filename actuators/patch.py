@@ -115,11 +115,14 @@ class ServerDial(ABC):
         return replace(self, api=api)
 
     def _confirm(self, raw: object, after: int) -> None:
-        """A webhook may have had the last word."""
-        made = self.decode(raw)
-        if made != after:
-            problem = KubernetesError(f"asked for {after}, the API server made it {made}")
-            problem.status, problem.said = 200, f"asked for {after}, made it {made} (does a webhook own this value?)"
+        """Raises KubernetesError with status 200 where a webhook had the last word."""
+        try:
+            taken = self.decode(raw) == after
+        except LeftAlone:
+            taken = False
+        if not taken:
+            problem = KubernetesError(f"asked for {after}, the API server made it {raw}")
+            problem.status, problem.said = 200, f"asked for {after}, made it {raw} (does a webhook own this value?)"
             raise problem
 
 

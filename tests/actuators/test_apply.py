@@ -304,7 +304,7 @@ def test_tries_nothing_more_once_the_api_server_stops_answering() -> None:
 
     assert failed.status is OutcomeStatus.FAILED
     assert (left.status, moved.touched) == (OutcomeStatus.LEFT_ALONE, [GIVER])
-    assert left.sentence.startswith("the API server did not answer to: lower queue-quota of research")
+    assert left.sentence.startswith("nothing more is tried after: lower queue-quota of research")
 
 
 PROBLEMS = st.sampled_from([None, REFUSED, NO_ANSWER, ConflictError("moved"), LeftAlone("stopped")])

@@ -8,10 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actuators.apply import apply
 from actuators.patch import Knob, annotation, leave_alone_if_held, look, pointer
 from actuators.queue_quota import QueueQuota
+from actuators.rehearsal import Rehearsal
+from gyropilot.domain import OutcomeStatus
 from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, LeftAlone
 from tests.actuators.memory import QUEUE, Memory, cluster_queue, refusal
+from tests.fakes import action
 
 TARGET = "research/h100/nvidia.com/gpu"
 QUOTA = ("spec", "resourceGroups", 0, "flavors", 0, "resources", 0, "nominalQuota")
@@ -114,12 +118,35 @@ def test_no_other_error_is_asked_about_again() -> None:
         QueueQuota(memory.api).turn(TARGET, 16, 12)
 
 
-def test_says_when_a_webhook_made_it_another_value() -> None:
+@pytest.mark.parametrize("made", ["15", "500m", "lots"])
+def test_says_when_a_webhook_made_it_another_value(made: str) -> None:
     memory = Memory({QUEUE: cluster_queue("16")})
-    memory.webhook = lambda _: cluster_queue("15")
+    memory.webhook = lambda _: cluster_queue(made)
 
-    with pytest.raises(KubernetesError, match="asked for 12, the API server made it 15"):
+    with pytest.raises(KubernetesError, match=f"asked for 12, the API server made it {made}"):
         QueueQuota(memory.api).turn(TARGET, 16, 12)
+
+
+@pytest.mark.parametrize("made", ["15", "500m"])
+def test_what_a_webhook_wrote_instead_counts_as_written(made: str) -> None:
+    memory = Memory({QUEUE: cluster_queue("16")})
+    memory.webhook = lambda _: cluster_queue(made)
+
+    outcome = apply(action(before=16, after=12, target=TARGET), QueueQuota(memory.api))
+
+    assert (outcome.status, quota_in(memory)) == (OutcomeStatus.FAILED, made)
+    assert outcome.sentence == (
+        f"turned, but not as asked: asked for 12, made it {made} (does a webhook own this value?)"
+    )
+
+
+def test_what_a_webhook_would_write_instead_is_a_refusal_when_rehearsed() -> None:
+    memory = Memory({QUEUE: cluster_queue("16")})
+    memory.webhook = lambda _: cluster_queue("500m")
+
+    outcome = apply(action(before=16, after=12, target=TARGET), Rehearsal(QueueQuota(memory.api)))
+
+    assert (outcome.status, quota_in(memory)) == (OutcomeStatus.REFUSED, "16")
 
 
 def test_a_webhook_may_write_the_value_in_another_form() -> None:
