@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gyropilot.clock import Clock
+from gyropilot.crontab import triggers
 from gyropilot.domain import Cycle
 from gyropilot.errors import GyropilotError, ObservationError, UnreachableError
 from gyropilot.metrics import Telemetry, serve
@@ -115,7 +116,7 @@ def run(daemon: Daemon, until: Callable[[], None]) -> None:
         executor="cycle",
         id="cycle",
     )
-    scheduler.add_job(daemon.night, CronTrigger.from_crontab(daemon.fit_at, timezone=UTC), executor="fit", id="fit")
+    scheduler.add_job(daemon.night, OrTrigger(triggers(daemon.fit_at)), executor="fit", id="fit")
     health = lambda: daemon.pace.health(daemon.clock.now())  # noqa: E731 - bound to this daemon's clock
     with serve(daemon.telemetry, daemon.settings.listen, daemon.settings.port, health) as port:
         log.info(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -56,6 +57,17 @@ Duration = Annotated[
     Field(ge=timedelta(0)),
 ]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _read_crontab(expression: str) -> str:
+    # Imported here, because only those who tell one pay for the scheduler's import.
+    from gyropilot.crontab import triggers
+
+    triggers(expression)
+    return expression
+
+
+Crontab = Annotated[str, AfterValidator(_read_crontab)]
 
 
 class Section(BaseModel):
@@ -155,7 +167,7 @@ class ForecastSettings(Section):
         min_length=3,
         description="Capacity is bought at the tail, so it is denser there.",
     )
-    fit_at: str = Field("0 3 * * *", description="Cron (UTC) of the nightly fit; quiet hours on most clusters.")
+    fit_at: Crontab = Field("0 3 * * *", description="Cron (UTC) of the nightly fit; quiet hours on most clusters.")
 
     @field_validator("horizons", "quantiles")
     @classmethod
@@ -271,7 +283,7 @@ class FreezeWindow(Section):
     """A time in which nothing is turned: recurring (`start` + `duration`) or once (`begins` + `ends`)."""
 
     name: str = Field(description="Said in the objection, e.g. `payday`.")
-    start: str | None = Field(
+    start: Crontab | None = Field(
         None, description="Cron expression of each beginning, in `timezone`, e.g. `0 18 * * fri`."
     )
     duration: Duration | None = Field(None, description="How long each lasts.")
@@ -290,15 +302,6 @@ class FreezeWindow(Section):
         except (ZoneInfoNotFoundError, ValueError) as problem:
             raise ValueError(f"no time zone {name!r}; take an IANA name such as Europe/Berlin") from problem
         return name
-
-    @field_validator("start")
-    @classmethod
-    def _cron(cls, expression: str | None) -> str | None:
-        if expression is not None:
-            from apscheduler.triggers.cron import CronTrigger
-
-            CronTrigger.from_crontab(expression, timezone="UTC")
-        return expression
 
     @model_validator(mode="after")
     def _whole(self) -> FreezeWindow:

@@ -77,6 +77,8 @@ def test_a_pool_is_told_by_an_environment_variable(monkeypatch: pytest.MonkeyPat
         ),
         ("guardrails: {freeze_windows: [{name: x, start: '0 1 * * *'}]}", "give `start` and `duration`, or `begins`"),
         ("forecast: {quantiles: [0.5, 0.1, 0.9]}", "must ascend without repeats"),
+        ("forecast: {fit_at: nightly}", "forecast.fit_at got 'nightly': takes the five fields of crontab"),
+        ("forecast: {fit_at: 0 3 * * 8}", "'8' is no day of the week: takes sun to sat, or 0 to 7"),
     ],
 )
 def test_an_error_names_the_field_what_it_got_what_it_takes_and_the_file(
@@ -89,6 +91,16 @@ def test_an_error_names_the_field_what_it_got_what_it_takes_and_the_file(
 
     assert sentence in str(problem.value)
     assert f"it is set in {path}" in str(problem.value)
+
+
+@pytest.mark.parametrize("start", ["0 18 * * 7", "0 18 * * fri-mon", "0 18 * * 0"])
+def test_days_of_the_week_are_told_as_in_crontab(tmp_path: Path, start: str) -> None:
+    window = f"guardrails: {{freeze_windows: [{{name: x, start: '{start}', duration: 1h}}]}}"
+    path = written(tmp_path, f"{window}\nforecast: {{fit_at: '{start}'}}")
+
+    settings = configuration.load(path)
+
+    assert (settings.guardrails.freeze_windows[0].start, settings.forecast.fit_at) == (start, start)
 
 
 def test_an_error_in_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

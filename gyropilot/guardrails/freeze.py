@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
+from gyropilot.crontab import firings
 from gyropilot.domain import Action, Dial
-from gyropilot.guardrails.crontab import firings
 from gyropilot.guardrails.protocol import Situation
 from gyropilot.settings import FreezeWindow
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gyropilot.crontab import firings
 from gyropilot.domain import Dial
-from gyropilot.guardrails.crontab import firings
 from gyropilot.guardrails.freeze import Freeze, frozen_until
 from gyropilot.settings import FreezeWindow
 from tests.fakes import NOW

@@ -1,4 +1,4 @@
-"""Crontab expressions as crontab(5) reads them, on a wall clock without a time zone."""
+"""Crontab expressions as crontab(5) reads them: freeze windows and the nightly fit are told by them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 def firings(expression: str, since: datetime, until: datetime) -> Iterator[datetime]:
     """Naive times from `since` to `until` at which the expression fires. Raises ValueError for what it cannot read."""
-    for trigger in _triggers(expression):
+    for trigger in triggers(expression):
         # The trigger is run on UTC, which has no clock changes; the caller knows what its wall clock means.
         fires = trigger.get_next_fire_time(None, since.replace(tzinfo=UTC))
         while fires is not None and fires <= until.replace(tzinfo=UTC):
@@ -20,14 +20,20 @@ def firings(expression: str, since: datetime, until: datetime) -> Iterator[datet
             fires = trigger.get_next_fire_time(fires, fires + timedelta(seconds=1))
 
 
-def _triggers(expression: str) -> Iterator[CronTrigger]:
-    """One trigger; two where both days are restricted, which in crontab means either, in APScheduler both."""
-    minute, hour, day, month, weekday = expression.split()
+def triggers(expression: str) -> list[CronTrigger]:
+    """One trigger, in UTC; two where both days are restricted, which in crontab means either, in APScheduler both.
+
+    Raises ValueError for what it cannot read.
+    """
+    fields = expression.split()
+    if len(fields) != 5:
+        raise ValueError(f"takes the five fields of crontab, such as `0 3 * * *`, not {len(fields)}")
+    minute, hour, day, month, weekday = fields
     days = [(day, "*"), ("*", weekday)] if not day.startswith("*") and not weekday.startswith("*") else [(day, weekday)]
-    for of_month, of_week in days:
-        yield CronTrigger(
-            minute=minute, hour=hour, day=of_month, month=month, day_of_week=_named(of_week), timezone=UTC
-        )
+    return [
+        CronTrigger(minute=minute, hour=hour, day=of_month, month=month, day_of_week=_named(of_week), timezone=UTC)
+        for of_month, of_week in days
+    ]
 
 
 def _named(weekdays: str) -> str:
@@ -48,4 +54,8 @@ def _expanded(part: str) -> Iterator[str]:
 
 
 def _number(day: str) -> int:
-    return int(day) if day.isdigit() else _DAYS.index(day.lower())
+    if day.isdigit() and int(day) <= 7:
+        return int(day)
+    if day.lower() in _DAYS:
+        return _DAYS.index(day.lower())
+    raise ValueError(f"{day!r} is no day of the week: takes sun to sat, or 0 to 7")
