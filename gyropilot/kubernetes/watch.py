@@ -12,6 +12,10 @@ from gyropilot.kubernetes.api import Api, Json
 WATCH_SECONDS = 1
 """The server sends what has happened since the last version at once; a second leaves room for a slow network."""
 
+LIST_AFTER = 10
+"""Refreshes after which all is listed anew: nothing else tells of a watch that falls behind, or of an API server whose
+own cache does, and until then a conditional write is what keeps a stale picture from doing harm."""
+
 Kept = TypeVar("Kept")
 
 
@@ -25,10 +29,11 @@ class Mirror(Generic[Kept]):
     query: Mapping[str, str | int] = field(default_factory=dict)
     kept: dict[tuple[str, str], Kept] = field(default_factory=dict)  # by namespace and name
     version: str = ""  # that `kept` is as of; empty: not listed yet
+    followed: int = 0  # refreshes since the last list
 
     def refresh(self) -> Collection[Kept]:
         """All that is kept, as of now. Raises KubernetesError."""
-        if not self.version:
+        if not self.version or self.followed >= LIST_AFTER:
             self._list()
             return self.kept.values()
         try:
@@ -38,7 +43,7 @@ class Mirror(Generic[Kept]):
         return self.kept.values()
 
     def _list(self) -> None:
-        self.version, self.kept = "", {}
+        self.version, self.kept, self.followed = "", {}, 0
         fresh: dict[tuple[str, str], Kept] = {}
         version = ""
         for page in self.api.pages(self.path, **self.query):
@@ -48,6 +53,7 @@ class Mirror(Generic[Kept]):
         self.kept, self.version = fresh, version
 
     def _follow(self) -> None:
+        self.followed += 1
         for event in self.api.watch(self.path, self.version, WATCH_SECONDS, **self.query):
             item = event["object"]
             if event["type"] == "ERROR":
