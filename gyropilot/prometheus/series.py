@@ -223,9 +223,11 @@ def _number(text: bytes | str) -> float:
 
 
 def _read_plainly(body: bytes, put: Put) -> dict[str, Any]:
-    """The same for an answer that is written with spaces, or none at all."""
+    """The same for an answer that is written with spaces."""
     answer = _envelope(body)
-    for series in (answer.get("data") or {}).pop("result", []):
+    if not isinstance(answer.get("data"), dict) or not isinstance(answer["data"].get("result"), list):
+        raise ShapeError("it has no result")
+    for series in answer["data"].pop("result"):
         pairs = series.get("values")
         if not pairs:
             raise ShapeError("a series has no values")
