@@ -18,8 +18,12 @@ from gyropilot.settings import PrometheusSettings
 
 def checked_url(url: str) -> str:
     """The base URL without its last slash. Raises SettingsError when it is none, or holds a secret."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url.strip())
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        complete = False
+    if not complete:
         raise SettingsError(f"prometheus.url {_shown(url)!r} is no URL; write http://host:9090 or https://host/prefix")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
