@@ -27,6 +27,7 @@ from gyropilot.settings import PrometheusSettings
 
 MAX_POINTS = 11_000  # per series and request: Prometheus refuses more
 MAX_SAMPLES = 1_000_000  # per request, about: bounds what Prometheus holds for us at once; it refuses 50 million
+_CONNECT_S = 5.0  # at most: where nothing is, nothing answers later either
 _LOOKS = 8
 _IN_FLIGHT = 2  # Prometheus works on the next part while this one is read
 _BLOCK_BYTES = 1 << 18  # stays in the processor's cache
@@ -123,7 +124,7 @@ class Client:
                 headers={"Accept-Encoding": "identity", **self._access.headers},
                 auth=self._access,
                 verify=self._access.verify,
-                timeout=self._timeout_s,
+                timeout=(min(_CONNECT_S, self._timeout_s), self._timeout_s),
                 stream=True,
                 allow_redirects=False,
             )

@@ -27,7 +27,8 @@ def silent(url: str, problem: requests.RequestException, timeout_s: float) -> Pr
             f"the certificate of Prometheus at {url} is not trusted ({_cause(problem)}); "
             "set prometheus.ca_file to its authority's certificate"
         )
-    if isinstance(problem, requests.Timeout) or "timed out" in str(problem):
+    late = isinstance(problem, requests.Timeout) or "timed out" in str(problem)
+    if late and not isinstance(problem, requests.ConnectTimeout):
         return PrometheusError(
             f"Prometheus at {url} did not answer within {timeout_s:g} s; raise prometheus.timeout, "
             "shorten prometheus.history, or give Prometheus more memory and faster disks"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,15 @@ def test_says_that_nothing_listens() -> None:
         f"Prometheus at {url} cannot be reached (Connection refused); "
         "check prometheus.url, the network, and that Prometheus runs"
     )
+
+
+def test_says_that_nothing_can_be_connected_to() -> None:
+    with socket.socket() as deaf, socket.socket() as first:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)  # one may wait to be taken; whoever comes next gets no answer, as from behind a firewall
+        first.connect(deaf.getsockname())
+        with pytest.raises(PrometheusError, match=r"cannot be reached \(.*timed out.*check prometheus\.url"):
+            client(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout="200ms").instant("up", NOW)
 
 
 def test_says_that_the_answer_broke_off() -> None:
