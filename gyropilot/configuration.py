@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from pydantic_settings import (
 )
 
 from gyropilot.errors import SettingsError
-from gyropilot.settings import Section, Settings
+from gyropilot.settings import Section, Settings, format_duration
 
 PREFIX = "GYROPILOT_"
 DEFAULT_FILE = Path("gyropilot.yaml")
@@ -63,7 +64,7 @@ def find_file(path: Path | None) -> Path | None:
 def read_file(path: Path) -> dict[str, Any]:
     """The file's mapping; an empty file is an empty mapping."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
     except OSError as problem:
@@ -72,6 +73,8 @@ def read_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise SettingsError(f"{path} must hold a mapping of sections, it holds a {type(document).__name__}")
+    if strange := [name for name in document if not isinstance(name, str)]:
+        raise SettingsError(f"{strange[0]!r} is no section of the settings; it is set in {path}")
     # A section whose lines are all commented out reads as null: nothing is told.
     return {name: section for name, section in document.items() if section is not None}
 
@@ -127,8 +130,9 @@ def _sentence(error: ErrorDetails, file: Path | None, document: Mapping[str, Any
 
 
 def _shown(where: list[str], value: object) -> str:
-    secret = any(word in part for part in where for word in ("password", "token"))
-    return "a secret" if secret else repr(value)[:80]
+    secret = any(word in part for part in where for word in ("password", "token", "headers", "url"))
+    told = format_duration(value) if isinstance(value, timedelta) else value
+    return "a secret" if secret else repr(told)[:80]
 
 
 def _suggestion(where: list[str]) -> str:

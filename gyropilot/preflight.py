@@ -11,7 +11,7 @@ from gyropilot.errors import KubernetesError, ObservationError, PrometheusError,
 from gyropilot.kubernetes.access import AccessNeed, acting_needs, check_access, observing_needs, served_kinds
 from gyropilot.kubernetes.api import Api
 from gyropilot.prometheus.reader import PrometheusReader
-from gyropilot.settings import Settings
+from gyropilot.settings import Settings, without_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def _prometheus(settings: Settings, now: datetime) -> Iterator[Finding]:
             raise SettingsError("give --prometheus URL, or set prometheus.url or GYROPILOT_PROMETHEUS__URL")
         metrics = PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).preflight(now)
     except (PrometheusError, ObservationError, SettingsError) as problem:
-        name = f"Prometheus at {settings.prometheus.url or '(no URL)'}"
+        name = f"Prometheus at {without_password(settings.prometheus.url) or '(no URL)'}"
         yield Finding("server", name, why, True, False, str(problem), problem.exit_code)
         return
     yield Finding("server", f"Prometheus at {settings.prometheus.url}", why, True, True, "")

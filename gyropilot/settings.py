@@ -27,6 +27,7 @@ from pydantic import (
 from gyropilot.domain import Dial, Market
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
+_LONGEST = timedelta(days=3660)  # no time may be reckoned before the calendar begins
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -35,7 +36,10 @@ def parse_duration(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(
         rf"(?:{_DURATION.pattern.replace('?P<number>', '').replace('?P<unit>', '')})+", value
     ):
-        return timedelta(seconds=sum(float(m["number"]) * _SECONDS[m["unit"]] for m in _DURATION.finditer(value)))
+        seconds = sum(float(m["number"]) * _SECONDS[m["unit"]] for m in _DURATION.finditer(value))
+        if seconds > _LONGEST.total_seconds():
+            raise ValueError(f"takes at most {_LONGEST.days}d")
+        return timedelta(seconds=seconds)
     if isinstance(value, str) and not value.startswith(("P", "+P", "-P")):
         raise ValueError("takes a duration such as 90s, 15m, 2h, 1h30m or 14d")
     return value
@@ -50,12 +54,23 @@ def format_duration(value: timedelta) -> str:
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
+def without_password(url: str) -> str:
+    """The URL with `***` in place of a password, for showing."""
+    return re.sub(r"(?<=://)([^/:@\s]*):[^/\s]*@", r"\1:***@", url)
+
+
+def _masked(values: dict[str, str]) -> dict[str, str]:
+    return dict.fromkeys(values, "***")
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
-    Field(ge=timedelta(0)),
+    Field(ge=timedelta(0), le=_LONGEST),
 ]
+Url = Annotated[str, PlainSerializer(without_password, return_type=str, when_used="json")]
+Headers = Annotated[dict[str, str], PlainSerializer(_masked, return_type=dict[str, str], when_used="json")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -79,7 +94,7 @@ class Section(BaseModel):
 class PrometheusSettings(Section):
     """Where demand history is read from."""
 
-    url: str = Field("", description="Base URL, with any path prefix. Empty is allowed for `config` and `demo` only.")
+    url: Url = Field("", description="Base URL, with any path prefix. Empty is allowed for `config` and `demo` only.")
     bearer_token: SecretStr | None = Field(
         None, description="Sent as `Authorization: Bearer`. Prefer the file: it can rotate."
     )
@@ -93,9 +108,11 @@ class PrometheusSettings(Section):
     )
     insecure_skip_verify: bool = Field(False, description="Trust any certificate. Only for a test set-up.")
     tenant: str | None = Field(None, description="Sent as `X-Scope-OrgID` (Mimir, Cortex, Thanos receive).")
-    headers: dict[str, str] = Field(default_factory=dict, description="More headers to send with every query.")
+    headers: Headers = Field(default_factory=dict, description="More headers to send with every query.")
     timeout: Duration = Field(
-        timedelta(seconds=60), description="For one request; range queries over weeks are slow on cold disks."
+        timedelta(seconds=60),
+        gt=timedelta(0),
+        description="For one request; range queries over weeks are slow on cold disks.",
     )
     retries: int = Field(
         2, ge=0, le=10, description="On connection errors, 429, 502, 503 and 504; each waits twice as long."
@@ -128,9 +145,11 @@ class KubernetesSettings(Section):
         None, description="None: $KUBECONFIG, ~/.kube/config, then the pod's own service account."
     )
     context: str | None = Field(None, description="Context of the kubeconfig. None: its current one.")
-    connect_timeout: Duration = Field(timedelta(seconds=5), description="To open a connection.")
+    connect_timeout: Duration = Field(timedelta(seconds=5), gt=timedelta(0), description="To open a connection.")
     read_timeout: Duration = Field(
-        timedelta(seconds=30), description="For one answer; a page of 500 objects takes well under a second."
+        timedelta(seconds=30),
+        gt=timedelta(0),
+        description="For one answer; a page of 500 objects takes well under a second.",
     )
     retries: int = Field(2, ge=0, le=10, description="Of reads, on broken connections. Writes are never repeated.")
     page_size: int = Field(500, ge=1, le=10000, description="Objects per page of a list: bounds memory on both sides.")
@@ -351,7 +370,7 @@ class GuardrailSettings(Section):
 class JournalSettings(Section):
     """Where every cycle is written down."""
 
-    url: str = Field(
+    url: Url = Field(
         "sqlite:///gyropilot.db", description="SQLAlchemy URL; `postgresql+psycopg://…` with the `postgres` extra."
     )
     keep: Duration = Field(
