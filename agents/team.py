@@ -1,4 +1,4 @@
-"""The agents in the order in which they propose: add capacity, move quota, and only then take back."""
+"""The agents in the order in which they propose: add capacity, move quota, only then take back, and let go on."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from agents.preemptor import Preemptor
 from agents.protocols import Agent
 from agents.provisioner import Provisioner
 from agents.rebalancer import Rebalancer
+from agents.resumer import Resumer
 from agents.step import Step
 from gyropilot.domain import Action, Intent, View
 from gyropilot.settings import Settings
 
-ALL_AGENTS: tuple[Agent, ...] = (Provisioner(), Rebalancer(), Preemptor())
+ALL_AGENTS: tuple[Agent, ...] = (Provisioner(), Rebalancer(), Preemptor(), Resumer())
 """Without a cap on steps: they propose all that a pilot wants at once."""
 
 
@@ -21,7 +22,7 @@ def make_agents(settings: Settings) -> tuple[Agent, ...]:
     told = settings.guardrails
     step = Step(told.max_step_share, told.max_step_gpus)
     protected = frozenset(name for name, queue in settings.queues.items() if queue.protected)
-    return Provisioner(step), Rebalancer(step, told.guaranteed_share, protected), Preemptor()
+    return Provisioner(step), Rebalancer(step, told.guaranteed_share, protected), Preemptor(), Resumer()
 
 
 def propose_all(view: View, intent: Intent, agents: Sequence[Agent] = ALL_AGENTS) -> list[Action]:

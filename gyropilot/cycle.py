@@ -21,6 +21,7 @@ class Memory(Protocol):
     def recent(self, since: datetime) -> tuple[Turn, ...]: ...
     def entitled(self) -> Mapping[str, int]: ...
     def entitle(self, quotas: Sequence[Quota]) -> None: ...
+    def paused(self) -> Mapping[str, datetime]: ...
     def intend(self, cycle: Cycle) -> int: ...
     def conclude(self, cycle_id: int, outcomes: Sequence[Outcome]) -> None: ...
 
@@ -36,6 +37,9 @@ class NoMemory:
 
     def entitle(self, quotas: Sequence[Quota]) -> None:
         """Nothing is kept."""
+
+    def paused(self) -> Mapping[str, datetime]:
+        return {}
 
     def intend(self, cycle: Cycle) -> int:
         return 0
@@ -79,7 +83,7 @@ class Autopilot:
         return cycle
 
     def _decide(self, now: datetime, seen: ClusterState) -> Cycle:
-        state = self._entitled(seen)
+        state = self._remembered(seen)
         forecast = self.forecast(state)
         view = View(state, forecast)
         intent = self.pilot.steer(view)
@@ -87,10 +91,14 @@ class Autopilot:
         situation = Situation(now, state, self.memory.recent(now - self.look_back), (), self.memory.entitled())
         return Cycle(now, state, forecast, intent, review(actions, self.guardrails, situation), mode=self.mode)
 
-    def _entitled(self, state: ClusterState) -> ClusterState:
-        """The state whose quotas know what they were before Gyropilot ever turned them."""
-        entitled = self.memory.entitled()
-        return replace(state, queues=tuple(_with_entitlements(queue, entitled) for queue in state.queues))
+    def _remembered(self, state: ClusterState) -> ClusterState:
+        """The state whose quotas know what they were before Gyropilot ever turned them, whose workloads who paused."""
+        entitled, paused = self.memory.entitled(), self.memory.paused()
+        return replace(
+            state,
+            queues=tuple(_with_entitlements(queue, entitled) for queue in state.queues),
+            workloads=tuple(replace(w, paused_at=paused.get(w.dial_target)) for w in state.workloads),
+        )
 
 
 def _with_entitlements(queue: Queue, entitled: Mapping[str, int]) -> Queue:

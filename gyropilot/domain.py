@@ -180,6 +180,7 @@ class Workload:
     restart_cost: timedelta = timedelta(minutes=5)  # lost on top of uncheckpointed work
     preemptions: int = 0  # how often it was taken back already
     active: bool = True  # False: paused
+    paused_at: datetime | None = None  # by Gyropilot, which has not resumed it since; None: not by Gyropilot
     protected: str | None = None  # why it must not be touched, one sentence part; None: it may be
     dial_target: str = ""  # in the grammar of `Action.target`; empty: nothing here pauses it safely
 

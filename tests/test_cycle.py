@@ -14,7 +14,7 @@ from gyropilot.cycle import Autopilot, NoMemory
 from gyropilot.domain import Action, Cycle, Dial, Intent, Outcome, OutcomeStatus, Quota, Turn, View
 from gyropilot.errors import ObservationError
 from gyropilot.guardrails.protocol import Situation
-from tests.fakes import GPU, NOW, action, forecast, pool, queue, state
+from tests.fakes import GPU, NOW, action, forecast, pool, queue, state, workload
 
 SEEN = state([pool()], [queue(running=8.0)])
 WANTED = (action(Dial.POOL_SIZE, 4, 5), action(Dial.QUEUE_QUOTA, 16, 12))
@@ -26,6 +26,7 @@ class Diary:
 
     events: list[str] = field(default_factory=list)
     quotas: Mapping[str, int] = field(default_factory=dict)
+    pauses: Mapping[str, datetime] = field(default_factory=dict)
     concluded: tuple[Outcome, ...] = ()
 
     def recent(self, since: datetime) -> tuple[Turn, ...]:
@@ -37,6 +38,9 @@ class Diary:
 
     def entitle(self, quotas: Sequence[Quota]) -> None:
         self.events.append(f"entitled {len(quotas)}")
+
+    def paused(self) -> Mapping[str, datetime]:
+        return self.pauses
 
     def intend(self, cycle: Cycle) -> int:
         self.events.append(f"intended {len(cycle.verdicts)}")
@@ -173,6 +177,15 @@ def test_a_queue_knows_its_quota_from_before_gyropilot_ever_turned_it() -> None:
     cycle = autopilot(diary).decide(NOW)
 
     assert cycle.state.queue("research").quotas[0].entitled_gpus == 24
+
+
+def test_a_workload_knows_since_when_gyropilot_holds_it_paused() -> None:
+    seen = state([pool()], [queue()], [workload("job", active=False), workload("other", active=False)])
+    diary = Diary(pauses={"research/job": NOW - timedelta(hours=1)})
+
+    cycle = autopilot(diary, observe=lambda now: seen).decide(NOW)
+
+    assert [w.paused_at for w in cycle.state.workloads] == [NOW - timedelta(hours=1), None]
 
 
 def test_a_pilot_that_wants_nothing_ends_in_a_quiet_sentence() -> None:

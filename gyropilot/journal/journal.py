@@ -24,6 +24,7 @@ from gyropilot.journal.rows import (
     may_have_happened,
     open_intents,
     outcome_row,
+    pauses_and_resumptions,
     turn_rows,
     turned,
     unknown,
@@ -109,6 +110,12 @@ class Journal:
         with self._database.reading() as connection:
             rows = connection.execute(select(entitlements.c.target, entitlements.c.entitled_gpus))
             return {row.target: row.entitled_gpus for row in rows}
+
+    def paused(self) -> Mapping[str, datetime]:
+        """WORKLOAD target -> when Gyropilot paused it, or may have, if it has not resumed it since."""
+        with self._database.reading() as connection:
+            newest = {row.target: row for row in connection.execute(pauses_and_resumptions())}
+        return {target: row.began_at for target, row in newest.items() if not row.after_value}
 
     def history(self, limit: int, since: datetime | None = None) -> tuple[Entry, ...]:
         """The newest cycles, newest first."""

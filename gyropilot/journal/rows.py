@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, or_, select
 
-from gyropilot.domain import Outcome, OutcomeStatus, Verdict
+from gyropilot.domain import Dial, Outcome, OutcomeStatus, Verdict
 from gyropilot.journal.codec import encode, read
 from gyropilot.journal.schema import cycles, intents, outcomes, pictures
 
@@ -50,6 +50,15 @@ def may_have_happened() -> ColumnElement[bool]:
 def turn_rows() -> Select[Any]:
     """Of `turns`: when, and what."""
     return select(cycles.c.began_at, intents.c.verdict).select_from(turns).order_by(cycles.c.began_at, intents.c.id)
+
+
+def pauses_and_resumptions() -> Select[Any]:
+    """Of `turns`: when, which workload and how; a pause that may have happened, a resumption that did."""
+    resumed = and_(intents.c.after_value > 0, outcomes.c.status == OutcomeStatus.DONE.value)
+    query = select(cycles.c.began_at, intents.c.target, intents.c.after_value).select_from(turns)
+    return query.where(
+        intents.c.dial == Dial.WORKLOAD.value, or_(resumed, and_(intents.c.after_value == 0, may_have_happened()))
+    ).order_by(cycles.c.began_at, intents.c.id)
 
 
 def open_intents(cycle_id: int) -> Select[Any]:

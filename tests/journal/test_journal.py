@@ -11,10 +11,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from gyropilot.domain import Line, OutcomeStatus, Turn, Verdict
+from gyropilot.domain import Action, Dial, Line, OutcomeStatus, Turn, Verdict
 from gyropilot.errors import JournalError
 from gyropilot.journal import Entry, Journal
-from tests.fakes import GPU, NOW
+from tests.fakes import GPU, NOW, action
 from tests.journal.cycles import HELD, LOWER, RAISE, ago, cycle, outcome, quiet
 
 
@@ -30,6 +30,7 @@ def test_a_new_journal_is_empty(journal: Journal) -> None:
     assert journal.recent(ago(9999)) == ()
     assert journal.unfinished() == ()
     assert journal.entitled() == {}
+    assert journal.paused() == {}
 
 
 def test_numbers_cycles_upwards(journal: Journal) -> None:
@@ -68,6 +69,46 @@ def test_the_sentence_is_the_cycles_own(journal: Journal) -> None:
     journal.conclude(number, whole.outcomes)
 
     assert journal.entry(number).sentence == whole.sentence == "3 wanted, 1 held back, 2 done"
+
+
+PAUSE = action(Dial.WORKLOAD, before=1, after=0)
+
+
+@pytest.mark.parametrize(
+    ("turns", "paused"),
+    [
+        ([(PAUSE, "done")], True),
+        ([(PAUSE, "failed")], True),
+        ([(PAUSE, "unknown")], True),
+        ([(PAUSE, "refused")], False),
+        ([(PAUSE, "done"), (PAUSE.undo(), "done")], False),
+        ([(PAUSE, "done"), (PAUSE.undo(), "failed")], True),
+        ([(PAUSE, "done"), (PAUSE.undo(), "left alone")], True),
+        ([(PAUSE, "done"), (PAUSE.undo(), "done"), (PAUSE, "done")], True),
+    ],
+)
+def test_knows_what_it_paused_and_has_not_resumed(
+    journal: Journal, turns: list[tuple[Action, str]], paused: bool
+) -> None:
+    for minutes, (turn, became) in enumerate(turns):
+        number = journal.intend(cycle([Verdict(turn)], minutes_ago=-minutes))
+        if became != "unknown":
+            journal.conclude(number, [outcome(turn, OutcomeStatus(became))])
+
+    assert set(journal.paused()) == ({"research/job"} if paused else set())
+
+
+def test_knows_since_when_a_workload_is_paused(journal: Journal) -> None:
+    journal.intend(cycle([Verdict(PAUSE)], minutes_ago=40))
+
+    assert journal.paused() == {"research/job": ago(40)}
+
+
+def test_a_rehearsed_pause_paused_nothing(journal: Journal) -> None:
+    number = journal.intend(cycle([Verdict(PAUSE)], mode="rehearse"))
+    journal.conclude(number, [outcome(PAUSE, OutcomeStatus.REHEARSED)])
+
+    assert journal.paused() == {}
 
 
 def test_a_quiet_cycle_says_so(journal: Journal) -> None:
