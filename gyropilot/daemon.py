@@ -24,35 +24,44 @@ log = logging.getLogger("gyropilot")
 
 _MISSED_CYCLES_UNTIL_UNWELL = 5
 
+_FIRST_CYCLE_WITHIN = timedelta(minutes=30)
+"""It reads weeks of history and fits the forecaster: on a large cluster, a matter of minutes."""
+
 
 @dataclass
 class Pace:
     """When the next cycle may begin: every interval, or later after failures, doubling up to a limit."""
 
     settings: DaemonSettings
+    since: datetime  # when the daemon began
     failures: int = 0
     not_before: datetime = field(default=datetime.min.replace(tzinfo=UTC))
     last_success: datetime | None = None
-    last_sentence: str = "no cycle yet"
+    last_sentence: str = "the first cycle is under way: it reads the history and fits the forecaster"
 
     def due(self, now: datetime) -> bool:
-        return now >= self.not_before
+        # Ticks come an interval apart, give or take some milliseconds: the one nearest to the pause's end counts.
+        return now + self.settings.interval / 2 >= self.not_before
 
     def succeeded(self, now: datetime, sentence: str) -> None:
         self.failures, self.last_success, self.last_sentence = 0, now, sentence
 
     def failed(self, now: datetime, sentence: str) -> timedelta:
-        """The pause until the next try."""
+        """The pause from now, the end of the cycle, until the next try."""
         doubled: timedelta = self.settings.interval * 2 ** min(self.failures, 16)
         pause = min(self.settings.max_pause, doubled)
         self.failures, self.not_before, self.last_sentence = self.failures + 1, now + pause, sentence
         return pause
 
     def health(self, now: datetime) -> tuple[bool, str]:
-        """Well until several intervals have passed without a cycle that succeeded."""
+        """Well until several intervals have passed without a cycle that succeeded, whether others failed or hang."""
         patience = self.settings.interval * _MISSED_CYCLES_UNTIL_UNWELL
-        well = self.failures == 0 or (self.last_success is not None and now - self.last_success <= patience)
-        return well, self.last_sentence
+        if self.last_success is None and not self.failures:
+            patience = max(patience, _FIRST_CYCLE_WITHIN)
+        waited = now - (self.last_success or self.since)
+        if waited <= patience:
+            return True, self.last_sentence
+        return False, f"no cycle has succeeded for {waited.total_seconds():.0f} s; last: {self.last_sentence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +84,14 @@ class Daemon:
         began = time.perf_counter()
         try:
             cycle = self.step(now)
+            self.telemetry.record(cycle, time.perf_counter() - began)
         except GyropilotError as problem:
-            self._failed(now, _result(problem), str(problem))
+            self._failed(_result(problem), str(problem))
         except Exception as problem:
             log.exception("unexpected")
-            self._failed(now, "failed", f"unexpected {type(problem).__name__}: {problem}")
+            self._failed("failed", f"unexpected {type(problem).__name__}: {problem}")
         else:
-            self.telemetry.record(cycle, time.perf_counter() - began)
-            self.pace.succeeded(now, cycle.sentence)
+            self.pace.succeeded(self.clock.now(), cycle.sentence)
             log.info("%s", cycle.sentence)
 
     def night(self) -> None:
@@ -94,10 +103,10 @@ class Daemon:
             self.telemetry.fits.labels("failed").inc()
             log.warning("fit failed, the old one stays: %s", problem)
 
-    def _failed(self, now: datetime, result: str, sentence: str) -> None:
+    def _failed(self, result: str, sentence: str) -> None:
         self.telemetry.cycles.labels(result).inc()
-        pause = self.pace.failed(now, sentence)
-        log.warning("holding still: %s; next try in %s s", sentence, f"{pause.total_seconds():g}")
+        pause = self.pace.failed(self.clock.now(), sentence)
+        log.warning("holding still: %s; next try in about %s s", sentence, f"{pause.total_seconds():g}")
 
 
 def run(daemon: Daemon, until: Callable[[], None]) -> None:

@@ -113,7 +113,7 @@ def daemon(settings: Settings, mode: Mode, clock: Clock) -> Daemon:
         fit_at=settings.forecast.fit_at,
         clock=clock,
         telemetry=Telemetry(),
-        pace=Pace(settings.daemon),
+        pace=Pace(settings.daemon, clock.now()),
     )
 
 

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -40,7 +41,7 @@ def quiet_cycle(now: datetime) -> Cycle:
 
 
 def daemon(step: Callable[[datetime], Cycle], fit: Callable[[], str] = lambda: "fitted") -> Daemon:
-    return Daemon(step, fit, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS))
+    return Daemon(step, fit, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS, NOW))
 
 
 def counted(telemetry: Telemetry, name: str, **labels: str) -> float:
@@ -56,7 +57,7 @@ def test_each_cycle_ends_in_one_sentence(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_the_pause_doubles_after_each_failure_up_to_its_limit() -> None:
-    pace = Pace(SETTINGS)
+    pace = Pace(SETTINGS, NOW)
 
     pauses = [pace.failed(NOW, "no answer") / timedelta(minutes=1) for _ in range(6)]
 
@@ -78,8 +79,28 @@ def test_a_failed_cycle_is_not_tried_again_before_its_pause_is_over() -> None:
     assert asked == [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)]
 
 
+def test_a_tick_some_milliseconds_early_is_not_missed() -> None:
+    pace = Pace(SETTINGS, NOW)
+    pace.failed(NOW + timedelta(milliseconds=5), "no answer")
+
+    assert pace.due(NOW + timedelta(minutes=1, milliseconds=2))
+
+
+def test_the_pause_begins_when_the_failed_cycle_ends() -> None:
+    clock = HandClock()
+
+    def times_out(now: datetime) -> Cycle:
+        clock.wait(timedelta(minutes=3))
+        raise PrometheusError("no answer")
+
+    watched = replace(daemon(times_out), clock=clock)
+    watched.tick()
+
+    assert watched.pace.not_before == NOW + timedelta(minutes=4)
+
+
 def test_a_success_ends_the_doubling() -> None:
-    pace = Pace(SETTINGS)
+    pace = Pace(SETTINGS, NOW)
     pace.failed(NOW, "no answer")
 
     pace.succeeded(NOW, "well")
@@ -105,6 +126,16 @@ def test_a_failure_is_counted_by_its_kind_and_does_not_end_the_daemon(problem: E
     assert counted(watched.telemetry, "gyropilot_cycles_total", result=result) == 1
 
 
+def test_a_cycle_that_cannot_be_counted_is_a_failure_too() -> None:
+    broken = Telemetry()
+    broken.seconds = None  # type: ignore[assignment]
+    watched = replace(daemon(quiet_cycle), telemetry=broken)
+
+    watched.tick()
+
+    assert watched.pace.failures == 1
+
+
 def test_a_fit_that_fails_leaves_the_old_one_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def fails() -> str:
         raise ValueError("too little history")
@@ -115,12 +146,36 @@ def test_a_fit_that_fails_leaves_the_old_one_and_says_so(caplog: pytest.LogCaptu
 
 
 def test_health_is_lost_after_several_missed_cycles() -> None:
-    pace = Pace(SETTINGS)
+    pace = Pace(SETTINGS, NOW - timedelta(days=1))
     pace.succeeded(NOW, "well")
     pace.failed(NOW, "no answer")
 
     assert pace.health(NOW + timedelta(minutes=4))[0]
-    assert pace.health(NOW + timedelta(minutes=6)) == (False, "no answer")
+    assert pace.health(NOW + timedelta(minutes=6)) == (False, "no cycle has succeeded for 360 s; last: no answer")
+
+
+def test_health_is_lost_when_a_cycle_hangs() -> None:
+    pace = Pace(SETTINGS, NOW)
+    pace.succeeded(NOW, "well")
+
+    assert pace.health(NOW + timedelta(minutes=6)) == (False, "no cycle has succeeded for 360 s; last: well")
+
+
+def test_the_first_cycle_has_time_to_fit_and_says_that_it_does() -> None:
+    pace = Pace(SETTINGS, NOW)
+
+    well, sentence = pace.health(NOW + timedelta(minutes=20))
+
+    assert (well, sentence) == (True, "the first cycle is under way: it reads the history and fits the forecaster")
+    assert not pace.health(NOW + timedelta(minutes=31))[0]
+
+
+def test_a_first_cycle_that_fails_is_forgiven_as_long_as_any() -> None:
+    pace = Pace(SETTINGS, NOW)
+    pace.failed(NOW, "no answer")
+
+    assert pace.health(NOW + timedelta(minutes=4)) == (True, "no answer")
+    assert not pace.health(NOW + timedelta(minutes=6))[0]
 
 
 def test_the_daemon_serves_metrics_and_health_and_stops_cleanly(caplog: pytest.LogCaptureFixture) -> None:

@@ -118,7 +118,7 @@ def test_it_cycles_tells_about_itself_and_stops_when_told(world: Demo, tmp_path:
 def test_it_holds_still_and_says_so_while_prometheus_is_away(world: Demo, tmp_path: Path) -> None:
     with running(world, tmp_path, NOBODY, GYROPILOT_PROMETHEUS__RETRIES="0") as (process, lines):
         base = lines.address()
-        said = json.loads(lines.wait_for("next try in 2 s"))
+        said = json.loads(lines.wait_for("next try in about 2 s"))
         metrics = page(f"{base}/metrics")
         process.send_signal(signal.SIGINT)
         code = process.wait(60)
