@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +22,7 @@ from rich.console import Console
 from gyropilot import __version__, configuration
 from gyropilot.clock import SystemClock
 from gyropilot.errors import GyropilotError, SettingsError
+from gyropilot.report.words import visible
 from gyropilot.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.html and plan.json.")] = Path(
         "demo-report"
     ),
-    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another fortnight.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed is another fortnight.")] = None,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
     """Plan for a small simulated cluster: 4 queues, 3 pools, 14 days of history. Needs nothing outside.
@@ -165,10 +168,8 @@ def run(
     from gyropilot.wiring import daemon
 
     _log(format)
-    clock, stop = SystemClock(), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    made = daemon(_settings(config, prometheus, kubeconfig), "act" if act else "rehearse", clock)
+    stop = _stop_signal()
+    made = daemon(_settings(config, prometheus, kubeconfig), "act" if act else "rehearse", SystemClock())
     try:
         run_daemon(made, lambda: _wait(stop))
     except OSError as problem:
@@ -196,20 +197,25 @@ def report(
 def history(
     config: ConfigOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many cycles.")] = 20,
-    since: Annotated[float | None, typer.Option("--since-hours", help="Only cycles of the last so many hours.")] = None,
+    since: Annotated[
+        float | None, typer.Option("--since-hours", min=0, max=87600, help="Only cycles of the last so many hours.")
+    ] = None,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
     """List the cycles in the journal, newest first: when, in which mode, and the sentence of each."""
     journal = _journal(_settings(config))
     begin = SystemClock().now() - timedelta(hours=since) if since is not None else None
     entries = journal.history(limit, begin)
+    if not entries:
+        _say(
+            "no cycle is in the journal" if since is None else f"no cycle is in the journal of the last {since:g} hours"
+        )
     rows = [{"id": e.id, "began_at": e.began_at.isoformat(), "mode": e.mode, "sentence": e.sentence} for e in entries]
     if format is PlainFormat.JSON:
         _answer(json.dumps(rows, indent=2), None)
-    else:
-        _answer(
-            "\n".join(f"{r['id']:>6}  {str(r['began_at'])[:19]}Z  {r['mode']:<9}  {r['sentence']}" for r in rows), None
-        )
+    elif rows:
+        lines = [f"{r['id']:>6}  {str(r['began_at'])[:19]}Z  {r['mode']:<9}  {r['sentence']}" for r in rows]
+        _answer("\n".join(lines), None)
 
 
 @app.command()
@@ -298,18 +304,19 @@ def _journalled(journal: Journal, cycle_id: int | None) -> Cycle:
 
 def _answer(text: str, out: Path | None) -> None:
     if out is None:
-        typer.echo(text)
+        typer.echo(text.removesuffix("\n"))
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text if text.endswith("\n") else text + "\n")
+        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
     except OSError as problem:
         raise SettingsError(f"{out} cannot be written: {problem.strerror}; give another --out") from problem
     _say(f"written to {out.resolve()}")
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    # Errors quote names and labels of the cluster, which must not command the terminal.
+    typer.echo(visible(text), err=True)
 
 
 @contextmanager
@@ -320,21 +327,50 @@ def _progress() -> Iterator[Told]:
 
 
 def _log(format: PlainFormat) -> None:  # noqa: A002 - the option's name
-    text = "%(asctime)s %(levelname)s %(message)s"
     handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines() if format is PlainFormat.JSON else logging.Formatter(text))
+    handler.setFormatter(_JsonLines() if format is PlainFormat.JSON else _TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
-class _JsonLines(logging.Formatter):
+class _TextLines(logging.Formatter):
+    """`2026-03-02T12:00:00Z INFO 3 wanted, 1 held back, 2 done`."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%SZ"
+    default_msec_format = None
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+
+class _JsonLines(_TextLines):
+    """The same as one object a line, with the traceback of what was not expected."""
+
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": self.formatTime(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def _stop_signal() -> threading.Event:
+    """Set by SIGTERM and SIGINT. A second one ends the process at once: the journal is made for that."""
+    stop = threading.Event()
+
+    def told(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, told)
+    return stop
 
 
 def _wait(stop: threading.Event) -> None:
     stop.wait()
+    logging.getLogger("gyropilot").info("stopping once the cycle under way has ended; a second signal stops at once")
 
 
 if __name__ == "__main__":
