@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyropilot.domain import Action, Effect, Interval, Turn
-from gyropilot.guardrails.budgets import Budget, lost_gpu_hours, moved_gpus
+from gyropilot.guardrails.budgets import Budget, lost_gpu_hours
 from gyropilot.guardrails.cooldown import Cooldown
 from gyropilot.guardrails.review import review
 from tests.fakes import NOW, pool, queue, workload
@@ -59,12 +59,39 @@ def test_a_growing_pool_adds_its_price_for_the_whole_window() -> None:
     assert DAY.objection(resize(4, 6), at) == "768 USD would be added, 500 allowed within 1d"
 
 
-def test_growth_adds_up_and_shrinking_earns_nothing_back() -> None:
-    budget = replace(DAY, max_moved_gpus=1000)
-    at = situation(pools=[pool()], recent=(turn(resize(4, 5), 600), turn(resize(5, 4), 300)))
+def test_growth_adds_up() -> None:
+    at = situation(pools=[pool()], recent=(turn(resize(4, 5), 600),))
 
-    assert budget.objection(resize(4, 5), at) == "768 USD would be added, 500 allowed within 1d"
-    assert budget.objection(resize(4, 3), at) is None
+    assert DAY.objection(resize(5, 6), at) == "768 USD would be added, 500 allowed within 1d"
+
+
+def test_a_pool_that_shrank_may_come_back_although_the_budget_is_spent() -> None:
+    at = situation(pools=[pool()], recent=(turn(resize(4, 2), 600),))
+
+    assert replace(DAY, max_added_usd=0.0).objection(resize(2, 4), at) is None
+    assert DAY.objection(resize(2, 5), at) == "24 GPUs would be moved, 16 allowed within 1d"
+    assert DAY.objection(resize(2, 1), at) == "24 GPUs would be moved, 16 allowed within 1d"
+
+
+def test_what_a_pool_had_within_the_window_is_paid_for() -> None:
+    rule = replace(DAY, max_moved_gpus=1000)
+    at = situation(pools=[pool()], recent=(turn(resize(4, 5), 600), turn(resize(5, 3), 300)))
+
+    assert rule.objection(resize(3, 5), at) is None
+    assert rule.objection(resize(3, 6), at) == "768 USD would be added, 500 allowed within 1d"
+
+
+def test_a_pool_that_shrinks_pays_for_no_other() -> None:
+    rule = replace(DAY, max_moved_gpus=1000)
+    at = situation(pools=[pool(), pool("spot")], recent=(turn(resize(4, 0, "spot"), 60),))
+
+    assert rule.objection(resize(4, 6), at) == "768 USD would be added, 500 allowed within 1d"
+
+
+def test_to_give_back_what_was_taken_moves_nothing_more() -> None:
+    at = situation(recent=(turn(pause(gpus=16, lost=1.0), 60),))
+
+    assert DAY.objection(pause(gpus=16, lost=1.0).undo(), at) is None
 
 
 def test_a_pool_that_is_gone_still_costs_what_was_expected_of_it() -> None:
@@ -106,9 +133,8 @@ def test_no_budget_covers_what_is_not_a_number() -> None:
 
 
 def test_lost_work_is_never_earned_back() -> None:
-    assert lost_gpu_hours(pause(lost=-10.0)) == 0.0
-    assert lost_gpu_hours(replace(pause(lost=10.0), before=0, after=1)) == 0.0
-    assert moved_gpus(requota("a", 16, 12)) == 4
+    assert lost_gpu_hours([pause(lost=-10.0)]) == 0.0
+    assert lost_gpu_hours([replace(pause(lost=10.0), before=0, after=1)]) == 0.0
 
 
 wishes = st.one_of(
@@ -120,7 +146,7 @@ wishes = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 600), st.lists(wishes, max_size=4)), max_size=12))
-def test_no_rolling_window_holds_more_than_the_budget(cycles: list[tuple[int, list[Action]]]) -> None:
+def test_no_window_ends_with_more_than_the_budget(cycles: list[tuple[int, list[Action]]]) -> None:
     turns: list[Turn] = []
     seen, now = situation([queue("a")], [pool()]), NOW
     for pause_minutes, wanted in cycles:
@@ -128,11 +154,13 @@ def test_no_rolling_window_holds_more_than_the_budget(cycles: list[tuple[int, li
         at = replace(seen, now=now, recent=tuple(turns))
         turns += [Turn(now, v.action) for v in review(wanted, [DAY], at) if v.approved]
 
-    for begin in turns:
-        window = [t.action for t in turns if begin.at <= t.at < begin.at + DAY.window]
-        assert sum(map(moved_gpus, window)) <= 16
-        assert sum(map(lost_gpu_hours, window)) <= 40.0
-        assert sum(max(0, a.gpus) * 48.0 for a in window if a.subject == "h100") <= 500.0
+    for last, end in enumerate(turns):
+        window = [t.action for t in turns[: last + 1] if t.at > end.at - DAY.window]
+        sizes = [0, *accumulate(a.gpus for a in window if a.subject == "h100")]
+        grown, shrunk = max(sizes), sum(before - after for before, after in pairwise(sizes) if after < before)
+        assert sum(abs(a.gpus) for a in window if a.subject != "h100") + shrunk + grown <= 16
+        assert grown * 48.0 <= 500.0
+        assert sum(a.expected.lost_gpu_hours for a in window) <= 40.0
 
 
 REST = Cooldown(timedelta(minutes=10), timedelta(minutes=30))
