@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -22,6 +23,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._whole = threading.Lock()  # a scrape sees a cycle's figures whole or not at all
 
         def counter(name: str, meaning: str, *labels: str) -> Counter:
             return Counter(f"gyropilot_{name}", meaning, labels, registry=registry)
@@ -52,6 +54,15 @@ class Telemetry:
 
     def record(self, cycle: Cycle, seconds: float) -> None:
         """Counts one cycle that came to its end."""
+        with self._whole:
+            self._record(cycle, seconds)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        with self._whole:
+            return generate_latest(self.registry)
+
+    def _record(self, cycle: Cycle, seconds: float) -> None:
         self.cycles.labels("done").inc()
         self.seconds.observe(seconds)
         self.last_cycle.set(cycle.began_at.timestamp())
@@ -92,10 +103,13 @@ def serve(telemetry: Telemetry, listen: str, port: int, health: Callable[[], tup
     """
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 30  # seconds in which a client must have asked, so that silent ones hold no thread
+
         def do_GET(self) -> None:
-            if self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(telemetry.registry))
-            elif self.path == "/healthz":
+            path = urlsplit(self.path).path
+            if path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, telemetry.exposition())
+            elif path == "/healthz":
                 well, sentence = health()
                 self._answer(
                     200 if well else 503, "application/json", json.dumps({"ok": well, "why": sentence}).encode()

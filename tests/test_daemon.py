@@ -185,7 +185,7 @@ def test_the_daemon_serves_metrics_and_health_and_stops_cleanly(caplog: pytest.L
     def until() -> None:
         base = f"http://127.0.0.1:{_port(caplog.messages)}"
         _wait_for(lambda: json.loads(_page(f"{base}/healthz"))["why"] == "nothing wanted; holding still")
-        pages["healthz"], pages["metrics"] = _page(f"{base}/healthz"), _page(f"{base}/metrics")
+        pages["healthz"], pages["metrics"] = _page(f"{base}/healthz"), _page(f"{base}/metrics?name=gyropilot")
         with pytest.raises(urllib.error.HTTPError):
             _page(f"{base}/else")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from collections.abc import ItemsView
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from gyropilot.domain import Cycle, Dial, Intent, Objection, Outcome, OutcomeStatus, Verdict
@@ -51,9 +55,31 @@ def test_a_queue_that_is_gone_is_not_exported_for_ever() -> None:
     assert value(telemetry, "queue_demand_gpus", queue="research", resource=GPU) is None
 
 
-def test_every_metric_has_its_line_in_the_docs() -> None:
-    exported = {family.name for family in Telemetry().registry.collect()}
+def test_a_scrape_sees_the_figures_of_a_cycle_whole() -> None:
+    telemetry = Telemetry()
+    scraped: list[bytes] = []
+    scraper = threading.Thread(target=lambda: scraped.append(telemetry.exposition()))
 
-    undocumented = {name for name in exported if f"`{name}" not in DOCS.read_text()}
+    class Scraping(dict[str, timedelta]):
+        """Is scraped while it is being recorded, when the old figures are cleared already."""
 
-    assert undocumented == set()
+        def items(self) -> ItemsView[str, timedelta]:
+            scraper.start()
+            scraper.join(0.2)
+            return super().items()
+
+    telemetry.record(cycle(), 0.5)
+    telemetry.record(replace(cycle(), state=replace(cycle().state, freshness=Scraping())), 0.5)
+    scraper.join()
+
+    assert b"gyropilot_pool_gpus{" in scraped[0]
+
+
+def test_the_docs_list_every_metric_and_no_other() -> None:
+    exported = {
+        family.name + ("_total" if family.type == "counter" else "") for family in Telemetry().registry.collect()
+    }
+
+    listed = set(re.findall(r"^\| `(gyropilot_\w+)` \|", DOCS.read_text(), re.MULTILINE))
+
+    assert listed == exported
