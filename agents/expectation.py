@@ -33,7 +33,7 @@ import numpy as np
 
 from agents.borrowing import waits_for_its_own
 from agents.paths import hours, on_grid
-from agents.supply import cohorts, running_price
+from agents.supply import cohorts
 from gyropilot.domain import (
     ALL_QUEUES,
     Action,
@@ -90,7 +90,7 @@ def _pool_effect(view: View, pool: Pool, action: Action, taken: Sequence[Action]
     busy_w, idle_w = pool.watts_busy_per_gpu, pool.watts_idle_per_gpu
     kwh = [(-w * busy_w + (b + w) * idle_w) / 1000 for w, b in zip(waiting, bought, strict=True)]
     return Effect(
-        usd=Interval.of(b * running_price(pool) for b in bought),
+        usd=Interval.of(b * pool.running_price_usd_per_gpu_hour for b in bought),
         waiting_gpu_hours=Interval.of(waiting),
         kwh=Interval.of(kwh),
         kg_co2=Interval.of(k * pool.carbon_g_per_kwh / 1000 for k in kwh),

@@ -8,14 +8,9 @@ from collections.abc import Iterable, Mapping
 from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue
 
 
-def running_price(pool: Pool) -> float:
-    """USD that one more GPU-hour costs. Reserved GPUs are paid for whether they run or not."""
-    return 0.0 if pool.market is Market.RESERVED else pool.price_usd_per_gpu_hour
-
-
 def merit_order(pools: Iterable[Pool]) -> list[Pool]:
     """Reserved first, because it is paid for; then the cheapest; by name where prices are equal."""
-    return sorted(pools, key=lambda p: (p.market is not Market.RESERVED, running_price(p), p.name))
+    return sorted(pools, key=lambda p: (p.market is not Market.RESERVED, p.running_price_usd_per_gpu_hour, p.name))
 
 
 def wanted_nodes(pool: Pool) -> int:

@@ -107,6 +107,11 @@ class Pool:
         return self.ready_nodes * self.gpus_per_node
 
     @property
+    def running_price_usd_per_gpu_hour(self) -> float:
+        """What one more GPU-hour costs. Reserved GPUs are paid for whether they run or not."""
+        return 0.0 if self.market is Market.RESERVED else self.price_usd_per_gpu_hour
+
+    @property
     def coming_gpus(self) -> int:
         """GPUs on nodes that exist or are asked for, and cannot be used yet."""
         wanted = self.dial_value if self.dial is Dial.POOL_SIZE and self.dial_value is not None else self.nodes

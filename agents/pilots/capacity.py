@@ -21,7 +21,7 @@ from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, tot
 from agents.pilots.prices import critical_ratio, waiting_price
 from agents.pilots.reactive import Reactive
 from agents.shares import whole
-from agents.supply import admissible_gpus, running_price, serves
+from agents.supply import admissible_gpus, serves
 from gyropilot.domain import ALL_QUEUES, ClusterState, Line, Pool, View
 
 
@@ -82,7 +82,7 @@ class CapacityRule:
 
 def pool_quantile(state: ClusterState, pool: Pool) -> float:
     """The quantile of demand that the pool's price and its queues' waiting imply."""
-    return critical_ratio(running_price(pool), _waiting_price(state, pool))
+    return critical_ratio(pool.running_price_usd_per_gpu_hour, _waiting_price(state, pool))
 
 
 def explain(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str:
@@ -92,7 +92,7 @@ def explain(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str:
         return rule.reactive.why(state, resource, gpus)
     waits = gpus > 0 and rule.reactive.plan(state, resource).get(pool.name, 0) > 0
     parts = [rule.reactive.why(state, resource, gpus)] if waits else []
-    costs = f"a GPU-hour costs {running_price(pool):.2f} USD, waiting {_waiting_price(state, pool):.2f}"
+    costs = f"a GPU-hour costs {pool.running_price_usd_per_gpu_hour:.2f} USD, waiting {_waiting_price(state, pool):.2f}"
     return "; ".join([*parts, _forecast_says(rule, view, pool, gpus), costs])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.supply import running_price
 from gyropilot.domain import Pool, Queue
 
 
@@ -29,5 +28,5 @@ def mean_price(pools: Sequence[Pool]) -> float:
     """USD per GPU-hour over pools, weighted by their GPUs (equally while they have none)."""
     weights = [float(p.gpus) for p in pools]
     weights = weights if sum(weights) > 0 else [1.0] * len(pools)
-    cost = sum(w * running_price(p) for w, p in zip(weights, pools, strict=True))
+    cost = sum(w * p.running_price_usd_per_gpu_hour for w, p in zip(weights, pools, strict=True))
     return cost / sum(weights) if pools else 0.0

@@ -51,7 +51,7 @@ class Budget:
         pool = pool_of(of_pool[0], state)
         if pool is None:  # turned before, gone since
             return sum(max(0.0, action.expected.usd.high) for action in of_pool if action.gpus > 0)
-        return grown_gpus(of_pool) * pool.price_usd_per_gpu_hour * (self.window / timedelta(hours=1))
+        return grown_gpus(of_pool) * pool.running_price_usd_per_gpu_hour * (self.window / timedelta(hours=1))
 
 
 def moved_gpus(actions: Sequence[Action]) -> float:

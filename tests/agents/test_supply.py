@@ -11,7 +11,6 @@ from agents.supply import (
     quota_gpus,
     removable_gpus,
     room_gpus,
-    running_price,
     serves,
     supply_gpus,
 )
@@ -20,8 +19,8 @@ from tests.fakes import GPU, pool, queue, state
 
 
 def test_reserved_gpus_cost_nothing_more() -> None:
-    assert running_price(pool(market=Market.RESERVED, price_usd_per_gpu_hour=4.0)) == 0.0
-    assert running_price(pool(market=Market.SPOT, price_usd_per_gpu_hour=0.8)) == 0.8
+    assert pool(market=Market.RESERVED, price_usd_per_gpu_hour=4.0).running_price_usd_per_gpu_hour == 0.0
+    assert pool(market=Market.SPOT, price_usd_per_gpu_hour=0.8).running_price_usd_per_gpu_hour == 0.8
 
 
 def test_reserved_comes_before_anything_cheaper() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyropilot.domain import Action, Effect, Interval, Turn
+from gyropilot.domain import Action, Effect, Interval, Market, Turn
 from gyropilot.guardrails.budgets import Budget, lost_gpu_hours
 from gyropilot.guardrails.cooldown import Cooldown
 from gyropilot.guardrails.review import review
@@ -79,6 +79,12 @@ def test_what_a_pool_had_within_the_window_is_paid_for() -> None:
 
     assert rule.objection(resize(3, 5), at) is None
     assert rule.objection(resize(3, 6), at) == "768 USD would be added, 500 allowed within 1d"
+
+
+def test_reserved_gpus_are_paid_for_already() -> None:
+    at = situation(pools=[pool(market=Market.RESERVED)])
+
+    assert replace(DAY, max_added_usd=0.0).objection(resize(4, 6), at) is None
 
 
 def test_a_pool_that_shrinks_pays_for_no_other() -> None:
