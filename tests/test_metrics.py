@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import UserDict
 from collections.abc import ItemsView
 from dataclasses import replace
 from datetime import timedelta
@@ -60,7 +61,7 @@ def test_a_scrape_sees_the_figures_of_a_cycle_whole() -> None:
     scraped: list[bytes] = []
     scraper = threading.Thread(target=lambda: scraped.append(telemetry.exposition()))
 
-    class Scraping(dict[str, timedelta]):
+    class Scraping(UserDict[str, timedelta]):
         """Is scraped while it is being recorded, when the old figures are cleared already."""
 
         def items(self) -> ItemsView[str, timedelta]:
