@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from, and how to wait."""
+    """Where the time comes from."""
 
     def now(self) -> datetime:
         """The present moment, in UTC, timezone-aware."""
         ...
 
-    def wait(self, delay: timedelta) -> bool:
-        """Wait for `delay`; True when woken early because the program is to stop."""
-        ...
-
 
 class SystemClock:
-    """The machine's clock; `stop()` ends every wait at once."""
-
-    def __init__(self) -> None:
-        self._stopped = threading.Event()
+    """The machine's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-    def wait(self, delay: timedelta) -> bool:
-        return self._stopped.wait(delay.total_seconds())
-
-    def stop(self) -> None:
-        self._stopped.set()

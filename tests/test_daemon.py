@@ -31,9 +31,8 @@ class HandClock:
     def now(self) -> datetime:
         return self.time
 
-    def wait(self, delay: timedelta) -> bool:
+    def turn(self, delay: timedelta) -> None:
         self.time += delay
-        return False
 
 
 def quiet_cycle(now: datetime) -> Cycle:
@@ -71,10 +70,11 @@ def test_a_failed_cycle_is_not_tried_again_before_its_pause_is_over() -> None:
         asked.append(now)
         raise PrometheusError("no answer")
 
-    watched = daemon(unreachable)
+    clock = HandClock()
+    watched = replace(daemon(unreachable), clock=clock)
     for _ in range(4):  # at minutes 0, 1, 2 and 3; pauses of 1 and 2 minutes follow the first two tries
         watched.tick()
-        watched.clock.wait(timedelta(minutes=1))
+        clock.turn(timedelta(minutes=1))
 
     assert asked == [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)]
 
@@ -90,7 +90,7 @@ def test_the_pause_begins_when_the_failed_cycle_ends() -> None:
     clock = HandClock()
 
     def times_out(now: datetime) -> Cycle:
-        clock.wait(timedelta(minutes=3))
+        clock.turn(timedelta(minutes=3))
         raise PrometheusError("no answer")
 
     watched = replace(daemon(times_out), clock=clock)

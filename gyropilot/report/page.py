@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gyropilot import __version__
 from gyropilot.domain import Cycle, Effect, Interval, Line, OutcomeStatus, Pool, Queue
 from gyropilot.report import charts, fans, story
 from gyropilot.report.words import count, duration, known, moment, number, percent, still
@@ -281,14 +281,7 @@ def _foot(cycle: Cycle) -> Part:
     return {
         "notes": cycle.state.notes,
         "ages": ", ".join(ages),
-        "version": _version(),
+        "version": __version__,
         "pilot": cycle.intent.pilot,
         "forecaster": cycle.forecast.forecaster or "not named",
     }
-
-
-def _version() -> str:
-    try:
-        return version("gyropilot")
-    except PackageNotFoundError:
-        return "from source"

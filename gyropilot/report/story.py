@@ -127,7 +127,7 @@ def _gain(effect: Effect) -> str:
     if not (known(effect.usd) or known(effect.waiting_gpu_hours)):
         return "be made, with an effect that is not known"
     money = f"about ${size(effect.usd.mid)}"
-    hours = f"{size(effect.waiting_gpu_hours.mid)} GPU-hours of waiting"
+    hours = f"{count(abs(effect.waiting_gpu_hours.mid), 'GPU-hour')} of waiting"
     said = {
         (True, True): f"save {money} and {hours}",
         (True, None): f"save {money}",
@@ -177,7 +177,7 @@ def loss(effect: Effect) -> str:
     """Work thrown away, if any."""
     if math.isnan(effect.lost_gpu_hours):
         return "work lost: not known"
-    return f"{number(effect.lost_gpu_hours)} GPU-hours of work lost" if effect.lost_gpu_hours else ""
+    return f"{count(effect.lost_gpu_hours, 'GPU-hour')} of work lost" if effect.lost_gpu_hours else ""
 
 
 def expectation(effect: Effect) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gyropilot.domain import Cycle, Dial, Interval, OutcomeStatus, Verdict
+from gyropilot.domain import Cycle, Dial, Effect, Interval, OutcomeStatus, Verdict
 from gyropilot.report import story
 from tests.fakes import action
 from tests.report import samples
@@ -24,12 +24,18 @@ def cycle_of(usd: float, waiting: float) -> Cycle:
         (-412, 0, "1 change would save about $412 over 24 h"),
         (-412, 40, "1 change would save about $412 and add 40 GPU-hours of waiting over 24 h"),
         (300, -96, "1 change would spare 96 GPU-hours of waiting for about $300 over 24 h"),
+        (0, 1, "1 change would add 1 GPU-hour of waiting over 24 h"),
         (0, 0, "1 change would keep cost and waiting about as they are over 24 h"),
         (300, 5, "1 change would cost about $300 and add 5 GPU-hours of waiting over 24 h"),
     ],
 )
 def test_the_headline_says_gain_and_price(usd: float, waiting: float, sentence: str) -> None:
     assert story.headline(cycle_of(usd, waiting)) == sentence
+
+
+@pytest.mark.parametrize(("lost", "words"), [(0.0, ""), (0.99, "1 GPU-hour"), (31.0, "31 GPU-hours")])
+def test_lost_work_is_counted_in_gpu_hours(lost: float, words: str) -> None:
+    assert story.loss(Effect(lost_gpu_hours=lost)) == (f"{words} of work lost" if words else "")
 
 
 def test_the_headline_does_not_claim_what_may_as_well_be_the_opposite() -> None:
