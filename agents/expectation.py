@@ -8,7 +8,8 @@ Pools. With supply C now (coming GPUs from each pool's lead time on) and C' afte
 the lead time on, removal at once), waiting changes by ∫ max(0, D − C') − max(0, D − C). What waits less is
 served by the pool: those GPU-hours draw its busy watts, the rest of the changed GPU-hours its idle watts.
 Money is price × GPU-hours changed, counted from the asking, as clouds bill; reserved GPUs cost nothing more.
-A limit buys nothing by itself: only the GPU-hours that demand fills are counted.
+A limit buys nothing by itself, and a lower one removes nothing: only the GPU-hours are counted that demand fills
+beyond what the old limit allowed, or would have filled beyond what the new one does.
 
 Quotas. Waiting of the queue changes by ∫ max(0, D − N') − max(0, D − N) for its nominal quota N, as if it
 could borrow nothing: what it is sure of. No GPU is bought.
@@ -81,11 +82,12 @@ def expected_effect(view: View, action: Action, taken: Sequence[Action] = ()) ->
 
 
 def _pool_effect(view: View, pool: Pool, action: Action, taken: Sequence[Action]) -> Effect:
+    only_allows = action.dial is Dial.POOL_LIMIT
     before = _supply(view.state, pool.accelerator.resource, taken)
-    change = _change(pool, action.gpus)
+    before += _later(pool, _room(pool, action.before) if only_allows else 0)
+    change = _turned(pool, action)
     line = Line(ALL_QUEUES, pool.accelerator.resource)
     waiting = [_area(_short(path, before + change) - _short(path, before)) for path in _paths(view, line)]
-    only_allows = action.dial is Dial.POOL_LIMIT
     bought = [0.0 - w if only_allows else action.gpus * hours(OVER) for w in waiting]
     busy_w, idle_w = pool.watts_busy_per_gpu, pool.watts_idle_per_gpu
     kwh = [(-w * busy_w + (b + w) * idle_w) / 1000 for w, b in zip(waiting, bought, strict=True)]
@@ -98,18 +100,29 @@ def _pool_effect(view: View, pool: Pool, action: Action, taken: Sequence[Action]
     )
 
 
-def _change(pool: Pool, gpus: int) -> Floats:
-    """(N,) GPUs added or removed over time: removal at once, growth after the lead time."""
-    from_hour = hours(pool.lead_time) if gpus > 0 else 0.0
-    return np.where(from_hour <= GRID_HOURS, float(gpus), 0.0)
+def _turned(pool: Pool, action: Action) -> Floats:
+    """(N,) GPUs added or removed over time: removal at once, growth, and what a limit stops, after the lead time."""
+    if action.dial is Dial.POOL_LIMIT:
+        return _later(pool, _room(pool, action.after) - _room(pool, action.before))
+    return _later(pool, action.gpus) if action.gpus > 0 else np.full_like(GRID_HOURS, action.gpus)
+
+
+def _later(pool: Pool, gpus: int) -> Floats:
+    """(N,) GPUs that are there after the lead time."""
+    return np.where(hours(pool.lead_time) <= GRID_HOURS, float(gpus), 0.0)
+
+
+def _room(pool: Pool, limit: int) -> int:
+    """GPUs by which a pool may grow under a limit, which removes none that are there."""
+    return max(0, limit - pool.nodes * pool.gpus_per_node)
 
 
 def _supply(state: ClusterState, resource: str, taken: Sequence[Action]) -> Floats:
     """(N,) GPUs of a resource over time: ready ones, coming ones after their lead time, and what was turned."""
     supply = np.zeros_like(GRID_HOURS)
     for pool in state.pools_of(resource):
-        supply += pool.gpus + _change(pool, pool.coming_gpus)
-        supply += sum((_change(pool, a.gpus) for a in taken if a.target == pool.dial_target), start=0.0)
+        supply += pool.gpus + _later(pool, pool.coming_gpus)
+        supply += sum((_turned(pool, a) for a in taken if a.target == pool.dial_target), start=0.0)
     return supply
 
 

@@ -207,3 +207,28 @@ def test_growth_does_not_serve_what_another_resource_lacks() -> None:
     effect = expected_effect(View(seen, forecast({"research": 48.0})), turn)
 
     assert same(effect.waiting_gpu_hours, all_alike(0))
+
+
+def _limit(before: int, after: int, wanted: float) -> Effect:
+    """Of turning the limit of a pool that has 32 GPUs, all of them in use."""
+    target = f"nodepools.karpenter.sh/h100/{GPU}"
+    seen = at_once(dial=Dial.POOL_LIMIT, dial_target=target, dial_value=before)
+    turn = action(Dial.POOL_LIMIT, before=before, after=after, gpus=after - before)
+    return expected_effect(View(seen, forecast({"research": wanted})), turn)
+
+
+def test_a_lower_limit_removes_no_gpu() -> None:
+    assert _limit(64, 40, wanted=32.0) == Effect()
+    assert _limit(64, 24, wanted=32.0) == Effect()
+
+
+def test_a_lower_limit_makes_wait_what_would_have_come() -> None:
+    effect = _limit(64, 40, wanted=48.0)
+
+    assert same(effect.waiting_gpu_hours, all_alike(8 * 24))
+    assert same(effect.usd, all_alike(-8 * 24 * 2.0))
+
+
+def test_a_higher_limit_claims_nothing_that_the_old_one_allowed() -> None:
+    assert same(_limit(40, 48, wanted=44.0).waiting_gpu_hours, all_alike(-4 * 24))
+    assert same(_limit(40, 48, wanted=40.0).waiting_gpu_hours, all_alike(0))
