@@ -24,7 +24,7 @@ JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/gang"
 def plane(full_plane: ControlPlane) -> Iterator[ControlPlane]:
     """Queue `dials` with 16 GPUs of a flavor that two fake nodes have, and 8 that it may lend."""
     lent = {"dials-h100": objects.quota(16, lending=8)}
-    nodes = [unclaimed_node(f"dials-{i}") for i in range(2)]
+    nodes = [objects.unclaimed_node(f"dials-{i}", "dials-h100") for i in range(2)]
     made = [
         objects.namespace(NAMESPACE),
         *nodes,
@@ -38,13 +38,6 @@ def plane(full_plane: ControlPlane) -> Iterator[ControlPlane]:
     full_plane.kubectl("delete", "nodepool/dials-static", "--ignore-not-found", "--wait=false")
     full_plane.kubectl("delete", "clusterqueue/dials", "resourceflavor/dials-h100", "--wait=false")
     full_plane.kubectl("delete", "node", *(node["metadata"]["name"] for node in nodes), "--wait=false")
-
-
-def unclaimed_node(name: str) -> dict[str, Any]:
-    """A node that is not Karpenter's: it would wait for ever for the claim of one that says it is."""
-    node = objects.gpu_node(name, labels={"pool": "dials-h100"})
-    del node["metadata"]["labels"]["karpenter.sh/nodepool"]
-    return node
 
 
 def comes_true(held: Callable[[], Any], seconds: float = 40) -> bool:

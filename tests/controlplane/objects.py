@@ -56,6 +56,16 @@ def gpu_node(
     }
 
 
+def unclaimed_node(name: str, pool: str) -> Object:
+    """One of a pool by the label `pool`: a Karpenter that runs waits for ever for the claim of one that says it is its.
+
+    Until then it does nothing at all.
+    """
+    node = gpu_node(name, labels={"pool": pool})
+    del node["metadata"]["labels"]["karpenter.sh/nodepool"]
+    return node
+
+
 def resource_flavor(name: str = "h100", labels: Mapping[str, str] | None = None) -> Object:
     """By default of the nodes of the Karpenter pool of the same name."""
     node_labels = {"karpenter.sh/nodepool": name} if labels is None else dict(labels)

@@ -30,6 +30,8 @@ _WIPED = (
     "/api/v1/nodes",
 )
 _APPLY = "fieldManager=tests&force=true"
+# To check the manifest itself, kubectl would first have the API server describe every kind anew, for seconds each time.
+_AS_IT_IS = ("--server-side", "--validate=false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +149,14 @@ class ControlPlane:
     def install_crds(self, *names: str) -> None:
         """Serve the kinds of these projects ("kueue", "karpenter", "cluster-api", …) without running them."""
         for name in names:
-            manifest = json.loads((self.site.programs / "manifests" / "crds" / f"{name}.json").read_text())
-            self.kubectl("apply", "--server-side", "-f", "-", text=json.dumps(manifest))
-            crds = [f"crd/{crd['metadata']['name']}" for crd in manifest["items"]]
-            self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+            self.install((self.site.programs / "manifests" / "crds" / f"{name}.json").read_text())
+
+    def install(self, manifest: str) -> None:
+        """Create or update what a manifest lists, and wait until the kinds among it are served."""
+        self.kubectl("apply", *_AS_IT_IS, "-f", "-", text=manifest)
+        kinds = [each for each in json.loads(manifest)["items"] if each["kind"] == "CustomResourceDefinition"]
+        crds = [f"crd/{each['metadata']['name']}" for each in kinds]
+        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
 
     def wipe(self) -> None:
         """Delete every pod, job, queue, workload, node pool and node; namespaces and roles stay."""
@@ -239,13 +245,11 @@ def _apply_kueue(plane: ControlPlane) -> None:
     manifest = (plane.site.programs / "manifests" / "kueue" / "kueue.json").read_text()
     manifest = manifest.replace("@CA@", authority).replace("@WEBHOOK_PORT@", str(plane.ports["webhook"]))
     manifest = manifest.replace('"@VISIBILITY_PORT@"', str(plane.ports["visibility"]))
-    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=manifest)
-    crds = ("crd/workloads.kueue.x-k8s.io", "crd/clusterqueues.kueue.x-k8s.io")
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    plane.install(manifest)
 
 
 def _apply_karpenter(plane: ControlPlane) -> None:
-    plane.kubectl("apply", "--server-side", "-f", str(plane.site.programs / "manifests" / "karpenter"))
+    plane.install((plane.site.programs / "manifests" / "karpenter" / "crds.json").read_text())
 
 
 def _mint_scraper_token(plane: ControlPlane) -> None:

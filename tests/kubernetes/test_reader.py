@@ -213,15 +213,15 @@ def test_reads_what_kueue_and_kwok_really_do(full_plane: ControlPlane) -> None:
     full_plane.apply(
         [
             objects.namespace("lab"),
-            *(objects.gpu_node(f"lab-{i}", pool="lab") for i in range(2)),
-            objects.resource_flavor("lab"),
+            *(objects.unclaimed_node(f"lab-{i}", "lab") for i in range(2)),
+            objects.resource_flavor("lab", labels={"pool": "lab"}),
             objects.cluster_queue("lab", cohort="", quotas={"lab": 8}),
             objects.local_queue("lab", "lab"),
             objects.job("lab", "first", gpus=8),
             objects.job("lab", "second", gpus=4, parallelism=2),
         ]
     )
-    reader = KubernetesReader(full_plane.api(), Settings())
+    reader = KubernetesReader(full_plane.api(), Settings.model_validate({"kubernetes": {"pool_label": "pool"}}))
 
     full_plane.wait_until(lambda: idle_gpus(reader, "lab") == 8.0)
     seen = reader.read(NOW)
