@@ -14,7 +14,7 @@ from gyropilot.kubernetes.objects import holds
 
 NODEPOOL = "karpenter.sh/nodepool"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
-_POOL_LABELS = (
+POOL_LABELS = (
     NODEPOOL,
     "eks.amazonaws.com/nodegroup",
     "cloud.google.com/gke-nodepool",
@@ -119,7 +119,7 @@ def groups(nodes: Iterable[Node], pool_label: str = "") -> list[Group]:
 
 def pool_of(node: Node, pool_label: str) -> str:
     """The pool's name: of the label told, else Karpenter's, the cloud's, else the GPU's model."""
-    named = _first(node.labels, (pool_label, *_POOL_LABELS) if pool_label else _POOL_LABELS)
+    named = _first(node.labels, (pool_label, *POOL_LABELS) if pool_label else POOL_LABELS)
     if named or not node.gpus:
         return named
     return str(accelerator(next(iter(node.gpus)), node.labels)).split("/")[-1]

@@ -56,13 +56,17 @@ POOL_LABELS = (
     "cloud.google.com/gke-nodepool",
     "kubernetes.azure.com/agentpool",
     "agentpool",
+    "alpha.eksctl.io/nodegroup-name",
     "cluster.x-k8s.io/deployment-name",
     "cluster.x-k8s.io/pool-name",
     "node.cluster.x-k8s.io/deployment-name",
+    "oci.oraclecloud.com/node-pool-name",
+    "doks.digitalocean.com/node-pool",
+    "nodepool.openshift.io/name",
     "nvidia.com/gpu.product",
     "amd.com/gpu.product-name",
 )
-"""Node labels that name the pool, in the order in which the Kubernetes reader takes them."""
+"""Node labels that name the pool, in the order in which the Kubernetes reader takes them; the GPU's model last."""
 
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/cluster-queue-name"
 

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyropilot.prometheus.queries import METRICS, Queries, exported_label, quoted, raw_resource
+from gyropilot.kubernetes import nodes
+from gyropilot.prometheus.queries import METRICS, POOL_LABELS, Queries, exported_label, quoted, raw_resource
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,12 @@ def test_gives_resources_back_the_name_that_kubernetes_knows(sanitised: str, raw
 )
 def test_spells_labels_as_kube_state_metrics_does(kubernetes: str, exported: str) -> None:
     assert exported_label(kubernetes) == exported
+
+
+def test_names_pools_by_the_labels_that_the_kubernetes_reader_takes() -> None:
+    models = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
+
+    assert (*nodes.POOL_LABELS, *models) == POOL_LABELS
 
 
 @settings(deadline=None)  # the machine may be busy
