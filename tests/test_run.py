@@ -76,7 +76,12 @@ def running(
 ) -> Iterator[tuple[subprocess.Popen[str], Lines]]:
     """The daemon with a cycle each second; killed at the end if it still runs."""
     where = ["--prometheus", prometheus or world.prometheus_url, "--kubeconfig", str(world.kubeconfig)]
-    pace = {"GYROPILOT_DAEMON__INTERVAL": "1s", "GYROPILOT_DAEMON__PORT": "0", "GYROPILOT_DAEMON__LISTEN": "127.0.0.1"}
+    pace = {
+        "GYROPILOT_DAEMON__INTERVAL": "1s",
+        "GYROPILOT_DAEMON__PORT": "0",
+        "GYROPILOT_DAEMON__LISTEN": "127.0.0.1",
+        "GYROPILOT_FORECAST__MODEL": "naive",  # fits at once
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "gyropilot.cli", "run", "--format", "json", *where],
         stderr=subprocess.PIPE,
