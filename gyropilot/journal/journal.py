@@ -150,7 +150,7 @@ class Journal:
             body = connection.execute(select(pictures.c.body).where(pictures.c.cycle_id == cycle_id)).scalar()
         if body is None:
             raise JournalError(
-                f"cycle {cycle_id} wanted nothing, and of such cycles one picture an hour is kept; take another from "
+                f"cycle {cycle_id} turned nothing, and of such cycles one picture an hour is kept; take another from "
                 "`gyropilot history`"
             )
         return replace(from_json(zlib.decompress(body)), verdicts=entry.verdicts, outcomes=entry.outcomes)

@@ -128,8 +128,13 @@ def entry_of(row: Row[Any]) -> Entry:
 
 
 def forget_quiet_pictures(connection: Connection, newest: int, now: datetime) -> None:
-    """Of cycles that wanted nothing one picture an hour stays, and the newest: the rest of 1,440 a day is bulk."""
+    """Of cycles that turned nothing one picture an hour stays, and the newest: the rest of 1,440 a day is bulk.
+
+    What they wanted stays. A wish that is rehearsed or held back comes again each minute, and says the same.
+    """
     hour = now.replace(minute=0, second=0, microsecond=0)
-    wants = select(intents.c.id).where(intents.c.cycle_id == cycles.c.id).exists()
-    quiet = select(cycles.c.id).where(cycles.c.began_at >= hour, cycles.c.id < newest, ~wants)
+    turned_here = intents.outerjoin(outcomes, outcomes.c.intent_id == intents.c.id)
+    turns_one = select(intents.c.id).select_from(turned_here).where(intents.c.cycle_id == cycles.c.id)
+    quiet = select(cycles.c.id).where(cycles.c.began_at >= hour, cycles.c.id < newest)
+    quiet = quiet.where(~turns_one.where(may_have_happened()).exists())
     connection.execute(delete(pictures).where(pictures.c.cycle_id.in_(quiet)))

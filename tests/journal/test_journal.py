@@ -291,16 +291,31 @@ def test_says_that_a_picture_was_not_kept(journal: Journal) -> None:
     number = journal.intend(quiet(10))
     journal.intend(quiet(9))
 
-    with pytest.raises(JournalError, match="cycle 1 wanted nothing, and of such cycles one picture an hour is kept"):
+    with pytest.raises(JournalError, match="cycle 1 turned nothing, and of such cycles one picture an hour is kept"):
         journal.cycle(number)
 
 
-def test_the_picture_of_a_cycle_that_wanted_something_is_kept(journal: Journal) -> None:
-    number = journal.intend(cycle((HELD,), 30))
-    journal.intend(quiet(20))
-    journal.intend(quiet(10))
+@pytest.mark.parametrize(
+    ("mode", "status", "kept"),
+    [
+        ("act", OutcomeStatus.DONE, True),
+        ("act", OutcomeStatus.FAILED, True),
+        ("act", None, True),  # a crash: it may have been turned
+        ("act", OutcomeStatus.REFUSED, False),
+        ("rehearse", OutcomeStatus.REHEARSED, False),
+    ],
+)
+def test_pictures_are_kept_of_cycles_that_turned_something(
+    journal: Journal, mode: str, status: OutcomeStatus | None, kept: bool
+) -> None:
+    number = journal.intend(cycle((Verdict(LOWER), HELD), 30, mode))
+    if status:
+        journal.conclude(number, [outcome(LOWER, status)])
 
-    assert journal.cycle(number).verdicts == (HELD,)
+    journal.intend(quiet(20))
+
+    assert _has_picture(journal, number) is kept
+    assert journal.entry(number).verdicts == (Verdict(LOWER), HELD)
 
 
 def test_a_moment_in_another_zone_is_kept_as_the_same_moment(journal: Journal) -> None:
