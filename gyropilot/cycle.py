@@ -10,6 +10,7 @@ from typing import Protocol
 from actuators.apply import apply_all
 from actuators.protocol import Actuator
 from agents.protocols import Agent, Pilot
+from agents.team import propose_all
 from gyropilot.domain import Action, ClusterState, Cycle, DemandForecast, Dial, Outcome, Queue, Quota, Turn, View
 from gyropilot.guardrails.protocol import Guardrail, Situation
 from gyropilot.guardrails.review import review
@@ -87,7 +88,7 @@ class Autopilot:
         forecast = self.forecast(state)
         view = View(state, forecast)
         intent = self.pilot.steer(view)
-        actions = [action for agent in self.agents for action in agent.propose(view, intent)]
+        actions = propose_all(view, intent, self.agents)
         situation = Situation(now, state, self.memory.recent(now - self.look_back), (), self.memory.entitled())
         return Cycle(now, state, forecast, intent, review(actions, self.guardrails, situation), mode=self.mode)
 
