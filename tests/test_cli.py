@@ -116,3 +116,13 @@ def test_history_says_when_there_is_nothing_to_list() -> None:
 @pytest.mark.parametrize("arguments", [("demo", "--seed", "-1"), ("history", "--since-hours", "1e9")])
 def test_numbers_out_of_range_are_a_matter_of_usage(arguments: tuple[str, ...]) -> None:
     assert CliRunner().invoke(cli.app, list(arguments)).exit_code == 2
+
+
+def test_the_shell_completes_commands_and_choices() -> None:
+    def completed(words: str, nth: int) -> list[str]:
+        asked = {"_GYROPILOT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(nth)}
+        done = CliRunner().invoke(cli.app, prog_name="gyropilot", env=asked)
+        return done.stdout.split()
+
+    assert completed("gyropilot hi", 1) == ["history"]
+    assert completed("gyropilot plan --format ", 3) == ["text", "json", "html"]
