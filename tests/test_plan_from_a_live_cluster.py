@@ -45,26 +45,26 @@ def live(full_plane: ControlPlane) -> ControlPlane:
             ]
         )
     plane.apply([job("busy", f"train-{n}", gpus=8) for n in range(5)])
-    plane.wait_until(lambda: _demand(plane) == (16.0, 24.0), 120)
+    plane.wait_until(lambda: _demand(plane) == (16.0, 24.0) and _running_pods(plane) == 2.0, 120)
     plane.apply(yaml.safe_load_all(RBAC.read_text()))
     return plane
 
 
-def _demand(plane: ControlPlane) -> tuple[float, float] | None:
-    """Running and pending GPUs of `busy`, as Prometheus has them."""
-    url = plane.url("prometheus")
-    pairs = {}
-    for name in ("usage", "pending"):
-        query = f'max(kueue_cluster_queue_resource_{name}{{cluster_queue="busy",resource="{GPU}"}})'
-        result = _query(url, query)
-        pairs[name] = float(result[0]["value"][1]) if result else -1.0
-    return pairs["usage"], pairs["pending"]
+def _demand(plane: ControlPlane) -> tuple[float | None, ...]:
+    """Running and pending GPUs of `busy`, as Kueue told Prometheus."""
+    labels = f'{{cluster_queue="busy",resource="{GPU}"}}'
+    return tuple(_seen(plane, f"max(kueue_cluster_queue_resource_{name}{labels})") for name in ("usage", "pending"))
 
 
-def _query(url: str, query: str) -> list[dict[str, Any]]:
-    answer = requests.post(f"{url}/api/v1/query", data={"query": query}, timeout=10)
-    result: list[dict[str, Any]] = answer.json()["data"]["result"]
-    return result
+def _running_pods(plane: ControlPlane) -> float | None:
+    """Pods of `busy` that run, as kube-state-metrics told Prometheus, which scrapes it at another moment."""
+    return _seen(plane, 'sum(kube_pod_status_phase{namespace="busy",phase="Running"})')
+
+
+def _seen(plane: ControlPlane, query: str) -> float | None:
+    answer = requests.post(f"{plane.url('prometheus')}/api/v1/query", data={"query": query}, timeout=10)
+    result = answer.json()["data"]["result"]
+    return float(result[0]["value"][1]) if result else None
 
 
 @pytest.fixture(scope="module")
