@@ -29,7 +29,7 @@ class Resumer:
 def _resumptions(state: ClusterState) -> Iterator[Action]:
     for workload in state.workloads:
         # One that still holds its GPUs is being stopped: that comes first.
-        if workload.paused_at is None or workload.active or workload.started is not None:
+        if workload.paused_at is None or workload.active or workload.stopping:
             continue
         paused_for = state.seen_at - workload.paused_at
         if not _somebody_waits(state, workload):

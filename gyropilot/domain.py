@@ -193,6 +193,11 @@ class Workload:
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it is paused and holds its GPUs still, until its pods have ended."""
+        return not self.active and self.started is not None
+
     def at_risk(self, now: datetime) -> timedelta:
         """Work lost if paused at `now`: since the last checkpoint (or the start), plus the restart."""
         if self.started is None:

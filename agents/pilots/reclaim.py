@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -26,12 +27,16 @@ def reclaim(state: ClusterState, growth: Mapping[str, int]) -> Reclaimed:
 
 
 def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: Mapping[str, int]) -> Reclaimed:
-    left = {q.name: gpus for q in group if (gpus := borrowed_gpus(q, resource)) > 0}
+    leaving = _leaving(state, group, resource)
+    # What is being paused is on its way back already: pods may take minutes to end.
+    left = {q.name: max(0, borrowed_gpus(q, resource) - leaving[q.name].total()) for q in group}
+    free = sum(leaving.values(), start=Counter[str]())
     back: dict[Line, int] = {}
     why: dict[str, str] = {}
     for queue in sorted(group, key=lambda q: (-q.priority, q.name)):
         short = _short(state, group, queue, resource, growth)
-        lenders = {q.name: min(left[q.name], _useful(q, queue, resource)) for q in group if q.name in left}
+        short -= _take(free, flavors(queue, resource), short)
+        lenders = {q.name: min(left[q.name], _useful(q, queue, resource)) for q in group if left[q.name]}
         for name, gpus in apportion(short, lenders).items():
             if gpus:
                 line = Line(name, resource)
@@ -39,6 +44,25 @@ def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: 
                 back[line] = back.get(line, 0) + gpus
                 why.setdefault(str(line), _why(state.queue(name), queue, resource, short))
     return back, why
+
+
+def _leaving(state: ClusterState, group: Sequence[Queue], resource: str) -> dict[str, Counter[str]]:
+    """GPUs of work that is being paused, per queue and flavor."""
+    leaving = {q.name: Counter[str]() for q in group}
+    for workload in state.workloads:
+        if workload.stopping and workload.queue in leaving and workload.accelerator.resource == resource:
+            leaving[workload.queue][workload.flavor] += workload.gpus
+    return leaving
+
+
+def _take(free: Counter[str], usable: set[str], gpus: int) -> int:
+    """Takes up to so many GPUs of the usable flavors from what comes free; answers with how many there were."""
+    missing = gpus
+    for flavor in sorted(usable):
+        taken = min(missing, free[flavor])
+        free[flavor] -= taken
+        missing -= taken
+    return gpus - missing
 
 
 def guaranteed_gpus(queue: Queue, resource: str) -> int:

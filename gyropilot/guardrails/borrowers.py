@@ -70,18 +70,16 @@ class Borrowers:
 
 
 def _runs(queue: Queue, resource: str | None, situation: Situation) -> float:
-    """GPUs that run, less what this review takes back."""
+    """GPUs that run, less what is taken back."""
     running = sum(gpus for name, gpus in queue.running_gpus.items() if resource in (None, name))
     return running - _taken_back(resource, situation, queue.name)
 
 
 def _taken_back(resource: str | None, situation: Situation, queue: str | None = None) -> int:
-    """GPUs that this review takes back, from one queue or from all."""
-    return sum(
-        abs(action.gpus)
-        for action in situation.approved
-        if pauses(action) and resource in (None, action.resource) and queue in (None, action.queue)
-    )
+    """GPUs that this review takes back or that are being paused already, from one queue or from all."""
+    taken = [(abs(a.gpus), a.resource, a.queue) for a in situation.approved if pauses(a)]
+    taken += [(w.gpus, w.accelerator.resource, w.queue) for w in situation.state.workloads if w.stopping]
+    return sum(gpus for gpus, of, whose in taken if resource in (None, of) and queue in (None, whose))
 
 
 def _waiting_priorities(queue: Queue, resource: str, situation: Situation) -> Iterator[int]:

@@ -7,7 +7,7 @@ from agents.borrowing import borrowed_gpus
 from agents.pilots import Newsvendor
 from agents.pilots.reclaim import reclaim
 from gyropilot.domain import Accelerator, Line, Pool, Queue, View
-from tests.fakes import GPU, forecast, pool, queue, state
+from tests.fakes import GPU, forecast, pool, queue, state, workload
 
 FULL = pool(idle_gpus=0.0, max_nodes=4)
 BORROWER = queue("rich", 16, running=28)
@@ -132,3 +132,13 @@ def test_two_that_wait_do_not_take_the_same_gpus() -> None:
 def test_a_queue_without_quota_borrows_nothing() -> None:
     assert borrowed_gpus(queue(quotas=(), running=8), GPU) == 0
     assert borrowed_gpus(queue(nominal=4, running=8), GPU) == 4
+
+
+def test_what_is_being_paused_is_not_asked_back_twice() -> None:
+    stopping = workload("job", "rich", gpus=8, active=False)
+
+    taken, _ = reclaim(state([FULL], [WAITER, BORROWER], [stopping]), {})
+    others, _ = reclaim(state([FULL], [WAITER, BORROWER], [replace(stopping, started=None)]), {})
+
+    assert taken == {Line("rich", GPU): 2}
+    assert others == {Line("rich", GPU): 10}

@@ -144,6 +144,14 @@ def test_takes_back_no_more_than_others_lack() -> None:
     assert LAWS.objection(pause(), at) == "what is taken back already covers the 8 GPUs that other queues lack"
 
 
+def test_what_is_being_paused_counts() -> None:
+    at = contended()
+    stopping = workload("stopping", "research", gpus=8, active=False)
+    at = replace(at, state=replace(at.state, workloads=(*at.state.workloads, stopping)))
+
+    assert LAWS.objection(pause(), at) == "research borrows nothing: it runs 16 GPUs, 16 are its own"
+
+
 def test_nobody_takes_for_itself() -> None:
     at = with_queues(contended(), queue("research", 16, running=24.0, pending=8.0), queue("training", 16, running=16.0))
 
