@@ -47,12 +47,13 @@ class Borrowers:
 
     def _somebody_waits(self, gang: Workload, loser: Queue, situation: Situation) -> str | None:
         resource = gang.accelerator.resource
-        mates = [q for q in situation.state.queues if q.name != loser.name and q.cohort == loser.cohort and q.active]
+        cohort = [q for q in situation.state.queues if loser.cohort and q.cohort == loser.cohort]
+        mates = [q for q in cohort if q.name != loser.name and q.active]
         lacks = {queue.name: self._lack(queue, resource, situation) for queue in mates}
         waiting = [queue for queue in mates if lacks[queue.name] > 0]
         if not waiting:
             return f"no other queue waits for {resource} that is its own"
-        if _taken_back(resource, situation) >= sum(lacks.values()):
+        if sum(_taken_back(resource, situation, queue.name) for queue in cohort) >= sum(lacks.values()):
             return f"what is taken back already covers the {sum(lacks.values()):g} GPUs that other queues lack"
         highest = max(priority for queue in waiting for priority in _waiting_priorities(queue, resource, situation))
         if highest < gang.priority:
@@ -75,11 +76,11 @@ def _runs(queue: Queue, resource: str | None, situation: Situation) -> float:
     return running - _taken_back(resource, situation, queue.name)
 
 
-def _taken_back(resource: str | None, situation: Situation, queue: str | None = None) -> int:
-    """GPUs that this review takes back or that are being paused already, from one queue or from all."""
+def _taken_back(resource: str | None, situation: Situation, queue: str) -> int:
+    """GPUs that this review takes back from a queue, or that are being paused already."""
     taken = [(abs(a.gpus), a.resource, a.queue) for a in situation.approved if pauses(a)]
     taken += [(w.gpus, w.accelerator.resource, w.queue) for w in situation.state.workloads if w.stopping]
-    return sum(gpus for gpus, of, whose in taken if resource in (None, of) and queue in (None, whose))
+    return sum(gpus for gpus, of, whose in taken if resource in (None, of) and queue == whose)
 
 
 def _waiting_priorities(queue: Queue, resource: str, situation: Situation) -> Iterator[int]:

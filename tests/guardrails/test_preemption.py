@@ -152,6 +152,23 @@ def test_what_is_being_paused_counts() -> None:
     assert LAWS.objection(pause(), at) == "research borrows nothing: it runs 16 GPUs, 16 are its own"
 
 
+def test_what_another_cohort_gives_back_covers_nothing_here() -> None:
+    at = contended()
+    elsewhere = replace(queue("elsewhere", 8, running=24.0), cohort="another")
+    at = replace(at, state=replace(at.state, queues=(*at.state.queues, elsewhere)), approved=(pause("x", "elsewhere"),))
+
+    assert LAWS.objection(pause(), at) is None
+
+
+def test_queues_without_a_cohort_lend_each_other_nothing() -> None:
+    at = contended()
+    alone = tuple(replace(q, cohort=None) for q in at.state.queues)
+
+    sentence = LAWS.objection(pause(), replace(at, state=replace(at.state, queues=alone)))
+
+    assert sentence == f"no other queue waits for {GPU} that is its own"
+
+
 def test_nobody_takes_for_itself() -> None:
     at = with_queues(contended(), queue("research", 16, running=24.0, pending=8.0), queue("training", 16, running=16.0))
 
