@@ -13,6 +13,7 @@ from forecasting.bands import DAY_S, LEADS_S, Bands
 from forecasting.features import REACH_S, Questions, describe
 from forecasting.naive import Naive
 from gyropilot.domain import DemandHistory, Floats
+from gyropilot.errors import ForecastError
 
 BOOSTED = (0.1, 0.3, 0.5, 0.7, 0.9, 0.975)
 """Quantiles that have a booster of their own; corrections of others are interpolated."""
@@ -109,8 +110,7 @@ class LightGbm:
         return Questions(line[known], column[known], lead_s[known])
 
     def _boost(self, features: Floats, target: Floats, start: Floats, level: float, spread: Floats) -> Any:
-        import lightgbm
-
+        lightgbm = _library()
         parameters = {
             "objective": "quantile",
             "alpha": level,
@@ -130,6 +130,18 @@ class LightGbm:
         weight = np.sqrt(spread / spread.mean())
         data = lightgbm.Dataset(features, target, weight=weight, init_score=start)
         return lightgbm.train(parameters, data, num_boost_round=self.trees)
+
+
+def _library() -> Any:
+    """Imported late, for it is heavy. Raises ForecastError where a library that it needs is not installed."""
+    try:
+        import lightgbm
+    except OSError as problem:
+        raise ForecastError(
+            f"LightGBM cannot be loaded ({problem}); install OpenMP (apt-get install libgomp1), or set forecast.model "
+            "to ets, naive or seasonal-naive"
+        ) from problem
+    return lightgbm
 
 
 def _start(bands: Bands, asked: Questions) -> tuple[Floats, Floats]:

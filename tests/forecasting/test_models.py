@@ -1,6 +1,8 @@
 """What sets each model apart; what they have in common is in `test_forecasters`."""
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from forecasting.naive import Naive
 from forecasting.rolling import outcome, replay, until
 from forecasting.seasonal_naive import SeasonalNaive
 from gyropilot.domain import Floats
+from gyropilot.errors import ForecastError
 from tests.fakes import history
 
 FIVE_MINUTES, HOUR, DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
@@ -86,6 +89,18 @@ def test_lightgbm_stays_naive_with_too_little_to_learn_from() -> None:
     seen = history({"research": [8.0, 16.0] * 50})
 
     assert LightGbm().fit(seen).boosters == ()
+
+
+def test_lightgbm_without_its_system_library_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open shared object file')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    noise = np.random.default_rng(0).poisson(20, (3, 3 * 288)).astype(float)
+
+    with pytest.raises(ForecastError, match="apt-get install libgomp1"):
+        LightGbm().fit(history({"a": noise[0], "b": noise[1], "c": noise[2]}))
 
 
 def test_features_are_relative_to_the_newest_reading() -> None:
