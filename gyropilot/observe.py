@@ -12,6 +12,7 @@ from gyropilot.domain import ClusterState, DemandHistory, Line, Queue
 from gyropilot.errors import ObservationError
 from gyropilot.kubernetes.inventory import Inventory
 from gyropilot.prometheus.metrics import Metrics
+from gyropilot.prometheus.queries import KUEUE_FIX, POD_LABEL_FIX
 from gyropilot.settings import Settings
 
 # Below this many GPUs the two sources differ by scrape delay alone.
@@ -37,6 +38,8 @@ def join(metrics: Metrics, inventory: Inventory, settings: Settings, now: dateti
     _refuse_stale(metrics, settings.prometheus.max_age)
     _refuse_partial(inventory)
     _refuse_contradiction(metrics, inventory)
+    if unseen := tuple(_unseen(metrics, inventory)):
+        metrics = _with_suspended(metrics, inventory.queues)
     return ClusterState(
         seen_at=now,
         pools=inventory.pools,
@@ -45,7 +48,7 @@ def join(metrics: Metrics, inventory: Inventory, settings: Settings, now: dateti
         history=_history(metrics, inventory.queues),
         freshness={"prometheus": metrics.age, "kubernetes": max(timedelta(0), now - inventory.seen_at)},
         inference_waiting=metrics.inference_waiting,
-        notes=(*inventory.notes, *metrics.notes, *_differences(metrics, inventory)),
+        notes=(*inventory.notes, *metrics.notes, *unseen, *_differences(metrics, inventory)),
     )
 
 
@@ -74,10 +77,33 @@ def _refuse_contradiction(metrics: Metrics, inventory: Inventory) -> None:
     told = {line.queue for line in metrics.history.lines} | {line.queue for line in metrics.newest}
     known = {queue.name for queue in inventory.queues}
     if told and known and not told & known:
+        unlabelled = f"; where pods lack their queue's label in Prometheus, {POD_LABEL_FIX}"
         raise ObservationError(
             f"Prometheus and the Kubernetes API speak of different clusters: the queues {_some(told)} are only in "
             f"Prometheus, {_some(known)} only in Kubernetes; check prometheus.url and the kubeconfig's context"
+            f"{unlabelled if metrics.source == 'pods' else ''}"
         )
+
+
+def _unseen(metrics: Metrics, inventory: Inventory) -> Iterable[str]:
+    """Says that Prometheus does not know what waits, where that is so: Kueue keeps it suspended, without pods."""
+    if inventory.kueue and not metrics.suspended_seen:
+        waiting = sum(sum(queue.pending_gpus.values()) for queue in inventory.queues)
+        yield (
+            "what Kueue keeps waiting is not in Prometheus: what waits now is taken from the Kubernetes API "
+            f"({waiting:g} GPUs), but history shows only what ran, so forecasts are too low; {KUEUE_FIX}"
+        )
+
+
+def _with_suspended(metrics: Metrics, queues: Iterable[Queue]) -> Metrics:
+    """The reading with what waits by the Kubernetes API, where that is more."""
+    newest = dict(metrics.newest)
+    for queue in queues:
+        for resource, waiting in queue.pending_gpus.items():
+            line = Line(queue.name, resource)
+            running, pending = newest.get(line, (queue.running_gpus.get(resource, 0.0), 0.0))
+            newest[line] = running, max(pending, waiting)
+    return replace(metrics, newest=newest)
 
 
 def _measured(queue: Queue, metrics: Metrics) -> Queue:

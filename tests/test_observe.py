@@ -77,6 +77,52 @@ def test_a_large_difference_between_the_sources_is_said() -> None:
     assert any("runs 30 GPUs by Prometheus and 7 by the Kubernetes API" in note for note in seen.notes)
 
 
+def test_what_kueue_keeps_suspended_is_taken_from_the_kubernetes_api_where_prometheus_knows_only_pods() -> None:
+    told = metrics(source="pods", suspended_seen=False, newest={RESEARCH: (8.0, 0.0)})
+
+    seen = join(told, inventory(queues=(queue("research", running=8.0, pending=16.0),)), Settings(), NOW)
+
+    assert seen.queue("research").pending_gpus == {GPU: 16.0}
+    assert seen.history.of(RESEARCH).tolist() == [4.0, 5.0, 24.0]
+    assert seen.notes == (
+        "what Kueue keeps waiting is not in Prometheus: what waits now is taken from the Kubernetes API (16 GPUs), "
+        "but history shows only what ran, so forecasts are too low; set `metrics.enableClusterQueueResources: true` "
+        "in Kueue's configuration and scrape it with a bearer token",
+    )
+
+
+def test_a_queue_whose_first_jobs_wait_suspended_is_not_idle() -> None:
+    told = metrics(source="pods", suspended_seen=False)
+    newcomer = queue("newcomer", running=8.0, pending=16.0)
+
+    seen = join(told, inventory(queues=(queue("research"), newcomer)), Settings(), NOW)
+
+    assert seen.history.of(Line("newcomer", GPU))[-1] == 24.0
+
+
+def test_pods_that_wait_for_nodes_count_where_they_are_more_than_kueue_holds_back() -> None:
+    told = metrics(source="pods", suspended_seen=False, newest={RESEARCH: (8.0, 12.0)})
+
+    seen = join(told, inventory(queues=(queue("research", pending=4.0),)), Settings(), NOW)
+
+    assert seen.queue("research").pending_gpus == {GPU: 12.0}
+
+
+@pytest.mark.parametrize(("kueue", "suspended_seen"), [(None, False), ("v1beta2", True)])
+def test_prometheus_is_believed_where_it_sees_all_that_waits(kueue: str | None, suspended_seen: bool) -> None:
+    told = metrics(suspended_seen=suspended_seen, newest={RESEARCH: (8.0, 2.0)})
+
+    seen = join(told, inventory(kueue=kueue, queues=(queue("research", running=8, pending=16.0),)), Settings(), NOW)
+
+    assert seen.queue("research").pending_gpus == {GPU: 2.0}
+    assert seen.notes == ()
+
+
+def test_pods_without_the_label_of_their_queue_are_a_cause_to_look_for() -> None:
+    with pytest.raises(ObservationError, match=r"where pods lack their queue's label .* start kube-state"):
+        join(metrics(source="pods"), inventory(queues=(queue("vision"),)), Settings(), NOW)
+
+
 def test_stale_metrics_are_refused_with_their_age() -> None:
     with pytest.raises(ObservationError, match=r"12\.0 min old, 5\.0 min are allowed"):
         join(metrics(age=timedelta(minutes=12)), inventory(), Settings(), NOW)

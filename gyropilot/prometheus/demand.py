@@ -47,8 +47,7 @@ def pods(queries: Queries) -> Source:
         queries.pods_running(),
         queries.pods_seen(),
         _pod_row,
-        f"demand is read from pods ({POD_REQUESTS}), because {KUEUE_RUNNING} is not in Prometheus: "
-        "what jobs wait for that Kueue keeps suspended is not seen",
+        f"demand is read from pods ({POD_REQUESTS}), because {KUEUE_RUNNING} is not in Prometheus",
     )
 
 
@@ -66,6 +65,7 @@ class Demand:
 
     history: DemandHistory
     seen: bool  # False: this source has never told anything
+    suspended_seen: bool  # as in Metrics
     notes: tuple[str, ...] = ()
 
 
@@ -80,9 +80,10 @@ def read_demand(source: Source, ask: Ask) -> Demand:
         alive = seen_at_all(ask(source.alive, lambda labels: ()))
         for rows in (running_rows, pending_rows):
             rows[np.isnan(rows) & alive] = 0.0
-        return Demand(DemandHistory(lines, times, running_rows, pending_rows), bool(alive.any()), (source.note,))
+        history = DemandHistory(lines, times, running_rows, pending_rows)
+        return Demand(history, bool(alive.any()), False, (source.note,))
     notes = _complete(running_rows, pending_rows)
-    return Demand(DemandHistory(lines, times, running_rows, pending_rows), bool(lines), notes)
+    return Demand(DemandHistory(lines, times, running_rows, pending_rows), bool(lines), bool(pending), notes)
 
 
 def by_line(table: Table) -> dict[Line, Floats]:

@@ -17,6 +17,7 @@ class Metrics:
     newest: Mapping[Line, tuple[float, float]]  # running, pending GPUs by an instant query at `now`
     age: timedelta  # of the newest demand sample, measured by Prometheus itself
     source: str  # "kueue" or "pods": which metrics demand was read from
+    suspended_seen: bool = True  # False: jobs that Kueue keeps suspended, which have no pods, are not in it
     quota_gpus: Mapping[Line, float] = field(default_factory=dict)  # nominal, summed over flavors
     pool_gpus: Mapping[str, float] = field(default_factory=dict)  # pool -> allocatable GPUs
     pool_idle_gpus: Mapping[str, float] = field(default_factory=dict)

@@ -82,25 +82,26 @@ class MetricNeed:
     instead: str = ""  # another metric that answers the same where this one is missing
 
 
-_KUEUE_FIX = (
-    "set `metrics.enableClusterQueueResources: true` in Kueue's configuration and scrape it with a bearer token"
+KUEUE_FIX = "set `metrics.enableClusterQueueResources: true` in Kueue's configuration and scrape it with a bearer token"
+POD_LABEL_FIX = (
+    "start kube-state-metrics with `--metric-labels-allowlist=pods=[kueue.x-k8s.io/cluster-queue-name]`, "
+    "or the label of prometheus.queue_label"
 )
 _KSM_FIX = "install kube-state-metrics and scrape it with `honor_labels: true`"
 _DCGM_FIX = "install dcgm-exporter with DCGM_EXPORTER_KUBERNETES=true"
 _SERVING_FIX = "scrape the inference servers, where there are any"
 
 METRICS = (
-    MetricNeed(KUEUE_RUNNING, "GPUs that each queue runs", True, _KUEUE_FIX, POD_REQUESTS),
-    MetricNeed(KUEUE_PENDING, "GPUs that each queue waits for", False, f"{_KUEUE_FIX}; Kueue 0.18 or newer"),
-    MetricNeed(KUEUE_QUOTA, "quota of each queue", False, _KUEUE_FIX),
+    MetricNeed(KUEUE_RUNNING, "GPUs that each queue runs", True, KUEUE_FIX, POD_REQUESTS),
+    MetricNeed(KUEUE_PENDING, "GPUs that each queue waits for", False, f"{KUEUE_FIX}; Kueue 0.18 or newer"),
+    MetricNeed(KUEUE_QUOTA, "quota of each queue", False, KUEUE_FIX),
     MetricNeed(POD_REQUESTS, "GPUs that pods run and wait for", True, _KSM_FIX, KUEUE_RUNNING),
     MetricNeed(POD_PHASE, "which pods are alive", True, _KSM_FIX, KUEUE_RUNNING),
     MetricNeed(
         POD_LABELS,
         "which queue a pod belongs to",
         False,
-        "start kube-state-metrics with `--metric-labels-allowlist=pods=[kueue.x-k8s.io/cluster-queue-name]`, "
-        "or the label of prometheus.queue_label",
+        POD_LABEL_FIX,
     ),
     MetricNeed(NODE_ALLOCATABLE, "GPUs of each pool", False, _KSM_FIX),
     MetricNeed(NODE_CONDITION, "which nodes are ready", False, _KSM_FIX),

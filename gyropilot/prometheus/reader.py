@@ -94,7 +94,8 @@ class PrometheusReader:
         return read_demand(source, lambda promql, row: self._client.snapshot(promql, now, row))
 
     def _metrics(self, source: Source, demand: Demand, now: datetime) -> Metrics:
-        newest = self._snapshot(source, now).history
+        present = self._snapshot(source, now)
+        newest = present.history
         told, unknown = self._extras(now)
         return Metrics(
             history=demand.history,
@@ -105,6 +106,7 @@ class PrometheusReader:
             },
             age=self._age(source, demand.history, now),
             source=source.name,
+            suspended_seen=demand.suspended_seen and present.suspended_seen,
             quota_gpus=self._quota(now),
             pool_gpus=told["pool_gpus"],
             pool_idle_gpus=told["pool_idle_gpus"],

@@ -29,6 +29,7 @@ def test_reads_demand_per_queue_and_resource(reader_of: ReaderOf) -> None:
     metrics = reader_of("full").read(NOW)
 
     assert metrics.source == "kueue"
+    assert metrics.suspended_seen
     assert metrics.history.lines == (PRODUCT, RESEARCH, SLICES)
     assert metrics.newest == {RESEARCH: (32.0, 16.0), PRODUCT: (0.0, 0.0), SLICES: (5.0, 0.0)}
     assert metrics.history.of(RESEARCH)[-1] == 48.0
@@ -75,6 +76,7 @@ def test_says_that_pending_is_not_seen(reader_of: ReaderOf) -> None:
     metrics = reader_of("no-pending").read(NOW)
 
     assert metrics.newest == {RESEARCH: (8.0, 0.0)}
+    assert not metrics.suspended_seen
     assert metrics.history.of(RESEARCH)[-1] == 8.0
     assert metrics.notes == (
         "kueue_cluster_queue_resource_pending is not in Prometheus (Kueue 0.18 or newer has it): "
@@ -102,6 +104,7 @@ def test_reads_pods_where_kueue_is_absent(reader_of: ReaderOf) -> None:
     metrics = reader_of("pods", queue_label="team").read(NOW)
 
     assert metrics.source == "pods"
+    assert not metrics.suspended_seen
     assert metrics.newest == {Line("vision", GPU): (5.0, 0.0), Line("speech", GPU): (0.0, 8.0)}
     assert metrics.notes[0].startswith("demand is read from pods (kube_pod_container_resource_requests), because")
 
