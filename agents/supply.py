@@ -52,6 +52,11 @@ def serves(pool: Pool, queue: Queue) -> bool:
     return allowed and near and (not flavors or not pool.flavors or not flavors.isdisjoint(pool.flavors))
 
 
+def offers(pool: Pool, flavor: str) -> bool:
+    """Whether the pool's nodes are of the flavor. One that is not known, of either, forbids nothing."""
+    return not flavor or not pool.flavors or flavor in pool.flavors
+
+
 def serves_somebody(pool: Pool, state: ClusterState) -> bool:
     """Whether any queue that is not stopped may run in the pool; true while no queue is known."""
     return not state.queues or any(q.active and serves(pool, q) for q in state.queues)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -113,10 +113,25 @@ def _measured(queue: Queue, metrics: Metrics) -> Queue:
         queue,
         running_gpus={**queue.running_gpus, **{resource: running for resource, (running, _) in newest.items()}},
         pending_gpus={**queue.pending_gpus, **{resource: pending for resource, (_, pending) in newest.items()}},
+        unplaced_gpus=_once(queue, {resource: running for resource, (running, _) in newest.items()}),
         utilisation=metrics.utilisation.get(queue.name, queue.utilisation),
         memory_share=metrics.memory_share.get(queue.name, queue.memory_share),
         watts=metrics.watts.get(queue.name, queue.watts),
     )
+
+
+def _once(queue: Queue, running_gpus: Mapping[str, float]) -> Mapping[str, Mapping[str, float]]:
+    """What finds no node, less what Prometheus counts as pending still: nobody buys for that twice."""
+    left: dict[str, Mapping[str, float]] = {}
+    for resource, unplaced in queue.unplaced_gpus.items():
+        seen = queue.running_gpus.get(resource, 0.0)
+        pending = max(0.0, seen - running_gpus.get(resource, seen))
+        by_flavor = {}
+        for flavor, gpus in unplaced.items():
+            by_flavor[flavor] = max(0.0, gpus - pending)
+            pending = max(0.0, pending - gpus)
+        left[resource] = {flavor: gpus for flavor, gpus in by_flavor.items() if gpus}
+    return left
 
 
 def _history(metrics: Metrics, queues: Iterable[Queue]) -> DemandHistory:

@@ -56,6 +56,21 @@ def test_a_queue_carries_the_demand_that_its_forecast_is_made_from() -> None:
     assert seen.queue("research").utilisation == 0.4
 
 
+@pytest.mark.parametrize(
+    ("running_by_prometheus", "unplaced"),
+    [(24.0, {"a100": 8.0, "h100": 8.0}), (40.0, {"a100": 8.0, "h100": 8.0}), (12.0, {"h100": 4.0}), (8.0, {})],
+)
+def test_what_prometheus_still_counts_as_pending_is_not_counted_as_admitted_without_a_node_too(
+    running_by_prometheus: float, unplaced: dict[str, float]
+) -> None:
+    admitted = queue("research", running=24.0, unplaced_gpus={GPU: {"a100": 8.0, "h100": 8.0}})
+    told = metrics(newest={RESEARCH: (running_by_prometheus, 24.0 - running_by_prometheus)})
+
+    seen = join(told, inventory(queues=(admitted,)), Settings(), NOW)
+
+    assert seen.queue("research").unplaced_gpus == {GPU: unplaced}
+
+
 def test_a_new_queue_has_a_history_of_gaps_not_of_zeros() -> None:
     seen = join(metrics(), inventory(queues=(queue("research"), queue("newcomer"))), Settings(), NOW)
 

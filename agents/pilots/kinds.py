@@ -1,7 +1,8 @@
 """Pools of one accelerator model, and the share of demand that is theirs.
 
 Demand is forecast per Kubernetes resource, and `nvidia.com/gpu` may be an H100 or an L4. The forecast is
-split over models as the work that runs and waits is split now, so that no model is bought for another's work.
+split over models as the work that runs, seeks a node and waits is split now, so that no model is bought
+for another's work.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.pilots.placing import growable
-from agents.supply import admissible_pending, serves, supply_gpus
+from agents.supply import admissible_pending, offers, serves, supply_gpus
 from gyropilot.domain import ClusterState, Pool
 
 
@@ -41,7 +42,11 @@ def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
     pools = growable(state, state.pools_of(resource))
     pending = admissible_pending(state, resource)
     for queue in state.queues:
-        first = next((p for p in pools if serves(p, queue)), None)
-        if first and pending.get(queue.name, 0.0) > 0:
-            demand[first.accelerator.model] += pending[queue.name]
+        needs = {"": pending.get(queue.name, 0.0)}
+        for flavor, gpus in queue.unplaced_gpus.get(resource, {}).items():
+            needs[flavor] = needs.get(flavor, 0.0) + gpus
+        for flavor, gpus in needs.items():
+            first = next((p for p in pools if serves(p, queue) and offers(p, flavor)), None)
+            if first and gpus > 0:
+                demand[first.accelerator.model] += gpus
     return demand

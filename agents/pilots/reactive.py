@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from agents.pilots.past import peak_demand
 from agents.pilots.placing import growable, shrink_to, total_supply
 from agents.shares import whole
-from agents.supply import admissible_pending, room_gpus, serves
+from agents.supply import admissible_pending, offers, room_gpus, serves
 from gyropilot.domain import ClusterState, Intent, Pool, Queue, View
 
 
@@ -36,8 +37,10 @@ class Reactive:
     def why(self, state: ClusterState, resource: str, gpus: int) -> str:
         pools = state.pools_of(resource)
         if gpus > 0:
-            idle, coming = sum(p.idle_gpus for p in pools), sum(p.coming_gpus for p in pools)
-            return f"{_who_waits(state, resource)} do not fit in {idle:g} idle and {coming} coming GPUs"
+            work = _without_node(state, resource, growable(state, pools))
+            usable = [p for p in pools if any(w.fits(p) for w in work)]
+            idle, coming = sum(p.idle_gpus for p in usable), sum(p.coming_gpus for p in usable)
+            return f"{_who_waits(state, resource, work)} do not fit in {idle:g} idle and {coming} coming GPUs"
         peak = peak_demand(state, resource, self.scale_down_after) or 0.0
         minutes = self.scale_down_after / timedelta(minutes=1)
         return f"at most {peak:g} of {total_supply(pools)} GPUs were asked for in the last {minutes:g} min"
@@ -56,14 +59,15 @@ def growth_for_pending(state: ClusterState, resource: str) -> dict[str, int]:
 
     Each queue's work goes first into what is free in pools that it may use, then into new nodes; what it
     takes is gone for the next. So a GPU that is coming is counted once, and so is one that waits
-    (kubernetes/autoscaler#3164). Queues with the least choice of pools come first.
+    (kubernetes/autoscaler#3164). What is admitted and finds no node comes first, for it is next in line at
+    the scheduler; then queues with the least choice of pools.
     """
     pools = growable(state, state.pools_of(resource))
     free = {p.name: max(0.0, p.idle_gpus) + p.coming_gpus for p in pools}
     added: dict[str, int] = {}
-    for queue, waiting in _waiting(state, resource, pools):
-        usable = [p for p in pools if serves(p, queue)]
-        missing = _fill(free, usable, waiting)
+    for work in _without_node(state, resource, pools):
+        usable = [p for p in pools if work.fits(p)]
+        missing = _fill(free, usable, work.gpus)
         for pool in usable:
             nodes = math.ceil(min(missing, room_gpus(pool) - added.get(pool.name, 0)) / (pool.gpus_per_node or 1))
             if nodes > 0:
@@ -74,18 +78,42 @@ def growth_for_pending(state: ClusterState, resource: str) -> dict[str, int]:
     return added
 
 
-def _waiting(state: ClusterState, resource: str, pools: list[Pool]) -> list[tuple[Queue, float]]:
+class _Work(NamedTuple):
+    """GPUs of a queue that are on no node: admitted for a flavor already, or waiting within quota."""
+
+    queue: Queue
+    gpus: float
+    flavor: str = ""
+    admitted: bool = False
+
+    def fits(self, pool: Pool) -> bool:
+        return serves(pool, self.queue) and offers(pool, self.flavor)
+
+
+def _without_node(state: ClusterState, resource: str, pools: list[Pool]) -> list[_Work]:
     pending = admissible_pending(state, resource)
-    waiting = [(q, pending[q.name]) for q in state.queues if pending.get(q.name, 0.0) > 0]
-    return sorted(waiting, key=lambda each: (sum(serves(p, each[0]) for p in pools), each[0].name))
+    unplaced = [
+        _Work(q, gpus, flavor, admitted=True)
+        for q in state.queues
+        if q.active
+        for flavor, gpus in q.unplaced_gpus.get(resource, {}).items()
+    ]
+    waiting = [_Work(q, gpus) for q in state.queues if (gpus := pending.get(q.name, 0.0)) > 0]
+    return sorted(
+        [*unplaced, *waiting], key=lambda w: (not w.admitted, sum(w.fits(p) for p in pools), w.queue.name, w.flavor)
+    )
 
 
-def _who_waits(state: ClusterState, resource: str) -> str:
+def _who_waits(state: ClusterState, resource: str, work: list[_Work]) -> str:
+    unplaced = sum(w.gpus for w in work if w.admitted)
+    within = sum(w.gpus for w in work if not w.admitted)
     everything = sum(q.pending_gpus.get(resource, 0.0) for q in state.queues if q.active)
-    admitted = sum(admissible_pending(state, resource).values())
-    if admitted == everything:
+    if unplaced:
+        others = f" {within:g} wait within quota; they" if within else ""
+        return f"{unplaced:g} admitted GPUs find no node and{others}"
+    if within == everything:
         return f"{everything:g} GPUs wait and"
-    return f"{everything:g} GPUs wait, of which the {admitted:g} within quota"
+    return f"{everything:g} GPUs wait, of which the {within:g} within quota"
 
 
 def _fill(free: dict[str, float], pools: list[Pool], gpus: float) -> float:

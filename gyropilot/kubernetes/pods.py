@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gyropilot.domain import WorkloadKind
@@ -27,6 +27,9 @@ class Pod:
     submitted: datetime
     started: datetime | None
     priority: int
+    uid: str = ""
+    selects: Mapping[str, str] = field(default_factory=dict)  # node labels that it asks for
+    seeks_node: bool = False  # the scheduler looks for a node and has found none
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,15 @@ def parse_pod(raw: Json) -> Pod | None:
         submitted=created(meta),
         started=parse_time(status.get("startTime")),
         priority=spec.get("priority") or 0,
+        uid=meta.get("uid", ""),
+        selects=spec.get("nodeSelector") or {},
+        seeks_node=_seeks_node(raw),
     )
+
+
+def _seeks_node(raw: Json) -> bool:
+    waits = (raw.get("status") or {}).get("phase") == "Pending" and not raw["spec"].get("nodeName")
+    return waits and not raw["spec"].get("schedulingGates") and "deletionTimestamp" not in raw["metadata"]
 
 
 def held_gpus(pods: Iterable[Pod]) -> dict[tuple[str, str], int]:

@@ -30,6 +30,7 @@ from gyropilot.kubernetes.queues import (
     queue_notes,
 )
 from gyropilot.kubernetes.scale import read_scales
+from gyropilot.kubernetes.unplaced import Holders, unplaced_gpus, unplaced_notes
 from gyropilot.kubernetes.watch import Mirror
 from gyropilot.settings import Settings
 
@@ -145,8 +146,14 @@ class KubernetesReader:
             return self._queues_of_pods(seen, context)
         entrances = seen.of("localqueues", kueue.LocalQueue)
         gangs = one_per_job(seen.of("workloads", Gang))
-        queues = kueue_queues(cluster_queues, entrances, gangs, context)
-        notes = [*checkpoint_notes(gangs, context), *_cohort_notes(seen.of("cohorts", kueue.Cohort))]
+        holders = Holders.of(gangs, seen.of("jobs", Job))
+        unplaced = unplaced_gpus(seen.of("pods", Pod), holders, context.flavors)
+        queues = [
+            replace(queue, unplaced_gpus=unplaced.get(queue.name, {}))
+            for queue in kueue_queues(cluster_queues, entrances, gangs, context)
+        ]
+        cohort_notes = _cohort_notes(seen.of("cohorts", kueue.Cohort))
+        notes = [*checkpoint_notes(gangs, context), *cohort_notes, *unplaced_notes(queues)]
         return queues, kueue_workloads(gangs, entrances, queues, context), notes
 
     def _queues_of_pods(self, seen: Seen, context: Context) -> tuple[list[Queue], list[Workload], list[str]]:

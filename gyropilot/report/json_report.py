@@ -67,6 +67,7 @@ def _queue(queue: Queue) -> Json:
         "running_gpus_by_resource": dict(queue.running_gpus),
         "pending_gpus": sum(queue.pending_gpus.values()),
         "pending_gpus_by_resource": dict(queue.pending_gpus),
+        "unplaced_gpus": sum(sum(by_flavor.values()) for by_flavor in queue.unplaced_gpus.values()),
         "guaranteed_gpus": queue.guaranteed_gpus,
         "oldest_wait_s": _seconds(queue.oldest_wait),
         "target_wait_s": _seconds(queue.target_wait),

@@ -34,6 +34,15 @@ def test_work_that_waits_counts_where_it_would_start() -> None:
     assert shares(seen) == {"NVIDIA-A100": 8 / 48, "NVIDIA-H100-80GB-HBM3": 40 / 48}
 
 
+def test_admitted_work_without_a_node_counts_where_its_flavor_is() -> None:
+    seen = state(
+        [pool(idle_gpus=8.0), pool("a100", accelerator=A100, idle_gpus=24.0, price_usd_per_gpu_hour=1.0)],
+        [queue(nominal=64, quotas=(), unplaced_gpus={GPU: {"h100": 16.0}})],
+    )
+
+    assert shares(seen) == {"NVIDIA-A100": 8 / 48, "NVIDIA-H100-80GB-HBM3": 40 / 48}
+
+
 def test_with_no_work_demand_is_expected_where_the_gpus_are() -> None:
     seen = state([pool(), pool("a100", accelerator=A100, ready_nodes=12, nodes=12, dial_value=12, idle_gpus=96.0)])
 

@@ -75,6 +75,19 @@ def test_says_what_waits_and_what_is_coming() -> None:
     )
 
 
+def test_grows_the_pool_whose_flavor_was_admitted_although_the_forecast_sees_nothing_of_it() -> None:
+    admitted = queue(nominal=128, running=40, unplaced_gpus={GPU: {"h100": 8.0}})
+    flavors = (*admitted.quotas, replace(admitted.quotas[0], flavor="a100"))
+    a100 = pool("a100", accelerator=Accelerator(GPU, "NVIDIA-A100"), price_usd_per_gpu_hour=1.0, idle_gpus=32.0)
+    seen = View(state([pool(idle_gpus=0.0), a100], [replace(admitted, quotas=flavors)]), forecast({"research": 32.0}))
+
+    intent = Newsvendor().steer(seen)
+
+    assert intent.pool_gpus["h100"] == 8
+    assert intent.why("h100").startswith("8 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs; ")
+    assert intent.pool_gpus.get("a100", 0) <= 0
+
+
 def test_coming_gpus_count_once() -> None:
     assert wanted([pool(dial_value=6, idle_gpus=0.0)], [queue(nominal=96, running=32)], median=48.0) == {}
 

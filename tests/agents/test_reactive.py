@@ -80,6 +80,60 @@ def test_says_how_much_of_what_waits_quota_admits() -> None:
     )
 
 
+def test_grows_for_admitted_work_that_finds_no_node() -> None:
+    admitted = queue(nominal=64, running=48, unplaced_gpus={GPU: {"h100": 16.0}})
+
+    intent = Reactive().steer(view(state([pool(idle_gpus=0.0)], [admitted])))
+
+    assert intent.pool_gpus == {"h100": 16}
+    assert intent.why("h100") == "16 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs"
+
+
+def test_admitted_work_takes_what_is_idle_and_coming_before_what_waits() -> None:
+    admitted = queue("a", 64, running=40, unplaced_gpus={GPU: {"h100": 16.0}})
+    seen = state([pool(idle_gpus=8.0, dial_value=5)], [admitted, queue("b", 64, pending=8)])
+
+    intent = Reactive().steer(view(seen))
+
+    assert intent.pool_gpus == {"h100": 8}
+    assert intent.why("h100") == (
+        "16 admitted GPUs find no node and 8 wait within quota; they do not fit in 8 idle and 8 coming GPUs"
+    )
+
+
+def test_admitted_work_that_the_scheduler_is_about_to_place_buys_nothing() -> None:
+    admitted = queue(nominal=64, running=32, unplaced_gpus={GPU: {"h100": 8.0}})
+
+    assert Reactive().steer(view(state([pool(idle_gpus=8.0)], [admitted]))).pool_gpus == {}
+
+
+def test_grows_the_pools_of_the_flavor_that_was_admitted_and_counts_no_others() -> None:
+    both = queue(nominal=64, running=40, unplaced_gpus={GPU: {"h100": 8.0}})
+    flavors = (*both.quotas, replace(both.quotas[0], flavor="a100"))
+    a100 = pool("a100", price_usd_per_gpu_hour=1.0, idle_gpus=32.0)
+
+    intent = Reactive().steer(view(state([pool(idle_gpus=0.0), a100], [replace(both, quotas=flavors)])))
+
+    assert intent.pool_gpus == {"h100": 8}
+    assert intent.why("h100") == "8 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs"
+
+
+def test_admitted_work_of_no_known_flavor_goes_to_the_cheapest_pool() -> None:
+    admitted = queue(nominal=64, running=40, unplaced_gpus={GPU: {"": 8.0}})
+    pools = [
+        pool(idle_gpus=0.0),
+        pool("cheap", flavors=("h100",), price_usd_per_gpu_hour=1.0, idle_gpus=0.0, dial_value=4),
+    ]
+
+    assert Reactive().steer(view(state(pools, [admitted]))).pool_gpus == {"cheap": 8}
+
+
+def test_a_stopped_queue_gets_no_nodes_for_what_it_had_admitted() -> None:
+    stopped = queue(nominal=64, running=48, unplaced_gpus={GPU: {"h100": 16.0}}, active=False)
+
+    assert Reactive().steer(view(state([pool(idle_gpus=0.0)], [stopped, queue("b")]))).pool_gpus == {}
+
+
 def test_buys_nothing_where_nothing_can_be_turned() -> None:
     seen = state([pool(dial=None, idle_gpus=0.0)], [queue(nominal=64, running=32, pending=16)])
 

@@ -312,3 +312,84 @@ def test_an_older_kueue_is_read_by_its_version() -> None:
     seen = KubernetesReader(api, Settings()).read(NOW)
 
     assert (seen.kueue, seen.queues[0].cohort) == ("v1beta1", "all")
+
+
+def admitted_pod(name: str, gpus: int = 8, flavor: str = "h100", **spec: Any) -> Raw:
+    """Of the Job that made the admitted Workload `gang`; on no node, as Kueue releases it."""
+    reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "job", "uid": "uid-of-gang", "controller": True}
+    pod = objects.pod("research", name, gpus, ownerReferences=[reference])
+    pod["spec"] |= {"nodeSelector": {"karpenter.sh/nodepool": flavor}, **spec}
+    return pod
+
+
+def unplaced(*pods: Raw, jobs: tuple[Raw, ...] = (), owner: str = "gang") -> Inventory:
+    """Beside a gang of 32 admitted GPUs, these pods."""
+    gang = objects.workload("research", owner, gpus=8, count=4, admitted=STAMP)
+    return with_kueue(gang, more={"/api/v1/pods": list(pods), "/apis/batch/v1/jobs": list(jobs)})
+
+
+def test_admitted_pods_that_find_no_node_are_told_by_flavor_and_run_as_before() -> None:
+    seen = unplaced(admitted_pod("a"), admitted_pod("b"), admitted_pod("c", flavor="elsewhere"))
+
+    assert only_queue(seen).unplaced_gpus == {GPU: {"h100": 16.0, "": 8.0}}
+    assert (only_queue(seen).running_gpus, only_queue(seen).pending_gpus) == ({GPU: 32.0}, {})
+    assert "admitted pods are on no node, GPUs by queue: research 24" in seen.notes
+
+
+def test_pods_that_the_scheduler_has_placed_or_does_not_look_at_are_not_without_a_node() -> None:
+    terminating = admitted_pod("c")
+    terminating["metadata"]["deletionTimestamp"] = objects.rfc3339(NOW)
+    running = admitted_pod("d", nodeName="n0")
+    running["status"]["phase"] = "Running"
+
+    seen = unplaced(
+        admitted_pod("a", nodeName="n0"),
+        admitted_pod("b", schedulingGates=[{"name": "kueue.x-k8s.io/topology"}]),
+        terminating,
+        running,
+    )
+
+    assert only_queue(seen).unplaced_gpus == {}
+    assert not any("on no node" in note for note in seen.notes)
+
+
+def test_the_queue_of_a_pod_is_what_kueue_wrote_on_it() -> None:
+    labelled = objects.pod("research", "a", 8, labels={"kueue.x-k8s.io/cluster-queue-name": "research"})
+
+    assert only_queue(unplaced(labelled)).unplaced_gpus == {GPU: {"": 8.0}}
+
+
+def test_the_queue_of_a_pod_is_found_through_the_job_of_a_job_set() -> None:
+    job = objects.job("research", "job")
+    job["metadata"] |= {"uid": "uid-of-gang", "ownerReferences": [{"kind": "JobSet", "name": "s", "uid": "uid-of-set"}]}
+
+    assert only_queue(unplaced(admitted_pod("a"), jobs=(job,), owner="set")).unplaced_gpus == {GPU: {"h100": 8.0}}
+
+
+def test_a_pod_that_holds_no_quota_is_nobodys() -> None:
+    stranger = objects.pod("research", "a", 8)
+    gang = objects.workload("research", "gang", gpus=8)
+
+    seen = with_kueue(gang, more={"/api/v1/pods": [stranger, admitted_pod("b")]})
+
+    assert only_queue(seen).unplaced_gpus == {}
+
+
+def test_the_flavor_with_most_labels_is_the_one_that_was_assigned() -> None:
+    flavors = [
+        objects.resource_flavor("any", labels={}),
+        objects.resource_flavor("h100"),
+        objects.resource_flavor("h100-spot", labels={"karpenter.sh/nodepool": "h100", "market": "spot"}),
+    ]
+    spot = admitted_pod("a", nodeSelector={"karpenter.sh/nodepool": "h100", "market": "spot"})
+    gang = objects.workload("research", "gang", admitted=STAMP)
+
+    seen = with_kueue(gang, more={"/api/v1/pods": [spot], f"{KUEUE}/resourceflavors": flavors})
+
+    assert only_queue(seen).unplaced_gpus == {GPU: {"h100-spot": 8.0}}
+
+
+def test_without_kueue_pods_without_a_node_are_pending_and_nothing_else() -> None:
+    queue = only_queue(without_kueue(objects.pod("research", "a", 8)))
+
+    assert (queue.running_gpus, queue.pending_gpus, queue.unplaced_gpus) == ({}, {GPU: 8.0}, {})

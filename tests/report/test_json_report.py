@@ -41,6 +41,16 @@ def test_the_state_has_queues_and_pools() -> None:
     assert state["freshness_s"] == {"prometheus": 20.0, "kubernetes": 0.0}
 
 
+def test_a_queue_tells_its_admitted_gpus_that_find_no_node() -> None:
+    cycle = samples.cycle()
+    first, *others = cycle.state.queues
+    short = replace(first, unplaced_gpus={GPU: {"h100": 8.0, "": 4.0}})
+
+    told = to_dict(replace(cycle, state=replace(cycle.state, queues=(short, *others))))["state"]["queues"]
+
+    assert [queue["unplaced_gpus"] for queue in told[:2]] == [12.0, 0]
+
+
 def test_the_forecast_is_a_table_per_queue() -> None:
     cycle = samples.cycle()
 
