@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from gyropilot.errors import KubernetesError, ObservationError, PrometheusError, SettingsError, UnreachableError
-from gyropilot.kubernetes.access import AccessNeed, acting_needs, check_access, observing_needs, served_kinds
+from gyropilot.kubernetes.access import (
+    AccessNeed,
+    acting_needs,
+    asked_as,
+    check_access,
+    observing_needs,
+    served_kinds,
+)
 from gyropilot.kubernetes.api import Api
+from gyropilot.prometheus.queries import KUEUE_FIX, KUEUE_PENDING, KUEUE_RUNNING
 from gyropilot.prometheus.reader import PrometheusReader
 from gyropilot.settings import Settings, without_password
 
@@ -55,13 +63,14 @@ def _kubernetes(settings: Settings) -> Iterator[Finding]:
     why = "nodes, queues and workloads"
     try:
         api = Api.connect(settings.kubernetes)
-        kinds = served_kinds(api)
+        kinds, who = served_kinds(api), asked_as(api)
         observing = check_access(api, _served(observing_needs(settings), kinds))
         acting = check_access(api, _served(acting_needs(settings), kinds))
     except (KubernetesError, SettingsError) as problem:
         yield Finding("server", "Kubernetes API", why, True, False, str(problem), problem.exit_code)
         return
-    yield Finding("server", f"Kubernetes API at {api.host}", why, True, True, "")
+    whom = f", asked as {who}" if who else ""
+    yield Finding("server", f"Kubernetes API at {api.host}{whom}", why, True, True, "")
     for kind, version in kinds.items():
         yield Finding(
             "kind", kind, "queues and quotas" if "kueue" in kind else "pools", False, bool(version), _install(kind)
@@ -88,19 +97,50 @@ def _install(kind: str) -> str:
     return "install Karpenter, or name what scales a pool in pools.<name>.dial"
 
 
+_TITLES = {"server": "Servers", "metric": "Metrics", "kind": "Kinds", "permission": "Permissions"}
+
+
 def to_text(found: Sequence[Finding]) -> str:
-    """One line each, the fix under what is missing, and a last sentence."""
-    lines = []
-    for kind in dict.fromkeys(f.kind for f in found):
-        lines += ["", {"server": "Servers", "metric": "Metrics", "kind": "Kinds", "permission": "Permissions"}[kind]]
-        lines += [line for each in found if each.kind == kind for line in _lines(each)]
-    missing = [each for each in found if each.required and not each.found]
-    verdict = f"{len(missing)} required missing" if missing else "everything that a plan needs is there"
-    return "\n".join([*lines[1:], "", verdict])
+    """What is there, then what is not with its fix, section by section; the verdict last."""
+    lines: list[str] = []
+    for kind, title in _TITLES.items():
+        if section := [each for each in found if each.kind == kind]:
+            lines += [title, *_section(section), ""]
+    return "\n".join([*lines, *_verdict(found)])
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _section(found: Sequence[Finding]) -> Iterator[str]:
+    told = _verbs_together(found)
+    missing = sorted((each for each in told if not each.found), key=lambda each: not each.required)
+    yield from (_line(each) for each in told if each.found)
+    for fix in dict.fromkeys(each.fix for each in missing):
+        yield from (_line(each) for each in missing if each.fix == fix)
+        yield f"           → {fix}"
+
+
+def _line(finding: Finding) -> str:
     mark = "found  " if finding.found else ("MISSING" if finding.required else "absent ")
-    yield f"  {mark}  {finding.name}: {finding.why}"
-    if not finding.found:
-        yield f"           → {finding.fix}"
+    return f"  {mark}  {finding.name}: {finding.why}"
+
+
+def _verbs_together(found: Sequence[Finding]) -> list[Finding]:
+    """Permissions that differ by their verb alone as one: `get, list, watch nodes`."""
+    verbs: dict[Finding, list[str]] = {}
+    for each in found:
+        verb, _, what = each.name.partition(" ") if each.kind == "permission" else ("", "", each.name)
+        verbs.setdefault(replace(each, name=what), []).append(verb)
+    return [replace(each, name=f"{', '.join(told)} {each.name}".lstrip()) for each, told in verbs.items()]
+
+
+def _verdict(found: Sequence[Finding]) -> Iterator[str]:
+    missing = [each for each in _verbs_together(found) if each.required and not each.found]
+    there = {each.name for each in found if each.found}
+    if missing:
+        yield f"{len(missing)} required missing: {'; '.join(each.name for each in missing)}"
+    elif "clusterqueues.kueue.x-k8s.io" not in there or {KUEUE_RUNNING, KUEUE_PENDING} <= there:
+        yield "everything that a plan needs is there"
+    else:
+        yield (
+            "a plan can be made, but Kueue runs and Prometheus does not know what waits in its queues: "
+            f"forecasts will be too low; {KUEUE_FIX}"
+        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gyropilot.errors import NotFoundError
+from gyropilot.errors import ForbiddenError, NotFoundError
 from gyropilot.kubernetes.api import Api
 from gyropilot.settings import Settings
 
 KUEUE, KARPENTER = "kueue.x-k8s.io", "karpenter.sh"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _READ = ("get", "list", "watch")
 _OBSERVED = (
     ("", "nodes", "pools and their GPUs", True),
@@ -78,6 +79,17 @@ def acting_needs(settings: Settings) -> list[AccessNeed]:
 def check_access(api: Api, needs: Iterable[AccessNeed]) -> list[tuple[AccessNeed, bool]]:
     """Ask the API server about each need. Raises KubernetesError when it does not answer."""
     return [(need, _allowed(api, need)) for need in needs]
+
+
+def asked_as(api: Api) -> str:
+    """Whom the API server takes us for; empty where it does not say (before Kubernetes 1.28)."""
+    try:
+        # It stores nothing anyhow; as a rehearsal it also passes a policy that refuses all but rehearsals.
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = api.rehearsing().create(_WHO, review)
+    except (ForbiddenError, NotFoundError):
+        return ""
+    return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
 
 
 def served_versions(api: Api) -> Mapping[str, tuple[str, ...]]:

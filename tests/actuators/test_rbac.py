@@ -14,7 +14,7 @@ from actuators import actuators, rehearsals
 from actuators.apply import apply
 from gyropilot.domain import Dial, OutcomeStatus
 from gyropilot.errors import KubernetesError
-from gyropilot.kubernetes.access import acting_needs, check_access, observing_needs
+from gyropilot.kubernetes.access import acting_needs, asked_as, check_access, observing_needs
 from gyropilot.kubernetes.api import JSON_PATCH, Api
 from gyropilot.settings import Settings
 from tests.controlplane import objects
@@ -125,6 +125,10 @@ def test_as_delivered_it_can_rehearse(as_gyropilot: Api) -> None:
     outcome = apply(action(target=QUOTA), rehearsals(as_gyropilot)[Dial.QUEUE_QUOTA])
 
     assert (outcome.status, outcome.sentence) == (OutcomeStatus.REHEARSED, "the API server would take it")
+
+
+def test_as_delivered_it_can_ask_who_it_is(as_gyropilot: Api) -> None:
+    assert asked_as(as_gyropilot) == "system:serviceaccount:gyropilot:gyropilot"
 
 
 def test_as_delivered_it_cannot_act(as_gyropilot: Api) -> None:
