@@ -8,6 +8,7 @@ warnings, and keeps objects for every sample.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import requests
 import urllib3
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 
-from gyropilot.errors import SettingsError
+from gyropilot.errors import PrometheusError, SettingsError
 from gyropilot.prometheus import complaints
 from gyropilot.prometheus.access import Access, checked_url
 from gyropilot.prometheus.series import Grid, Key, Labels, ShapeError, Table, read_matrix
@@ -136,14 +137,31 @@ class Client:
             raise complaints.silent(self.url, problem, self._timeout_s) from problem
         if response.status_code != requests.codes.ok:
             with response:
-                raise complaints.refusal(self.url, response, self._access.has_credentials)
+                raise complaints.refusal(self.url, response, self._beginning(response), self._access.has_credentials)
         return response
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it comes, given up when it still comes after the time-out: that of a read begins anew each time."""
+        ends_s = time.monotonic() + self._timeout_s
+        block = bytearray()
         try:
-            yield from response.iter_content(_BLOCK_BYTES)
-        except requests.RequestException as problem:
+            while piece := response.raw.read1(_BLOCK_BYTES, decode_content=True):
+                if time.monotonic() > ends_s:
+                    raise complaints.late(self.url, self._timeout_s)
+                block += piece
+                if len(block) >= _BLOCK_BYTES:
+                    yield bytes(block)
+                    block.clear()
+        except urllib3.exceptions.HTTPError as problem:
             raise complaints.silent(self.url, problem, self._timeout_s) from problem
+        yield bytes(block)
+
+    def _beginning(self, response: requests.Response) -> bytes:
+        """As much of a refusal as came."""
+        try:
+            return next(self._blocks(response))
+        except PrometheusError:
+            return b""
 
     def _refuse_partial(self, answer: Mapping[str, Any]) -> None:
         if (problem := complaints.partial(self.url, answer)) is not None:

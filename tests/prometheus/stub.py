@@ -20,6 +20,7 @@ class Reply(NamedTuple):
     body: bytes = b""
     headers: dict[str, str] = {}  # noqa: RUF012 - never changed
     after_s: float = 0.0
+    drip_s: float = 0.0  # between two bytes of the body; 0: all at once
 
 
 class Request(NamedTuple):
@@ -48,6 +49,10 @@ def error(status: int, text: str) -> Reply:
 
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
+
+
+def _pieces(reply: Reply) -> list[bytes]:
+    return [bytes([byte]) for byte in reply.body] if reply.drip_s else [reply.body]
 
 
 class Stub:
@@ -84,7 +89,9 @@ class Stub:
                     self.send_header(name, value)
                 with suppress(ConnectionError):  # whoever asked may have hung up
                     self.end_headers()
-                    self.wfile.write(reply.body)
+                    for piece in _pieces(reply):
+                        self.wfile.write(piece)
+                        time.sleep(reply.drip_s)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the library
                 return

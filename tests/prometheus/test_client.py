@@ -138,6 +138,36 @@ def test_a_time_out_is_final() -> None:
     assert len(stub.asked) == 1
 
 
+def test_an_answer_that_drips_is_cut_off() -> None:
+    with Stub(Reply(body=UP.body, drip_s=0.03)) as stub, pytest.raises(PrometheusError, match=r"answer within 0\.2 s"):
+        client(stub.url, timeout="200ms").instant("up", NOW)
+
+
+def test_a_refusal_that_drips_is_told_by_its_code() -> None:
+    problem = complaint(Reply(500, b"x" * 99, drip_s=0.03), timeout="200ms")
+
+    assert "is overloaded, starting or behind a broken proxy (500: without a word)" in str(problem)
+
+
+def test_says_that_http_is_spoken_where_https_was_asked_for() -> None:
+    with Stub(UP) as stub, pytest.raises(PrometheusError) as caught:
+        client(stub.url.replace("http:", "https:")).instant("up", NOW)
+
+    url = stub.url.replace("http:", "https:")
+    assert str(caught.value) == f"what listens at {url} speaks http, not https; write http:// in prometheus.url"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+    ],
+)
+def test_says_that_https_is_spoken_where_http_was_asked_for(said: bytes) -> None:
+    assert "speaks https, not http; write https:// in prometheus.url" in str(complaint(Reply(400, said)))
+
+
 def test_says_that_the_token_is_wrong() -> None:
     problem = complaint(Reply(401, b"Unauthorized"), bearer_token=SecretStr(SECRET))
 

@@ -209,6 +209,8 @@ def test_trusts_the_authority_that_it_is_told_to(
 
     with pytest.raises(PrometheusError, match=r"is not trusted .*; set prometheus\.ca_file"):
         reader().read(NOW)
+    with pytest.raises(PrometheusError, match="speaks https, not http; write https://"):
+        reader(url=server.url.replace("https:", "http:")).read(NOW)
     for trusting in ({"ca_file": certificate}, {"insecure_skip_verify": True}):
         with pytest.raises(ObservationError, match="holds no GPU demand"):
             reader(**trusting).read(NOW)
