@@ -331,6 +331,8 @@ def _log(format: PlainFormat) -> None:  # noqa: A002 - the option's name
     handler.setFormatter(_JsonLines() if format is PlainFormat.JSON else _TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # It warns of each try that failed; what came of the last one is the cycle's sentence.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 class _TextLines(logging.Formatter):

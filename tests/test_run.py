@@ -121,7 +121,7 @@ def test_it_cycles_tells_about_itself_and_stops_when_told(world: Demo, tmp_path:
 
 
 def test_it_holds_still_and_says_so_while_prometheus_is_away(world: Demo, tmp_path: Path) -> None:
-    with running(world, tmp_path, NOBODY, GYROPILOT_PROMETHEUS__RETRIES="0") as (process, lines):
+    with running(world, tmp_path, NOBODY, GYROPILOT_PROMETHEUS__RETRIES="1") as (process, lines):
         base = lines.address()
         said = json.loads(lines.wait_for("next try in about 2 s"))
         metrics = page(f"{base}/metrics")
@@ -131,6 +131,7 @@ def test_it_holds_still_and_says_so_while_prometheus_is_away(world: Demo, tmp_pa
     assert code == 0
     assert said["level"] == "warning"
     assert said["message"].startswith(f"holding still: Prometheus at {NOBODY}")
+    assert [line for line in lines.said if "Retrying" in line] == []
     assert re.search(r'gyropilot_cycles_total\{result="unreachable"\} [2-9]', metrics)
 
 

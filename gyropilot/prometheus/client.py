@@ -141,7 +141,8 @@ class Client:
         return response
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, given up when it still comes after the time-out: that of a read begins anew each time."""
+        """The body as it comes, given up when it still comes after the time-out."""
+        # requests' own time-out begins anew with each read.
         ends_s = time.monotonic() + self._timeout_s
         block = bytearray()
         try:
