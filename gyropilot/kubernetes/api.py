@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import urllib3
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.client import ApiClient
 
 from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, NotFoundError, SettingsError
+from gyropilot.kubernetes.login import configuration
 from gyropilot.settings import KubernetesSettings
 
 JSON_PATCH = "application/json-patch+json"
@@ -31,6 +33,7 @@ class Api:
     timeout_s: tuple[float, float]  # to connect, to read
     page_size: int
     dry_run: bool = False
+    login: Callable[[], ApiClient] | None = None  # logs in anew, by the credentials as they are now
 
     @classmethod
     def connect(cls, settings: KubernetesSettings) -> Api:
@@ -38,20 +41,14 @@ class Api:
 
         Raises SettingsError when none of them can be loaded. Nothing is sent yet.
         """
-        configuration = Configuration()
-        try:
-            _load(settings, configuration)
-        except (ConfigException, OSError, ValueError) as problem:
-            raise SettingsError(
-                f"no usable kubeconfig ({problem}); set kubernetes.kubeconfig in gyropilot.yaml, "
-                "GYROPILOT_KUBERNETES__KUBECONFIG, --kubeconfig or $KUBECONFIG"
-            ) from problem
-        configuration.retries = _retries(settings.retries)
-        return cls(
-            ApiClient(configuration),
-            (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds()),
-            settings.page_size,
-        )
+
+        def login() -> ApiClient:
+            told = configuration(settings)
+            told.retries = _retries(settings.retries)
+            return ApiClient(told)
+
+        timeout_s = (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds())
+        return cls(login(), timeout_s, settings.page_size, login=login)
 
     @property
     def host(self) -> str:
@@ -93,6 +90,8 @@ class Api:
             for chunk in response.stream(65536, decode_content=True):
                 *lines, pending = (pending + chunk).split(b"\n")
                 yield from (json.loads(line) for line in lines if line.strip())
+            if pending.strip():
+                raise ValueError("it ended within an event")
         except (ValueError, urllib3.exceptions.HTTPError) as problem:
             raise KubernetesError(f"the watch of {self.host}{path} broke off ({_cause(problem)})") from problem
         finally:
@@ -136,6 +135,37 @@ class Api:
         content_type: str,
         read_timeout: float,
     ) -> urllib3.BaseHTTPResponse:
+        ask = partial(self._ask, method, path, query, body, content_type, read_timeout)
+        response = ask()
+        # The credentials may have been rotated. What was not authenticated was not done, so it may be sent again.
+        if response.status == 401 and self._log_in_anew():
+            response.close()
+            response = ask()
+        if response.status >= 300:
+            raise self._refusal(method, path, response)
+        return response
+
+    def _log_in_anew(self) -> bool:
+        """Whether the credentials could be read again; all doors that share the client use them from then on."""
+        try:
+            fresh = self.login() if self.login else None
+        except SettingsError:
+            return False
+        # The kubeconfig's current context may be another cluster's by now, of which nothing was seen.
+        if fresh is None or fresh.configuration.host != self.host:
+            return False
+        self.client.configuration, self.client.rest_client = fresh.configuration, fresh.rest_client
+        return True
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int],
+        body: object,
+        content_type: str,
+        read_timeout: float,
+    ) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": "application/json", **({"Content-Type": content_type} if content_type else {})}
         payload = json.dumps(body).encode() if body is not None else None
         # The client decides how to authenticate (token, certificate, exec plug-in) and refreshes it.
@@ -143,19 +173,21 @@ class Api:
             method, path, query_params=list(query.items()), header_params=headers, auth_settings=["BearerToken"]
         )
         try:
-            response = self.client.rest_client.pool_manager.request(
+            answer: urllib3.BaseHTTPResponse = self.client.rest_client.pool_manager.request(
                 method,
                 url,
                 body=payload,
-                headers=headers,
+                headers={name: value.strip() for name, value in headers.items()},  # a token's file ends in a newline
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=self.timeout_s[0], read=read_timeout),
             )
         except urllib3.exceptions.HTTPError as problem:
             raise self._silence(problem) from problem
-        if response.status >= 300:
-            raise self._refusal(method, path, response)
-        return response
+        except ValueError:  # which tells the header, and so the token
+            raise KubernetesError(
+                f"the credentials for {self.host} cannot be sent: they hold what no HTTP header may; check the token"
+            ) from None
+        return answer
 
     def _silence(self, problem: Exception) -> KubernetesError:
         return KubernetesError(
@@ -171,21 +203,22 @@ class Api:
                 f"the Kubernetes API at {self.host} does not accept our credentials (401); "
                 "renew the token or certificate"
             )
+        if response.status == 400 and "HTTPS server" in said:
+            sentence = f"{self.host} speaks TLS only ({said}); write https:// in the kubeconfig's server"
         error = _ERRORS.get(response.status, KubernetesError)(sentence)
         error.status, error.said = response.status, said
         return error
 
 
-def _load(settings: KubernetesSettings, configuration: Configuration) -> None:
-    path = settings.kubeconfig
+@contextmanager
+def understood(where: str) -> Iterator[None]:
+    """An answer of another form than Kubernetes gives becomes a KubernetesError."""
     try:
-        load_kube_config(
-            config_file=str(path) if path else None, context=settings.context, client_configuration=configuration
-        )
-    except ConfigException:
-        if path:
-            raise
-        load_incluster_config(client_configuration=configuration)
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise KubernetesError(
+            f"{where} answered what no Kubernetes API would ({_cause(problem)}); check the kubeconfig's server address"
+        ) from problem
 
 
 def _retries(count: int) -> urllib3.Retry:

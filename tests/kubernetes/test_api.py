@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, NotFoundError, SettingsError
+from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, NotFoundError
 from gyropilot.kubernetes.api import MERGE_PATCH, Api
 from gyropilot.settings import KubernetesSettings
 from tests.controlplane import objects
@@ -28,12 +28,19 @@ class Standin:
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
-    def api(self, folder: Path, **settings: object) -> Api:
-        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
+    token: str = ""  # that it wants; empty: none
+
+    def write_kubeconfig(self, folder: Path, login: Mapping[str, str] | None = None, host: str = "127.0.0.1") -> Path:
+        cluster = {"name": "c", "cluster": {"server": f"http://{host}:{self.port}"}}
         context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
-        config = {"clusters": [cluster], "contexts": [context], "users": [], "current-context": "c"}
+        users = [{"name": "c", "user": dict(login)}] if login else []
+        config = {"clusters": [cluster], "contexts": [context], "users": users, "current-context": "c"}
         path = folder / "kubeconfig"
         path.write_text(json.dumps(config))
+        return path
+
+    def api(self, folder: Path, **settings: object) -> Api:
+        path = self.write_kubeconfig(folder)
         return Api.connect(KubernetesSettings.model_validate({"kubeconfig": path, "retries": 2, **settings}))
 
 
@@ -45,7 +52,8 @@ def standin() -> Iterator[Standin]:
         def answer(self) -> None:
             told.asked.append(f"{self.command} {self.path}")
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(told.status)
+            welcome = not told.token or self.headers.get("Authorization") == f"Bearer {told.token}"
+            self.send_response(told.status if welcome else 401)
             for name, value in {"Content-Length": str(len(told.body)), **told.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -140,9 +148,75 @@ def test_says_who_does_not_answer(standin: Standin, tmp_path: Path) -> None:
         standin.api(tmp_path, retries=0).get("/version")
 
 
-def test_says_which_kubeconfig_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"set kubernetes\.kubeconfig"):
-        Api.connect(KubernetesSettings(kubeconfig=tmp_path / "none"))
+def test_says_that_a_server_wants_https(standin: Standin, tmp_path: Path) -> None:
+    standin.status, standin.body = 400, b"Client sent an HTTP request to an HTTPS server."
+
+    with pytest.raises(KubernetesError, match=r"speaks TLS only .* write https:// in the kubeconfig's server"):
+        standin.api(tmp_path).get("/apis")
+
+
+def test_a_watch_that_ends_within_an_event_broke_off(standin: Standin, tmp_path: Path) -> None:
+    standin.body = b'{"type": "ADDED", "object"'
+
+    with pytest.raises(KubernetesError, match="broke off"):
+        list(standin.api(tmp_path).watch("/api/v1/nodes", "1", 1))
+
+
+def with_token_file(standin: Standin, folder: Path) -> tuple[Api, Path]:
+    """A door whose kubeconfig names a file that holds `old` and a newline; the server takes only `new`."""
+    standin.token = "new"
+    token = folder / "token"
+    token.write_text("old\n")
+    standin.write_kubeconfig(folder, {"tokenFile": str(token)})
+    return Api.connect(KubernetesSettings(kubeconfig=folder / "kubeconfig", retries=0)), token
+
+
+def test_a_token_that_was_rotated_is_read_again_and_the_request_sent_again(standin: Standin, tmp_path: Path) -> None:
+    api, token = with_token_file(standin, tmp_path)
+    token.write_text("new\n")
+
+    assert api.rehearsing().patch("/x", {}, MERGE_PATCH) == {"items": []}
+    assert api.get("/y") == {"items": []}
+    assert [asked.split("?")[0] for asked in standin.asked] == ["PATCH /x", "PATCH /x", "GET /y"]
+
+
+def test_a_token_that_no_header_takes_is_not_shown(standin: Standin, tmp_path: Path) -> None:
+    standin.write_kubeconfig(tmp_path, {"token": "sec\nret"})
+
+    with pytest.raises(KubernetesError, match="check the token") as told:
+        Api.connect(KubernetesSettings(kubeconfig=tmp_path / "kubeconfig")).get("/x")
+
+    assert "sec" not in str(told.value)
+    assert told.value.__suppress_context__
+
+
+def test_a_token_that_is_still_refused_is_told_after_one_more_try(standin: Standin, tmp_path: Path) -> None:
+    api, _ = with_token_file(standin, tmp_path)
+
+    with pytest.raises(KubernetesError, match="does not accept our credentials") as told:
+        api.get("/x")
+
+    assert standin.asked == ["GET /x", "GET /x"]
+    assert told.value.status == 401
+
+
+def test_credentials_of_another_cluster_are_not_taken_over(standin: Standin, tmp_path: Path) -> None:
+    api, token = with_token_file(standin, tmp_path)
+    token.write_text("new")
+    standin.write_kubeconfig(tmp_path, {"tokenFile": str(token)}, host="localhost")
+
+    with pytest.raises(KubernetesError, match="does not accept our credentials"):
+        api.patch("/x", {}, MERGE_PATCH)
+
+    assert standin.asked == ["PATCH /x?fieldManager=gyropilot"]
+
+
+def test_a_kubeconfig_that_is_gone_leaves_the_refusal_as_it_was(standin: Standin, tmp_path: Path) -> None:
+    api, _ = with_token_file(standin, tmp_path)
+    (tmp_path / "kubeconfig").unlink()
+
+    with pytest.raises(KubernetesError, match="does not accept our credentials"):
+        api.get("/x")
 
 
 def test_says_that_a_token_is_not_accepted(control_plane: ControlPlane, tmp_path: Path) -> None:
