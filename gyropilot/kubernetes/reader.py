@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from gyropilot.domain import Pool, Queue, Workload
@@ -13,7 +14,7 @@ from gyropilot.errors import ForbiddenError, NotFoundError
 from gyropilot.kubernetes import kueue
 from gyropilot.kubernetes.access import KARPENTER, rule, served_versions
 from gyropilot.kubernetes.annotated import Job, Namespace, annotations_by_job, parse_job, parse_namespace
-from gyropilot.kubernetes.api import Api, Json
+from gyropilot.kubernetes.api import Api, Json, understood
 from gyropilot.kubernetes.gangs import Gang, one_per_job, parse_gang
 from gyropilot.kubernetes.inventory import Inventory
 from gyropilot.kubernetes.karpenter import NodePool, parse_node_pool
@@ -68,6 +69,7 @@ class Seen:
     found: Mapping[str, Sequence[object] | None]
     kueue: str | None
     notes: tuple[str, ...]
+    at: datetime  # when the collection that was heard of longest ago was
 
     def of(self, resource: str, kind: type[T]) -> list[T]:
         return [item for item in self.found.get(resource) or () if isinstance(item, kind)]
@@ -86,7 +88,7 @@ class KubernetesReader:
 
     def read(self, now: datetime) -> Inventory:
         """One reading. Raises KubernetesError; ForbiddenError names the rule that is missing."""
-        seen = self._see()
+        seen = self._see(now)
         scales, scale_notes = read_scales(self.api, [p.dial for p in self.settings.pools.values() if p.dial])
         flavors = seen.of("resourceflavors", kueue.ResourceFlavor)
         ground = Ground(
@@ -102,26 +104,28 @@ class KubernetesReader:
         if ground.held is None:
             found = tuple(_idle_by_quota(pool, workloads) for pool in found)
         said = (*seen.notes, *scale_notes, *pool_notes, *notes, *queue_notes(queues, self.settings))
-        return Inventory(now, found, tuple(queues), tuple(workloads), seen.kueue, said)
+        return Inventory(seen.at, found, tuple(queues), tuple(workloads), seen.kueue, said)
 
-    def _see(self) -> Seen:
-        versions = served_versions(self.api)
+    def _see(self, now: datetime) -> Seen:
+        with understood(f"{self.api.host}/apis"):
+            versions = served_versions(self.api)
         version = next((v for v in kueue.VERSIONS if v in versions.get(kueue.GROUP, ())), None)
         karpenter = "v1" in versions.get(KARPENTER, ())
         sources = _sources(version, karpenter)
         with ThreadPoolExecutor(max_workers=len(sources)) as together:
-            answers = list(together.map(self._collection, sources))
+            answers = list(together.map(partial(self._collection, now), sources))
         found = {source.resource: items for source, (items, _) in zip(sources, answers, strict=True)}
+        heard = (self.mirrors[source.path].heard_at for source in sources if found[source.resource] is not None)
         absent = [] if version else ["Kueue is not installed: queues are read from pods, and no quota can be turned"]
         notes = (*absent, *(note for _, note in answers if note))
-        return Seen(found, version, notes)
+        return Seen(found, version, notes, min((at for at in heard if at), default=now))
 
-    def _collection(self, source: Source) -> tuple[Sequence[object] | None, str]:
+    def _collection(self, now: datetime, source: Source) -> tuple[Sequence[object] | None, str]:
         """What a collection holds, or None and what follows from that."""
         mirror = self.mirrors.get(source.path) or Mirror(self.api, source.path, source.keep, source.query)
         self.mirrors[source.path] = mirror
         try:
-            return list(mirror.refresh()), ""
+            return list(mirror.refresh(now)), ""
         except ForbiddenError as problem:
             if not source.without:
                 raise source.forbidden(problem) from problem

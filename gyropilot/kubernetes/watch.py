@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from gyropilot.errors import KubernetesError
-from gyropilot.kubernetes.api import Api, Json
+from gyropilot.kubernetes.api import Api, Json, understood
 
 WATCH_SECONDS = 1
 """The server sends what has happened since the last version at once; a second leaves room for a slow network."""
@@ -30,26 +31,33 @@ class Mirror(Generic[Kept]):
     kept: dict[tuple[str, str], Kept] = field(default_factory=dict)  # by namespace and name
     version: str = ""  # that `kept` is as of; empty: not listed yet
     followed: int = 0  # refreshes since the last list
+    heard_at: datetime | None = None  # when a list, or a watch to its end, last said how things stand
 
-    def refresh(self) -> Collection[Kept]:
-        """All that is kept, as of now. Raises KubernetesError."""
+    def refresh(self, now: datetime) -> Collection[Kept]:
+        """All that is kept, as of `heard_at`. Raises KubernetesError."""
         if not self.version or self.followed >= LIST_AFTER:
             self._list()
-            return self.kept.values()
+        else:
+            self._follow_or_list()
+        self.heard_at = now
+        return self.kept.values()
+
+    def _follow_or_list(self) -> None:
         try:
-            self._follow()
+            with understood(f"{self.api.host}{self.path}"):
+                self._follow()
         except KubernetesError:
             self._list()  # the version has expired, the stream broke, or watching is not allowed
-        return self.kept.values()
 
     def _list(self) -> None:
         self.version, self.kept, self.followed = "", {}, 0
         fresh: dict[tuple[str, str], Kept] = {}
         version = ""
-        for page in self.api.pages(self.path, **self.query):
-            version = str((page.get("metadata") or {}).get("resourceVersion") or "")
-            for item in page.get("items") or ():
-                self._put(fresh, item)
+        with understood(f"{self.api.host}{self.path}"):
+            for page in self.api.pages(self.path, **self.query):
+                version = str((page.get("metadata") or {}).get("resourceVersion") or "")
+                for item in page.get("items") or ():
+                    self._put(fresh, item)
         self.kept, self.version = fresh, version
 
     def _follow(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from gyropilot.errors import ForbiddenError, KubernetesError
 from gyropilot.kubernetes.access import acting_needs, check_access, observing_needs, served_kinds
 from gyropilot.kubernetes.reader import KubernetesReader
 from gyropilot.kubernetes.scale import read_scale, read_scales
+from gyropilot.kubernetes.watch import Mirror
 from gyropilot.settings import Settings
 from tests.controlplane import objects
 from tests.controlplane.objects import STAMP
@@ -58,6 +60,13 @@ def reader_of(plane: ControlPlane, user: str, *rules: dict[str, Any]) -> Kuberne
     return KubernetesReader(plane.api(kubeconfig), Settings())
 
 
+class Silent(Mirror[object]):
+    """Keeps what it had and hears nothing."""
+
+    def refresh(self, now: datetime) -> Collection[object]:
+        return self.kept.values()
+
+
 def idle_gpus(reader: KubernetesReader, pool: str) -> float:
     return next(p.idle_gpus for p in reader.read(NOW).pools if p.name == pool)
 
@@ -100,6 +109,23 @@ def test_the_second_reading_costs_only_the_changes(clean_plane: ControlPlane) ->
     assert [w.name for w in seen.workloads] == ["more", "runs", "model"]
     assert seen.pools[0].ready_nodes == 3
     assert {event.verb for event in clean_plane.audit("admin")[before:]} == {"get", "watch"}
+
+
+def test_a_reading_is_as_old_as_the_collection_that_was_heard_of_longest_ago() -> None:
+    reader = KubernetesReader(fake_api({"/api/v1/nodes": [objects.gpu_node("a")]}), Settings())
+    reader.read(NOW)
+    silent = reader.mirrors["/api/v1/pods"]
+    reader.mirrors["/api/v1/pods"] = Silent(silent.api, silent.path, silent.keep, heard_at=silent.heard_at)
+
+    assert reader.read(NOW + timedelta(minutes=9)).seen_at == NOW
+
+
+@pytest.mark.parametrize("groups", [3, [1], [{}], [{"name": "x"}], {"a": 1}])
+def test_what_answers_and_is_no_kubernetes_is_an_error_of_ours(groups: object) -> None:
+    api = replace(fake_api({}), answers={"/apis": {"groups": groups}})
+
+    with pytest.raises(KubernetesError, match="/apis answered what no Kubernetes API would"):
+        KubernetesReader(api, Settings()).read(NOW)
 
 
 def test_never_writes(clean_plane: ControlPlane) -> None:
