@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from gyropilot.domain import ClusterState, DemandHistory, Line, Queue
+from gyropilot.domain import ClusterState, DemandHistory, Line, Pool, Queue
 from gyropilot.errors import ObservationError
 from gyropilot.kubernetes.inventory import Inventory
 from gyropilot.prometheus.metrics import Metrics
@@ -173,7 +173,7 @@ def _differences(metrics: Metrics, inventory: Inventory) -> Iterable[str]:
     for queue in inventory.queues:
         for resource, seen in queue.running_gpus.items():
             told = metrics.newest.get(Line(queue.name, resource), (seen, 0.0))[0]
-            if abs(told - seen) > max(_NOTABLE_GPUS, 0.25 * max(told, seen)):
+            if _apart(told, seen):
                 yield (
                     f"queue {queue.name} runs {told:g} GPUs by Prometheus and {seen:g} by the Kubernetes API; "
                     "Prometheus is believed, because the forecast is made from it"
@@ -181,6 +181,53 @@ def _differences(metrics: Metrics, inventory: Inventory) -> Iterable[str]:
     gone = {line.queue for line in metrics.newest} - {queue.name for queue in inventory.queues}
     if gone:
         yield f"{_some(gone)} in Prometheus and not in Kubernetes (deleted or renamed): left out"
+    yield from _other_quotas(metrics, inventory.queues)
+    yield from _other_pools(metrics, inventory.pools)
+    yield from _lone_pools(metrics, inventory.pools)
+
+
+def _other_quotas(metrics: Metrics, queues: Iterable[Queue]) -> Iterable[str]:
+    for queue in queues:
+        for resource in sorted({quota.accelerator.resource for quota in queue.quotas}):
+            seen = queue.nominal_gpus(resource)
+            told = metrics.quota_gpus.get(Line(queue.name, resource), seen)
+            if _apart(told, seen):
+                yield (
+                    f"queue {queue.name} has a quota of {told:g} GPUs by Prometheus and {seen:g} by the Kubernetes "
+                    "API, which is believed"
+                )
+
+
+def _other_pools(metrics: Metrics, pools: Iterable[Pool]) -> Iterable[str]:
+    for pool in pools:
+        told = metrics.pool_gpus.get(pool.name, pool.gpus)
+        told_idle = metrics.pool_idle_gpus.get(pool.name, pool.idle_gpus)
+        if _apart(told, pool.gpus) or _apart(told_idle, pool.idle_gpus):
+            yield (
+                f"pool {pool.name} has {told:g} GPUs on {metrics.pool_nodes.get(pool.name, 0.0):g} ready nodes, "
+                f"{told_idle:g} of them idle, by Prometheus and {pool.gpus} on {pool.ready_nodes}, {pool.idle_gpus:g} "
+                "idle, by the Kubernetes API, which is believed"
+            )
+
+
+def _lone_pools(metrics: Metrics, pools: Iterable[Pool]) -> Iterable[str]:
+    """Said, not refused: kube-state-metrics exports only some labels, so that one pool may have two names."""
+    seen: dict[str, float] = {}
+    for pool in pools:
+        name = pool.name.split(":", maxsplit=1)[0]  # parts of a pool that offers several resources
+        seen[name] = seen.get(name, 0.0) + pool.gpus
+    told = metrics.pool_gpus
+    for here, there, where in ((told, seen, "Prometheus"), (seen, told, "the Kubernetes API")):
+        lone = {name for name, gpus in here.items() if name not in there and gpus >= _NOTABLE_GPUS}
+        if lone and there:
+            yield (
+                f"GPUs of pool {_some(lone)} are seen only by {where}: check that kube-state-metrics exports the label "
+                "that names the pool of a node, and that prometheus.url and prometheus.labels name this cluster"
+            )
+
+
+def _apart(told: float, seen: float) -> bool:
+    return abs(told - seen) > max(_NOTABLE_GPUS, 0.25 * max(told, seen))
 
 
 def _some(names: Iterable[str]) -> str:

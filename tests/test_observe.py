@@ -138,6 +138,46 @@ def test_pods_without_the_label_of_their_queue_are_a_cause_to_look_for() -> None
         join(metrics(source="pods"), inventory(queues=(queue("vision"),)), Settings(), NOW)
 
 
+def test_a_quota_that_the_sources_see_differently_is_said() -> None:
+    seen = join(metrics(quota_gpus={RESEARCH: 48.0}), inventory(), Settings(), NOW)
+
+    assert seen.notes == (
+        "queue research has a quota of 48 GPUs by Prometheus and 16 by the Kubernetes API, which is believed",
+    )
+
+
+def test_a_pool_that_the_sources_see_differently_is_said() -> None:
+    told = metrics(pool_gpus={"h100": 16.0}, pool_idle_gpus={"h100": 3.0}, pool_nodes={"h100": 2.0})
+
+    seen = join(told, inventory(), Settings(), NOW)
+
+    assert seen.notes == (
+        "pool h100 has 16 GPUs on 2 ready nodes, 3 of them idle, by Prometheus and 32 on 4, 32 idle, by the "
+        "Kubernetes API, which is believed",
+    )
+
+
+def test_what_scrape_delay_explains_is_not_said() -> None:
+    told = metrics(pool_gpus={"h100": 24.0}, pool_idle_gpus={"h100": 26.0}, quota_gpus={RESEARCH: 20.0})
+
+    assert join(told, inventory(), Settings(), NOW).notes == ()
+
+
+def test_pools_of_other_names_are_said_and_no_reason_to_refuse() -> None:
+    seen = join(metrics(pool_gpus={"NVIDIA-H100": 32.0}), inventory(), Settings(), NOW)
+
+    assert [note.split(":")[0] for note in seen.notes] == [
+        "GPUs of pool NVIDIA-H100 are seen only by Prometheus",
+        "GPUs of pool h100 are seen only by the Kubernetes API",
+    ]
+
+
+def test_parts_of_a_pool_are_the_pool_that_prometheus_names() -> None:
+    parts = (pool("a100:gpu"), pool("a100:mig-1g.10gb"))
+
+    assert join(metrics(pool_gpus={"a100": 64.0}), inventory(pools=parts), Settings(), NOW).notes == ()
+
+
 def test_stale_metrics_are_refused_with_their_age() -> None:
     with pytest.raises(ObservationError, match=r"12\.0 min old, 5\.0 min are allowed"):
         join(metrics(age=timedelta(minutes=12)), inventory(), Settings(), NOW)
