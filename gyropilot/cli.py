@@ -98,13 +98,12 @@ def demo(
     from gyropilot.demo import DEMO_NOW, DEMO_SEED, serve
     from gyropilot.report import render
     from gyropilot.report.picture import total_picture
-    from gyropilot.wiring import autopilot
+    from gyropilot.wiring import planner
 
     with _progress() as told:
         told("growing a cluster")
         with serve(DEMO_NOW, DEMO_SEED if seed is None else seed) as world:
-            pilot, _ = autopilot(world.settings, "plan", told)
-            cycle = pilot.plan(world.now)
+            cycle = planner(world.settings, told).plan(world.now)
         told("drawing the report")
         page, answer, picture = render(cycle, "html"), render(cycle, "json"), total_picture(cycle)
     _answer(answer if format is PlainFormat.JSON else render(cycle, "text"), None)
@@ -126,12 +125,11 @@ def plan(
     Reads Prometheus and the Kubernetes API; changes are only rehearsed (`dryRun=All`) to show what the API server says.
     """
     from gyropilot.report import render
-    from gyropilot.wiring import autopilot
+    from gyropilot.wiring import planner
 
     settings = _settings(config, prometheus, kubeconfig)
     with _progress() as told:
-        pilot, _ = autopilot(settings, "plan", told)
-        cycle = pilot.plan(SystemClock().now())
+        cycle = planner(settings, told).plan(SystemClock().now())
     _answer(render(cycle, format.value), out)
 
 
@@ -146,12 +144,11 @@ def once(
 ) -> None:
     """Run one cycle and write it into the journal. Rehearses unless told to --act."""
     from gyropilot.report import render
-    from gyropilot.wiring import autopilot
+    from gyropilot.wiring import writer
 
-    settings = _settings(config, prometheus, kubeconfig)
-    with _progress() as told:
-        pilot, _ = autopilot(settings, "act" if act else "rehearse", told)
-        cycle = pilot.step(SystemClock().now())
+    settings, clock = _settings(config, prometheus, kubeconfig), SystemClock()
+    with _progress() as told, writer(settings, "act" if act else "rehearse", clock, told) as made:
+        cycle = made.step(clock.now())
     _answer(render(cycle, format.value), out)
 
 
@@ -169,14 +166,15 @@ def run(
 
     _log(format)
     stop = _stop_signal()
-    made = daemon(_settings(config, prometheus, kubeconfig), "act" if act else "rehearse", SystemClock())
-    try:
-        run_daemon(made, lambda: _wait(stop))
-    except OSError as problem:
-        raise SettingsError(
-            f"port {made.settings.port} on {made.settings.listen} cannot be opened ({problem.strerror}); "
-            "set daemon.port or GYROPILOT_DAEMON__PORT (0 takes a free one)"
-        ) from problem
+    settings = _settings(config, prometheus, kubeconfig)
+    with daemon(settings, "act" if act else "rehearse", SystemClock()) as made:
+        try:
+            run_daemon(made, lambda: _wait(stop))
+        except OSError as problem:
+            raise SettingsError(
+                f"port {settings.daemon.port} on {settings.daemon.listen} cannot be opened ({problem.strerror}); "
+                "set daemon.port or GYROPILOT_DAEMON__PORT (0 takes a free one)"
+            ) from problem
 
 
 @app.command()
@@ -330,7 +328,8 @@ def _log(format: PlainFormat) -> None:  # noqa: A002 - the option's name
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonLines() if format is PlainFormat.JSON else _TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # It warns of each tick that falls into a long cycle; that cycle is told by /healthz and by its own sentence.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # It warns of each try that failed; what came of the last one is the cycle's sentence.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 

@@ -66,10 +66,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """What runs each minute (`step`) and each night (`tend`: the fit, the journal); the rest is pace and telling."""
+    """What runs each minute (`step`) and each night (`fit`, `tidy` the journal); the rest is pace and telling."""
 
     step: Callable[[datetime], Cycle]
-    tend: Callable[[], str]
+    fit: Callable[[], str]
+    tidy: Callable[[], str]
     settings: DaemonSettings
     fit_at: str
     clock: Clock
@@ -95,13 +96,18 @@ class Daemon:
             log.info("%s", cycle.sentence)
 
     def night(self) -> None:
-        """The nightly fit and tidying; if it fails, the old fit stays."""
+        """The nightly fit, then the journal is tidied; one failing leaves the other alone."""
+        fitted = self._done(self.fit, "fit failed, the old one stays")
+        self.telemetry.fits.labels("done" if fitted else "failed").inc()
+        self._done(self.tidy, "the journal was not tidied, old cycles stay until the next night")
+
+    def _done(self, task: Callable[[], str], otherwise: str) -> bool:
         try:
-            log.info("%s", self.tend())
-            self.telemetry.fits.labels("done").inc()
-        except Exception as problem:  # noqa: BLE001 - the old fit stays
-            self.telemetry.fits.labels("failed").inc()
-            log.warning("fit failed, the old one stays: %s", problem)
+            log.info("%s", task())
+        except Exception as problem:  # noqa: BLE001 - it is said, and tried again the next night
+            log.warning("%s: %s", otherwise, problem)
+            return False
+        return True
 
     def _failed(self, result: str, sentence: str) -> None:
         self.telemetry.cycles.labels(result).inc()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -16,10 +18,10 @@ from forecasting.registry import make
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
-from gyropilot.domain import ClusterState, DemandForecast
+from gyropilot.domain import ClusterState, Cycle, DemandForecast
 from gyropilot.errors import SettingsError
 from gyropilot.guardrails import guardrails
-from gyropilot.journal import Journal
+from gyropilot.journal import Holder, Journal
 from gyropilot.kubernetes.api import Api
 from gyropilot.kubernetes.reader import KubernetesReader
 from gyropilot.metrics import Telemetry
@@ -29,6 +31,9 @@ from gyropilot.settings import Settings
 
 Mode = Literal["plan", "rehearse", "act"]
 Told = Callable[[str], None]  # hears what is being done, one phrase at a time
+
+_LEASE = timedelta(minutes=2)
+"""How long a journal is kept for a writer that has died where it cannot be seen, at least."""
 
 _Asked = TypeVar("_Asked")
 _Given = TypeVar("_Given")
@@ -63,11 +68,71 @@ class Foresight:
         return f"fitted {self.forecaster.name} on {len(history.times)} steps of {len(history.lines)} lines"
 
 
-def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) -> tuple[Autopilot, Foresight]:
-    """An autopilot that reads real servers. Only mode "act" turns dials; the others ask with dryRun=All.
+def planner(settings: Settings, told: Told = lambda phrase: None) -> Autopilot:
+    """An autopilot that reads real servers and only recommends. Raises SettingsError when what it needs is not told."""
+    pilot, _ = _autopilot(settings, "plan", told)
+    return replace(pilot, memory=remembered(settings))
 
-    Raises SettingsError when what it needs is not told.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """An autopilot that writes its cycles down, as the only one that writes this journal."""
+
+    pilot: Autopilot
+    foresight: Foresight
+    journal: Journal
+    settings: Settings
+    clock: Clock
+    holder: Holder
+
+    def step(self, now: datetime) -> Cycle:
+        """One cycle. Raises JournalError, before anything is read, while another gyropilot writes this journal."""
+        lasting = max(_LEASE, 3 * self.settings.daemon.interval)
+        self.journal.hold(self.holder, self.clock.now, lasting)
+        return self.pilot.step(now)
+
+    def tidy(self) -> str:
+        """Drops what is older than is to be kept; answers with one sentence."""
+        dropped = self.journal.drop_before(self.clock.now() - self.settings.journal.keep)
+        return f"{dropped} old cycles dropped from the journal"
+
+
+@contextmanager
+def writer(
+    settings: Settings, mode: Literal["rehearse", "act"], clock: Clock, told: Told = lambda phrase: None
+) -> Iterator[Writer]:
+    """What `gyropilot once` steps. Only mode "act" turns dials. Raises SettingsError when what it needs is not told."""
+    pilot, foresight = _autopilot(settings, mode, told)
+    with Journal(settings.journal.url) as journal:
+        yield Writer(replace(pilot, memory=journal), foresight, journal, settings, clock, Holder.here())
+
+
+@contextmanager
+def daemon(settings: Settings, mode: Literal["rehearse", "act"], clock: Clock) -> Iterator[Daemon]:
+    """What `gyropilot run` runs."""
+    with writer(settings, mode, clock) as made:
+        yield Daemon(
+            step=made.step,
+            fit=made.foresight.fit,
+            tidy=made.tidy,
+            settings=settings.daemon,
+            fit_at=settings.forecast.fit_at,
+            clock=clock,
+            telemetry=Telemetry(),
+            pace=Pace(settings.daemon, clock.now()),
+        )
+
+
+def remembered(settings: Settings) -> Memory:
+    """The journal where there is one already: a recommendation creates no files."""
+    path = settings.journal.url.removeprefix("sqlite:///")
+    if path != settings.journal.url and not Path(path).is_file():
+        return NoMemory()
+    return Journal(settings.journal.url)
+
+
+def _autopilot(settings: Settings, mode: Mode, told: Told) -> tuple[Autopilot, Foresight]:
+    """An autopilot that has no memory yet. Only mode "act" turns dials; the others ask with dryRun=All."""
     if not settings.prometheus.url:
         raise SettingsError(
             "prometheus.url is empty; give --prometheus URL, set it in gyropilot.yaml, or GYROPILOT_PROMETHEUS__URL"
@@ -88,41 +153,13 @@ def autopilot(settings: Settings, mode: Mode, told: Told = lambda phrase: None) 
         agents=make_agents(settings),
         guardrails=guardrails(settings),
         actuators=(actuators if mode == "act" else rehearsals)(api, settings.kubernetes),
-        memory=remembered(settings) if mode == "plan" else Journal(settings.journal.url),
+        memory=NoMemory(),
         look_back=max(
             settings.guardrails.budget_window, settings.guardrails.cooldown, settings.guardrails.reversal_cooldown
         ),
         mode=mode,
     )
     return pilot, foresight
-
-
-def daemon(settings: Settings, mode: Mode, clock: Clock) -> Daemon:
-    """What `gyropilot run` runs."""
-    pilot, foresight = autopilot(settings, mode)
-    journal = Journal(settings.journal.url)
-
-    def tend() -> str:
-        dropped = journal.drop_before(clock.now() - settings.journal.keep)
-        return f"{foresight.fit()}; {dropped} old cycles dropped from the journal"
-
-    return Daemon(
-        step=pilot.step,
-        tend=tend,
-        settings=settings.daemon,
-        fit_at=settings.forecast.fit_at,
-        clock=clock,
-        telemetry=Telemetry(),
-        pace=Pace(settings.daemon, clock.now()),
-    )
-
-
-def remembered(settings: Settings) -> Memory:
-    """The journal where there is one already: a recommendation creates no files."""
-    path = settings.journal.url.removeprefix("sqlite:///")
-    if path != settings.journal.url and not Path(path).is_file():
-        return NoMemory()
-    return Journal(settings.journal.url)
 
 
 def _telling(told: Told, phrase: str, stage: Callable[[_Asked], _Given]) -> Callable[[_Asked], _Given]:

@@ -14,7 +14,7 @@ import pytest
 
 from gyropilot.daemon import Daemon, Pace, run
 from gyropilot.domain import Cycle, Intent
-from gyropilot.errors import ObservationError, PrometheusError
+from gyropilot.errors import JournalError, ObservationError, PrometheusError
 from gyropilot.metrics import Telemetry
 from gyropilot.settings import DaemonSettings
 from tests.fakes import NOW, forecast, pool, queue, state
@@ -39,8 +39,12 @@ def quiet_cycle(now: datetime) -> Cycle:
     return Cycle(now, state([pool()], [queue(running=4)]), forecast({"research": 4.0}), Intent("hold"), ())
 
 
-def daemon(step: Callable[[datetime], Cycle], fit: Callable[[], str] = lambda: "fitted") -> Daemon:
-    return Daemon(step, fit, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS, NOW))
+def daemon(
+    step: Callable[[datetime], Cycle],
+    fit: Callable[[], str] = lambda: "fitted",
+    tidy: Callable[[], str] = lambda: "tidied",
+) -> Daemon:
+    return Daemon(step, fit, tidy, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS, NOW))
 
 
 def counted(telemetry: Telemetry, name: str, **labels: str) -> float:
@@ -140,9 +144,36 @@ def test_a_fit_that_fails_leaves_the_old_one_and_says_so(caplog: pytest.LogCaptu
     def fails() -> str:
         raise ValueError("too little history")
 
-    daemon(quiet_cycle, fails).night()
+    watched = daemon(quiet_cycle, fails)
+    watched.night()
 
     assert caplog.messages == ["fit failed, the old one stays: too little history"]
+    assert counted(watched.telemetry, "gyropilot_fits_total", result="failed") == 1
+
+
+def test_a_fit_that_fails_does_not_keep_the_journal_untidy(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    def fails() -> str:
+        raise ValueError("too little history")
+
+    daemon(quiet_cycle, fails, lambda: "7 old cycles dropped from the journal").night()
+
+    assert caplog.messages[-1] == "7 old cycles dropped from the journal"
+
+
+def test_a_journal_that_cannot_be_tidied_is_no_failed_fit(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> str:
+        raise JournalError("the disk is full")
+
+    watched = daemon(quiet_cycle, tidy=fails)
+    watched.night()
+
+    assert caplog.messages == [
+        "the journal was not tidied, old cycles stay until the next night: the disk is full",
+    ]
+    assert counted(watched.telemetry, "gyropilot_fits_total", result="done") == 1
+    assert counted(watched.telemetry, "gyropilot_fits_total", result="failed") == 0
 
 
 def test_health_is_lost_after_several_missed_cycles() -> None:

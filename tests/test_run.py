@@ -13,12 +13,15 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gyropilot.clock import SystemClock
 from gyropilot.demo import Demo, serve
+from gyropilot.journal import Holder, Journal
 from tests.command import gyropilot
 
 NOBODY = "http://127.0.0.1:9"
@@ -146,3 +149,48 @@ def test_a_taken_port_is_a_matter_of_settings(world: Demo, tmp_path: Path) -> No
 
     assert code == 2
     assert f"port {port} on 127.0.0.1 cannot be opened" in said
+
+
+def test_one_journal_takes_one_writer_at_a_time(world: Demo, tmp_path: Path) -> None:
+    where = ("--prometheus", world.prometheus_url, "--kubeconfig", str(world.kubeconfig))
+    with running(world, tmp_path) as (first, lines):
+        lines.wait_for(SENTENCE.pattern)
+        with running(world, tmp_path) as (second, more):
+            held = json.loads(more.wait_for("holding still"))["message"]
+            second.send_signal(signal.SIGTERM)
+            second.wait(60)
+        refused = gyropilot("once", *where, folder=tmp_path)
+        read = gyropilot("plan", *where, folder=tmp_path, GYROPILOT_FORECAST__MODEL="naive")
+        listed = gyropilot("history", folder=tmp_path)
+        first.kill()
+        first.wait(60)
+    followed = gyropilot("once", *where, folder=tmp_path, GYROPILOT_FORECAST__MODEL="naive")
+
+    assert re.search(rf"another gyropilot \(\S+:{first.pid}\) writes this journal until \d\d:\d\d UTC; stop it", held)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f":{first.pid}) writes this journal until" in refused.stderr
+    assert (read.returncode, listed.returncode) == (0, 0)
+    assert followed.returncode == 0, followed.stderr
+
+
+def test_a_writer_that_stops_lets_the_next_one_in(world: Demo, tmp_path: Path) -> None:
+    with running(world, tmp_path) as (process, lines):
+        lines.wait_for(SENTENCE.pattern)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+    with Journal(f"sqlite:///{tmp_path}/gyropilot.db") as journal:
+        elsewhere = replace(Holder.here(), host="elsewhere")
+        journal.hold(elsewhere, SystemClock().now, timedelta(minutes=2))
+        assert journal.latest() is not None
+
+
+def test_ticks_that_fall_into_a_long_cycle_are_not_worth_a_line(world: Demo, tmp_path: Path) -> None:
+    slow = {"GYROPILOT_FORECAST__MODEL": "ets"}
+    with running(world, tmp_path, **slow) as (process, lines):
+        lines.wait_for(SENTENCE.pattern)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+    told = [json.loads(line)["message"] for line in lines.said]
+    assert [sentence for sentence in told if "maximum number of running instances" in sentence] == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import Select, delete, func, select
@@ -15,6 +16,7 @@ from gyropilot.errors import JournalError
 from gyropilot.journal.codec import from_json, to_json
 from gyropilot.journal.database import Database
 from gyropilot.journal.entitlements import entitle
+from gyropilot.journal.lease import Holder, Lease
 from gyropilot.journal.rows import (
     Entry,
     entry_of,
@@ -49,6 +51,7 @@ class Journal:
     def __init__(self, url: str) -> None:
         """Opens the journal, and makes or migrates its tables. Raises JournalError."""
         self._database = Database(url)
+        self._lease: Lease | None = None
         with self._database.reading() as connection:
             up_to_date = found_version(connection) == 1 + len(MIGRATIONS)
         if not up_to_date:  # a reader of a journal that is up to date writes nothing
@@ -62,11 +65,38 @@ class Journal:
         self.close()
 
     def close(self) -> None:
+        """Lets go of the journal if it was held."""
+        # What cannot be let go of now runs out by itself, and a process that stops has nobody to tell.
+        with suppress(JournalError):
+            self.release()
         self._database.close()
 
-    def intend(self, cycle: Cycle) -> int:
-        """Writes down the cycle and its verdicts before anything is touched; answers with its number."""
+    def hold(self, holder: Holder, now: Callable[[], datetime], lasting: timedelta) -> None:
+        """From now on only this holder writes cycles. Raises JournalError while another one lives.
+
+        It lasts so long without being renewed, by this or by `intend`; a holder that is seen to have died is followed
+        at once.
+        """
+        lease = Lease(holder, now, lasting)
         with self._database.writing() as connection:
+            lease.take(connection)
+        self._lease = lease
+
+    def release(self) -> None:
+        """Lets the next holder in."""
+        if self._lease is not None:
+            with self._database.writing() as connection:
+                self._lease.release(connection)
+        self._lease = None
+
+    def intend(self, cycle: Cycle) -> int:
+        """Writes down the cycle and its verdicts before anything is touched; answers with its number.
+
+        Raises JournalError, and then nothing may be touched: also when another holder took over in a long cycle.
+        """
+        with self._database.writing() as connection:
+            if self._lease is not None:
+                self._lease.take(connection)
             row = {"began_at": cycle.began_at, "mode": cycle.mode, "sentence": cycle.sentence}
             number = int(connection.execute(cycles.insert().returning(cycles.c.id), row).scalar_one())
             picture = to_json(replace(cycle, id=number, verdicts=(), outcomes=()))

@@ -93,12 +93,29 @@ entitlements = Table(
     Column("intent_id", Integer, nullable=False),  # newest intent that `seen_gpus` has been compared with
 )
 
+# One row at most: see `gyropilot.journal.lease`.
+writer = Table(
+    "writer",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pids", String(64), nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
 Migration = Callable[[Connection], None]
 
 # MIGRATIONS[0] makes version 2 of version 1, and so on: append, never change. The tables above are the newest version.
 MIGRATIONS: tuple[Migration, ...] = ()
 
-_ONE_AT_A_TIME = 4_397_460_213  # any number; PostgreSQL's advisory lock while tables are made
+_ONE_AT_A_TIME = 4_397_460_213  # any number; the key of PostgreSQL's advisory lock
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Until the end of this transaction no other is past this point; SQLite's writers are so from their beginning."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
 
 
 def found_version(connection: Connection) -> int | None:
@@ -114,8 +131,7 @@ def prepare(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
     Raises JournalError when a newer Gyropilot made them.
     """
     newest = 1 + len(migrations)
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
+    one_at_a_time(connection)
     found = found_version(connection)
     if found is None:
         metadata.create_all(connection)

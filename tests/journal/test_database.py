@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from gyropilot.domain import Quota, Turn
 from gyropilot.errors import JournalError
 from gyropilot.journal import Journal
 from gyropilot.journal.database import Database
-from gyropilot.journal.schema import cycles, found_version, metadata, prepare, schema_version
+from gyropilot.journal.schema import cycles, found_version, prepare, schema_version
 from tests.fakes import GPU, H100, NOW
 from tests.journal.cycles import LOWER, ago, cycle, outcome
 
@@ -225,17 +223,6 @@ def test_a_writer_killed_between_or_amid_writes_leaves_what_it_meant_to_do(tmp_p
         assert journal.entry(1).sentence == "2 wanted, 1 held back, 1 unknown"
         journal.conclude(1, [outcome()])
         assert journal.intend(cycle()) == 2
-
-
-@pytest.fixture
-def postgres() -> Iterator[str]:
-    url = os.environ.get("GYROPILOT_TEST_POSTGRES", "")
-    if not url:
-        pytest.skip("set GYROPILOT_TEST_POSTGRES to the SQLAlchemy URL of an empty PostgreSQL database")
-    yield url
-    engine = create_engine(url)
-    metadata.drop_all(engine)
-    engine.dispose()
 
 
 def test_postgresql_keeps_a_journal_too(postgres: str) -> None:
