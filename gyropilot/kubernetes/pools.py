@@ -40,12 +40,15 @@ class Ground:
 def pools(ground: Ground, settings: Settings) -> tuple[tuple[Pool, ...], list[str]]:
     """All pools with accelerators, by name, and a sentence for each thing assumed or not seen."""
     notes: list[str] = []
-    found = [
-        _of_group(group, ground, settings, notes) for group in groups(ground.nodes, settings.kubernetes.pool_label)
-    ]
+    grouped = groups(ground.nodes, settings.kubernetes.pool_label)
+    found = [_of_group(group, ground, settings, notes) for group in grouped]
     found += _without_nodes(ground, {pool.name.split(":")[0] for pool in found}, notes, settings)
     priced = [_told(pool, settings) for pool in found]
-    notes += [*_not_seen(settings.pools, priced), *_defaults_used(priced, settings)]
+    notes += [
+        *_not_seen(settings.pools, priced),
+        *_defaults_used(priced, settings),
+        *_unsized(grouped, ground, settings),
+    ]
     return tuple(sorted(priced, key=lambda pool: pool.name)), notes
 
 
@@ -78,6 +81,18 @@ def _node_pool(group: Group, ground: Ground) -> NodePool | None:
     """The one NodePool that all its nodes come from."""
     names = {n.labels[NODEPOOL] for n in group.nodes if NODEPOOL in n.labels}
     return next((p for p in ground.node_pools if {p.name} == names), None)
+
+
+def _unsized(grouped: Iterable[Group], ground: Ground, settings: Settings) -> list[str]:
+    """One sentence for all pools that no NodePool sizes and of which no dial is told."""
+    names = [g.pool_name for g in grouped if _node_pool(g, ground) is None]
+    names = [name for name in names if settings_of(name, settings).dial is None]
+    if not names:
+        return []
+    some, grow, dial = f"pools {', '.join(names)}", "they neither grow nor shrink", "<name>"
+    if len(names) == 1:
+        some, grow, dial = f"pool {names[0]}", "it neither grows nor shrinks", names[0]
+    return [f"nothing that can be turned sizes {some}, so {grow}; set pools.{dial}.dial"]
 
 
 def _shared_by(pool: Pool, group: Group, ground: Ground, settings: Settings) -> str | None:

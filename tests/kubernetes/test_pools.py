@@ -220,6 +220,26 @@ def test_a_dynamic_node_pool_without_a_limit_is_not_turned() -> None:
     assert "NodePool h100 is dynamic and has no limit for nvidia.com/gpu" in notes(seen)
 
 
+def test_why_a_pool_does_not_change_its_size_is_said() -> None:
+    seen = ground(objects.gpu_node("a", pool="a100"), objects.gpu_node("b"))
+    dial = "machinedeployments.cluster.x-k8s.io/gpu/h100"
+
+    assert (
+        "nothing that can be turned sizes pools a100, h100, so they neither grow nor shrink; set pools.<name>.dial"
+        in notes(seen)
+    )
+    assert "nothing that can be turned sizes pool a100, so it neither grows nor shrinks; set pools.a100.dial" in notes(
+        seen, pools={"h100": {"dial": dial}}
+    )
+    assert "nothing that can be turned" not in notes(seen, pools={"h100": {"dial": dial}, "a100": {"dial": dial}})
+
+
+def test_a_node_pool_sizes_its_pool_and_nothing_more_is_said() -> None:
+    seen = ground(objects.gpu_node("a"), node_pools=(objects.node_pool("h100", replicas=1),))
+
+    assert "nothing that can be turned" not in notes(seen)
+
+
 def test_a_node_pool_without_nodes_is_a_pool_too() -> None:
     needs = [
         objects.requirement("karpenter.k8s.aws/instance-gpu-count", "8"),
