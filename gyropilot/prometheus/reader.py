@@ -14,6 +14,7 @@ from gyropilot.prometheus.client import Client
 from gyropilot.prometheus.complaints import QueryRefused
 from gyropilot.prometheus.demand import Demand, Source, by_line, kueue, pods, read_demand
 from gyropilot.prometheus.metrics import Metrics
+from gyropilot.prometheus.past import Past
 from gyropilot.prometheus.queries import KUEUE_RUNNING, METRICS, POD_REQUESTS, MetricNeed, Queries
 from gyropilot.prometheus.series import Grid
 from gyropilot.settings import PrometheusSettings, format_duration
@@ -37,6 +38,7 @@ class PrometheusReader:
         """`pool_label`: the node label that names the pool, as in kubernetes.pool_label. Raises SettingsError."""
         self._settings = settings
         self._client = Client(settings)
+        self._past = Past(self._client.range)
         self._queries = Queries(settings.labels, settings.queue_label, pool_label)
 
     def read(self, now: datetime) -> Metrics:
@@ -87,7 +89,7 @@ class PrometheusReader:
     def _history(self, source: Source, now: datetime) -> Demand:
         """The history on its grid; where the first sample is younger than the grid's last point, what is there now."""
         grid = Grid.ending(now, self._settings.history, self._settings.step)
-        past = read_demand(source, lambda promql, row: self._client.range(promql, grid, row))
+        past = read_demand(source, lambda promql, row: self._past.range(promql, grid, row))
         return past if past.seen else self._snapshot(source, now)
 
     def _snapshot(self, source: Source, now: datetime) -> Demand:

@@ -105,6 +105,22 @@ class Table:
             row = self._row(self.key(labels))
             row[columns] = np.fmax(row[columns], values)
 
+    def followed_by(self, newer: Table, grid: Grid) -> Table:
+        """On a grid that begins in this table and ends with `newer`: this before `newer` begins, then `newer`.
+
+        Rows of which nothing is left are left out, as if they had never been asked for.
+        """
+        width = (newer.grid.start_s - grid.start_s) // grid.step_s
+        begin = (grid.start_s - self.grid.start_s) // grid.step_s
+        whole = Table(grid, self.key, len({*self.keys, *newer.keys}))
+        for key, row in self.keys.items():
+            left = self._cells[row, begin : begin + width]
+            if not np.isnan(left).all():
+                whole._row(key)[:width] = left
+        for key, row in newer.keys.items():
+            whole._row(key)[width:] = newer._cells[row]
+        return whole
+
     def _row(self, key: Key) -> Floats:
         if key not in self.keys:
             if len(self.keys) == len(self._cells):
