@@ -21,7 +21,7 @@ from gyropilot.journal import Journal
 from tests.fakes import forecast, state
 
 PATIENT = """
-import logging, sys
+import logging, time
 from gyropilot.cli import PlainFormat, _log, _stop_signal, _wait
 _log(PlainFormat.TEXT)
 stop = _stop_signal()
@@ -63,7 +63,8 @@ def test_a_traceback_is_not_lost_in_json_lines() -> None:
 
 @pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 128 + signal.SIGTERM)])
 def test_the_first_signal_asks_to_stop_and_the_second_one_stops(signals: int, code: int) -> None:
-    after = "sys.stdin.read()" if signals > 1 else ""  # as a cycle under way
+    # As a cycle under way: short waits, for a signal just before one long system call would wait as long as that.
+    after = "for _ in range(3000): time.sleep(0.01)" if signals > 1 else ""
     command = [sys.executable, "-c", PATIENT.format(after=after)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
