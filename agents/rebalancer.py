@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agents.entitlements import entitled, entitled_gpus, unallocated
 from agents.expectation import with_effects
 from agents.shares import apportion, whole
 from agents.step import NO_CAP, Step
@@ -14,12 +15,14 @@ from gyropilot.domain import Action, Dial, Intent, Line, Queue, Quota, View
 
 Holder = tuple[str, str, str]  # queue, flavor, resource: one nominal quota
 Asks = dict[str, int]  # queue -> GPUs
+Moved = Counter[Holder]  # GPUs, given with a minus
 
 
 @dataclass(frozen=True, slots=True)
 class Rebalancer:
-    """Moves whole GPUs of nominal quota within a cohort and a flavor, so that each sum stays what it is.
+    """Moves whole GPUs of nominal quota within a cohort and a flavor, so that no sum exceeds what it was or should be.
 
+    What nobody has, because a taker's raise came to nothing, is given out first; what was lent goes home first.
     Givers come before takers: applied in order, no sum is ever exceeded. What givers cannot give, because
     their quota is of another flavor, in use, or guaranteed to them, is not taken by anyone: a taker's raise
     that rests on a refused giver would be refused whole.
@@ -35,34 +38,48 @@ class Rebalancer:
         for group in cohorts(view.state):
             moved: dict[Holder, int] = {}
             for resource in sorted({line.resource for line in intent.quota_gpus}):
-                moved |= self._moves(group, resource, _asks(group, resource, intent))
+                free = unallocated(view.state, group, resource)
+                moved |= self._moves(group, resource, _asks(group, resource, intent), free)
             actions += [
                 _action(group, holder, gpus, intent) for holder, gpus in sorted(moved.items(), key=_giver_first)
             ]
         return with_effects(view, actions)
 
-    def _moves(self, group: Sequence[Queue], resource: str, asks: Asks) -> dict[Holder, int]:
-        """GPUs per nominal quota, summing to zero in each flavor."""
+    def _moves(self, group: Sequence[Queue], resource: str, asks: Asks, free: Counter[str]) -> Moved:
+        """GPUs per nominal quota, summing in each flavor to what of the quota that nobody has is given out."""
         wants = {name: gpus for name, gpus in asks.items() if gpus > 0}
         offers = {q.name: self._offer(q, resource, -asks[q.name]) for q in group if asks[q.name] < 0}
-        moved: dict[Holder, int] = {}
-        for flavor, quotas in _by_flavor(group, resource).items():
-            given = {n: min(offers[n], _unused(quotas[n]), self._cap(quotas[n])) for n in offers if n in quotas}
-            taken = {n: min(wants[n], self._cap(quotas[n])) for n in wants if n in quotas}
-            total = min(sum(given.values()), sum(taken.values()))
-            for name, gpus in apportion(total, given).items():
-                offers[name] -= gpus
-                moved[name, flavor, resource] = -gpus
-            for name, gpus in apportion(total, taken).items():
-                wants[name] -= gpus
-                moved[name, flavor, resource] = gpus
-        return {holder: gpus for holder, gpus in moved.items() if gpus}
+        moved: Moved = Counter()
+        for home in (True, False):  # what was lent goes home first, in its own flavor; only then anything to anyone
+            for flavor, quotas in _by_flavor(group, resource).items():
+                done = {name: moved[name, flavor, resource] for name in quotas}
+                given = {n: min(offers[n], self._gives(quotas[n], -done[n], home)) for n in offers if n in quotas}
+                taken = {n: min(wants[n], self._takes(quotas[n], done[n], home)) for n in wants if n in quotas}
+                total = min(free[flavor] + sum(given.values()), sum(taken.values()))
+                from_nobody = min(free[flavor], total)
+                free[flavor] -= from_nobody
+                for name, gpus in apportion(total - from_nobody, given).items():
+                    offers[name] -= gpus
+                    moved[name, flavor, resource] -= gpus
+                for name, gpus in apportion(total, taken).items():
+                    wants[name] -= gpus
+                    moved[name, flavor, resource] += gpus
+        return Counter({holder: gpus for holder, gpus in moved.items() if gpus})
+
+    def _gives(self, quota: Quota, given: int, home: bool) -> int:
+        """What more of one quota may go: nothing in use, no more than a step, of what is lent to it or of all."""
+        kept = max(whole(quota.used_gpus), entitled(quota) if home else 0)
+        return max(0, min(quota.nominal_gpus - kept, self._cap(quota)) - given)
+
+    def _takes(self, quota: Quota, taken: int, home: bool) -> int:
+        """What more may come to one quota: no more than a step, up to what is its own or to any."""
+        cap = self._cap(quota)
+        return max(0, (min(cap, entitled(quota) - quota.nominal_gpus) if home else cap) - taken)
 
     def _offer(self, queue: Queue, resource: str, asked: int) -> int:
         """What a queue can give of what it is asked: nothing of its guaranteed share."""
         nominal = queue.nominal_gpus(resource)
-        entitled = sum(_entitled(q) for q in queue.quotas if q.accelerator.resource == resource)
-        floor = whole(self.guaranteed_share * entitled)
+        floor = whole(self.guaranteed_share * entitled_gpus(queue, resource))
         if queue.guaranteed_gpus is not None:
             # It is guaranteed over all resources together.
             floor = queue.guaranteed_gpus - (queue.nominal_gpus() - nominal)
@@ -74,14 +91,6 @@ class Rebalancer:
 
 def _asks(group: Sequence[Queue], resource: str, intent: Intent) -> Asks:
     return {q.name: intent.quota_gpus.get(Line(q.name, resource), 0) for q in group}
-
-
-def _entitled(quota: Quota) -> int:
-    return quota.nominal_gpus if quota.entitled_gpus is None else quota.entitled_gpus
-
-
-def _unused(quota: Quota) -> int:
-    return max(0, quota.nominal_gpus - whole(quota.used_gpus))
 
 
 def _by_flavor(group: Sequence[Queue], resource: str) -> dict[str, Mapping[str, Quota]]:

@@ -58,10 +58,11 @@ class GuaranteedShare:
 
 def entitled_gpus(queue: Queue, resource: str, situation: Situation) -> int:
     """Quota of one resource before Gyropilot ever turned it, over the queue's flavors."""
-    return sum(_entitled(quota, situation) for quota in queue.quotas if quota.accelerator.resource == resource)
+    return sum(entitled(quota, situation) for quota in queue.quotas if quota.accelerator.resource == resource)
 
 
-def _entitled(quota: Quota, situation: Situation) -> int:
+def entitled(quota: Quota, situation: Situation) -> int:
+    """One quota before Gyropilot ever turned it; as it is, where it never did."""
     journalled = (situation.entitled_gpus or {}).get(quota.dial_target, quota.entitled_gpus)
     return quota.nominal_gpus if journalled is None else journalled
 

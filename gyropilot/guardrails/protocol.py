@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gyropilot.domain import Action, ClusterState, Dial, Turn
 
@@ -36,4 +36,16 @@ class Guardrail(Protocol):
 
     def objection(self, action: Action, situation: Situation) -> str | None:
         """One sentence why `action` must not be taken now, or None."""
+        ...
+
+
+@runtime_checkable
+class Pairing(Protocol):
+    """A guardrail that looks once more when all are judged, because some actions rest on others."""
+
+    @property
+    def name(self) -> str: ...
+
+    def unpaired(self, situation: Situation) -> tuple[Action, str] | None:
+        """One of the approved actions that must not be taken without what was held back, and why; None: all may."""
         ...

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from agents.pilots import Newsvendor
 from agents.pilots.quotas import QuotaRule
@@ -17,22 +18,87 @@ def moves(queues: list[Queue], demand: dict[str, float], rule: QuotaRule = RULE,
     return {line.queue: gpus for line, gpus in rule.moves(seen)[0].items()}
 
 
-def test_quota_goes_from_who_will_not_need_it_to_who_will() -> None:
-    assert moves([queue("a", 16), queue("b", 16)], {"a": 6, "b": 24}) == {"a": -8, "b": 8}
+def of(name: str, nominal: int, entitled: int, running: float = 0.0, pending: float = 0.0, **quota: Any) -> Queue:
+    """A queue that Gyropilot lent quota, or whose quota it lent."""
+    base = queue(name, nominal, running, pending)
+    return replace(base, quotas=(replace(base.quotas[0], entitled_gpus=entitled, **quota),))
+
+
+def test_quota_goes_from_who_will_not_need_it_to_who_waits() -> None:
+    assert moves([queue("a", 16), queue("b", 16, 16, 8)], {"a": 6, "b": 24}) == {"a": -8, "b": 8}
+
+
+def test_quota_goes_to_who_will_need_it_and_may_not_borrow_it() -> None:
+    needs_more = of("b", 16, 16, borrowing_limit_gpus=4)
+
+    assert moves([queue("a", 16), needs_more], {"a": 6, "b": 24}) == {"a": -8, "b": 8}
+
+
+def test_quota_stays_where_borrowing_covers_what_is_forecast() -> None:
+    assert moves([queue("a", 16), queue("b", 16)], {"a": 6, "b": 24}) == {}
+    assert moves([queue("a", 16), of("b", 16, 16, borrowing_limit_gpus=8)], {"a": 6, "b": 24}) == {}
+
+
+def test_what_waits_is_owed_quota_whatever_is_forecast() -> None:
+    assert moves([queue("a", 16), queue("b", 16, 16, 8)], {"a": 6, "b": 10}) == {"a": -8, "b": 8}
+
+
+def test_lent_quota_goes_home_from_a_borrower_that_waits_too() -> None:
+    owner, other = of("owner", 16, 32, 16, 12), of("other", 48, 32, 34, 40)
+
+    assert moves([owner, other], {"owner": 28, "other": 74}) == {"other": -12, "owner": 12}
+
+
+def test_lent_quota_goes_home_before_the_owner_waits() -> None:
+    owner, other = of("owner", 16, 32), of("other", 48, 32, 34)
+
+    assert moves([owner, other], {"owner": 20, "other": 74}) == {"other": -4, "owner": 4}
+
+
+def test_an_owner_gets_no_quota_that_work_runs_on() -> None:
+    assert moves([of("owner", 16, 32, 16, 16), of("other", 48, 32, 44, 4)], {"owner": 32, "other": 48}) == {
+        "other": -4,
+        "owner": 4,
+    }
+
+
+def test_a_queue_gives_back_no_more_than_it_was_lent() -> None:
+    assert moves([of("owner", 16, 32, 16, 40), of("other", 48, 32)], {"owner": 56, "other": 60}) == {
+        "other": -16,
+        "owner": 16,
+    }
+
+
+def test_lent_quota_stays_while_its_owner_does_not_need_it() -> None:
+    assert moves([of("owner", 16, 32, 8), of("other", 48, 32, 48)], {"owner": 8, "other": 48}) == {}
+
+
+def test_quota_that_nobody_has_goes_home() -> None:
+    assert moves([of("owner", 12, 16), queue("b", 16)], {"owner": 2, "b": 10}) == {"owner": 4}
+
+
+def test_quota_that_nobody_has_goes_to_who_waits_where_its_owner_does_not_need_it() -> None:
+    assert moves([of("owner", 12, 16), queue("b", 16, 16, 4)], {"owner": 12, "b": 20}) == {"b": 4}
+
+
+def test_what_a_stopped_queue_was_lent_is_not_given_out_again() -> None:
+    stopped = replace(of("other", 20, 16), active=False)
+
+    assert moves([of("owner", 12, 16, 12, 4), stopped], {"owner": 16, "other": 0}) == {}
 
 
 def test_says_the_figures_that_decided() -> None:
-    seen = View(state([pool()], [queue("a", 16), queue("b", 16)]), forecast({"a": 6, "b": 24}))
+    seen = View(state([pool()], [of("a", 16, 12), queue("b", 16, 16, 4)]), forecast({"a": 6, "b": 24}))
 
     intent = Newsvendor().steer(seen)
 
-    assert intent.why(Line("a", GPU)) == "forecast p90 demand within 60 min is 6 GPUs, its quota is 16"
-    assert intent.why(Line("b", GPU)) == "forecast p83 demand within 60 min is 24 GPUs, its quota is 16"
+    assert intent.why(Line("a", GPU)) == "forecast p90 demand within 60 min is 6 GPUs, its quota is 16, its own 12"
+    assert intent.why(Line("b", GPU)) == "4 GPUs wait; forecast p83 demand within 60 min is 24 GPUs, its quota is 16"
 
 
 def test_a_queue_gives_only_what_lies_above_a_high_quantile() -> None:
     # p90 of 10 with a spread of 0.5 is 14.
-    assert moves([queue("a", 16), queue("b", 16)], {"a": 10, "b": 40}, spread=0.5) == {"a": -2, "b": 2}
+    assert moves([queue("a", 16), queue("b", 16, 16, 24)], {"a": 10, "b": 40}, spread=0.5) == {"a": -2, "b": 2}
 
 
 def test_a_queue_keeps_what_runs_and_waits_now_whatever_is_forecast() -> None:
@@ -44,7 +110,7 @@ def test_a_queue_keeps_its_guarantee() -> None:
 
 
 def test_givers_and_takers_share_in_proportion() -> None:
-    queues = [queue("a", 16), queue("b", 16), queue("c", 8), queue("d", 8)]
+    queues = [queue("a", 16), queue("b", 16), queue("c", 8, 8, 9), queue("d", 8, 8, 3)]
 
     assert moves(queues, {"a": 4, "b": 10, "c": 17, "d": 11}) == {"a": -8, "b": -4, "c": 9, "d": 3}
 

@@ -81,13 +81,36 @@ def test_guaranteed_quota_is_not_given() -> None:
     assert turned([told, queue("a", 8)], {"giver": -8, "a": 8}) == {"giver/h100": (16, 14), "a/h100": (8, 10)}
 
 
+def lent(name: str, nominal: int, entitled: int, flavor: str = "h100") -> Quota:
+    return Quota(flavor, H100, nominal, entitled_gpus=entitled, dial_target=f"{name}/{flavor}/{GPU}")
+
+
 def test_a_share_of_the_entitled_quota_is_not_given() -> None:
-    quota = replace(queue().quotas[0], nominal_gpus=12, entitled_gpus=20, dial_target=f"giver/h100/{GPU}")
-    giver = queue("giver", quotas=(quota,))
+    giver, taker = queue("giver", quotas=(lent("giver", 12, 20),)), queue("a", quotas=(lent("a", 16, 8),))
 
     agent = Rebalancer(guaranteed_share=0.5)
 
-    assert turned([giver, queue("a", 8)], {"giver": -8, "a": 8}, agent) == {"giver/h100": (12, 10), "a/h100": (8, 10)}
+    assert turned([giver, taker], {"giver": -8, "a": 8}, agent) == {"giver/h100": (12, 10), "a/h100": (16, 18)}
+
+
+def test_quota_that_nobody_has_needs_no_giver() -> None:
+    owner = queue("owner", quotas=(lent("owner", 12, 16),))
+
+    assert turned([owner, queue("b", 16)], {"owner": 8}) == {"owner/h100": (12, 16)}
+    assert turned([owner, queue("b", 16)], {"b": 2}) == {"b/h100": (16, 18)}
+
+
+def test_quota_goes_home_in_the_flavor_in_which_it_was_lent() -> None:
+    owner = queue("owner", quotas=(lent("owner", 8, 8, "a100"), lent("owner", 4, 8)))
+    other = queue("other", quotas=(lent("other", 8, 8, "a100"), lent("other", 12, 8)))
+
+    assert turned([owner, other], {"other": -4, "owner": 4}) == {"other/h100": (12, 8), "owner/h100": (4, 8)}
+
+
+def test_a_queue_alone_gets_back_what_it_once_gave() -> None:
+    owner = queue("owner", quotas=(lent("owner", 12, 16),), cohort=None)
+
+    assert turned([owner, queue("b", 16, cohort=None)], {"owner": 8}) == {"owner/h100": (12, 16)}
 
 
 def test_a_queue_that_is_kept_gives_nothing() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from gyropilot.domain import Action, Queue
+from gyropilot.domain import Action, Dial, Queue
 from gyropilot.guardrails.cohort import CohortTotal
 from gyropilot.guardrails.floors import GuaranteedShare
+from gyropilot.guardrails.protocol import Situation
+from gyropilot.guardrails.review import review
 from gyropilot.guardrails.running import RunningWork
 from gyropilot.settings import QueueSettings
 from tests.fakes import GPU, pool, queue
@@ -272,3 +274,69 @@ def test_a_raise_of_what_was_not_seen_is_held_back() -> None:
     sentence = CohortTotal().objection(requota("ghost", 0, 4), situation(COHORT, [SCARCE]))
 
     assert sentence == "ghost/h100/nvidia.com/gpu was not seen in the cluster"
+
+
+def test_a_raise_up_to_what_the_cohort_is_entitled_to_needs_no_giver() -> None:
+    """Research gave 4 GPUs, and the raise of training came to nothing."""
+    entitled = {f"research/h100/{GPU}": 16, f"training/h100/{GPU}": 16}
+    at = situation([queue("research", 12), queue("training", 16)], [SCARCE], entitled_gpus=entitled)
+
+    assert CohortTotal().objection(requota("research", 12, 16), at) is None
+    assert CohortTotal().objection(requota("training", 16, 20), at) is None
+    assert CohortTotal().objection(requota("training", 16, 21), at) is not None
+
+
+def held(wishes: list[Action], at: Situation, *refused: Action) -> dict[str, str]:
+    """The last objection per queue, where some wishes are refused by another guardrail."""
+
+    @dataclass(frozen=True)
+    class Refuses:
+        name: str = "refuses"
+        dials: tuple[Dial, ...] = ()
+
+        def objection(self, action: Action, situation: Situation) -> str | None:
+            return "no" if action in refused else None
+
+    verdicts = review(wishes, [Refuses(), CohortTotal()], at)
+    return {v.action.queue: v.objections[-1].sentence for v in verdicts if not v.approved}
+
+
+QUARTET = [queue(name, 16) for name in ("a", "b", "c", "d")]
+GIVE_A, GIVE_B = requota("a", 16, 12), requota("b", 16, 10)
+TAKE_C, TAKE_D = requota("c", 16, 20), requota("d", 16, 22)
+
+
+def test_quota_is_not_lowered_when_nobody_may_take_it() -> None:
+    at = situation(QUARTET[:3], [SCARCE])
+
+    assert held([GIVE_A, TAKE_C], at, TAKE_C) == {
+        "a": "nobody may take the 4 GPUs of quota that a would give",
+        "c": "no",
+    }
+
+
+def test_the_giver_is_held_back_whose_taker_is_and_the_others_move() -> None:
+    at = situation(QUARTET, [SCARCE])
+
+    assert held([GIVE_A, GIVE_B, TAKE_C, TAKE_D], at, TAKE_D) == {
+        "b": "nobody may take the 6 GPUs of quota that b would give",
+        "d": "no",
+    }
+    assert held([GIVE_A, GIVE_B, TAKE_C, TAKE_D], at) == {}
+
+
+def test_a_raise_whose_giver_nobody_else_needs_is_held_back_too() -> None:
+    """Ten are given whole or not at all: without the six of d, the four of c have no giver."""
+    give = requota("a", 16, 6)
+
+    assert held([give, TAKE_C, TAKE_D], situation(QUARTET, [SCARCE]), TAKE_D) == {
+        "a": "nobody may take the 10 GPUs of quota that a would give",
+        "c": "cohort all would have 68 GPUs of quota on h100, 64 now, and no GPUs to cover it",
+        "d": "no",
+    }
+
+
+def test_cohorts_do_not_take_what_others_give() -> None:
+    at = situation([QUARTET[0], replace(QUARTET[2], cohort="other")], [pool(nodes=8, ready_nodes=8)])
+
+    assert list(held([GIVE_A, TAKE_C], at)) == ["a"]
