@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import ErrorDetails, PydanticUndefined, core_schema
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,7 +26,7 @@ from pydantic_settings import (
 )
 
 from gyropilot.errors import SettingsError
-from gyropilot.settings import Section, Settings, format_duration
+from gyropilot.settings import DURATION_PATTERN, Section, Settings, format_duration
 
 PREFIX = "GYROPILOT_"
 DEFAULT_FILE = Path("gyropilot.yaml")
@@ -172,7 +173,26 @@ def show(settings: Settings) -> str:
 
 def schema() -> dict[str, Any]:
     """JSON schema of the settings file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+    made = Settings.model_json_schema(schema_generator=_FileSchema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+class _FileSchema(GenerateJsonSchema):
+    """What a file may hold, as it is written there: durations as text or seconds, a section left empty."""
+
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
+        bounds = {"ge": "minimum", "gt": "exclusiveMinimum"}
+        told = {word: schema[key].total_seconds() for key, word in bounds.items() if key in schema}  # type: ignore[literal-required]
+        return {"type": ["string", "number"], "pattern": DURATION_PATTERN, **(told or {"minimum": 0})}
+
+    def encode_default(self, dft: Any) -> Any:
+        return json.loads(_plain(dft))
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        if isinstance(schema.get("default"), Section):
+            return {"anyOf": [made, {"type": "null"}]}
+        return made
 
 
 def sample() -> str:

@@ -27,6 +27,9 @@ from pydantic import (
 from gyropilot.domain import Dial, Market
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w)")
+DURATION_PATTERN = r"^((\d+(\.\d+)?(ms|s|m|h|d|w))+|\+?P(?!$)(\d+(\.\d+)?[YMWD])*(T(\d+(\.\d+)?[HMS])+)?)$"
+"""Both ways of writing a duration as text, for editors."""
+
 _LONGEST = timedelta(days=3660)  # no time may be reckoned before the calendar begins
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -42,6 +45,14 @@ def parse_duration(value: object) -> object:
         return timedelta(seconds=seconds)
     if isinstance(value, str) and not value.startswith(("P", "+P", "-P")):
         raise ValueError("takes a duration such as 90s, 15m, 2h, 1h30m or 14d")
+    return value
+
+
+def _reckonable(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise ValueError("takes no time before zero")
+    if value > _LONGEST:
+        raise ValueError(f"takes at most {_LONGEST.days}d")
     return value
 
 
@@ -66,8 +77,8 @@ def _masked(values: dict[str, str]) -> dict[str, str]:
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
+    AfterValidator(_reckonable),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
-    Field(ge=timedelta(0), le=_LONGEST),
 ]
 Url = Annotated[str, PlainSerializer(without_password, return_type=str, when_used="json")]
 Headers = Annotated[dict[str, str], PlainSerializer(_masked, return_type=dict[str, str], when_used="json")]
@@ -142,9 +153,9 @@ class KubernetesSettings(Section):
     """Where nodes, queues and workloads are read from."""
 
     kubeconfig: Path | None = Field(
-        None, description="None: $KUBECONFIG, ~/.kube/config, then the pod's own service account."
+        None, description="Not told: $KUBECONFIG, ~/.kube/config, then the pod's own service account."
     )
-    context: str | None = Field(None, description="Context of the kubeconfig. None: its current one.")
+    context: str | None = Field(None, description="Context of the kubeconfig. Not told: its current one.")
     connect_timeout: Duration = Field(timedelta(seconds=5), gt=timedelta(0), description="To open a connection.")
     read_timeout: Duration = Field(
         timedelta(seconds=30),
@@ -184,7 +195,7 @@ class ForecastSettings(Section):
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99),
         min_length=3,
-        description="Capacity is bought at the tail, so it is denser there.",
+        description="Capacity is bought at the tail, so it is denser there. 0.1, 0.5 and 0.9 must be among them.",
     )
     fit_at: Crontab = Field("0 3 * * *", description="Cron (UTC) of the nightly fit; quiet hours on most clusters.")
 
@@ -193,6 +204,13 @@ class ForecastSettings(Section):
     def _ascending(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if list(values) != sorted(set(values)):
             raise ValueError("must ascend without repeats")
+        return values
+
+    @field_validator("quantiles")
+    @classmethod
+    def _told_with(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not {0.1, 0.5, 0.9} <= set(values):
+            raise ValueError("must hold 0.1, 0.5 and 0.9: medians and intervals are told with them")
         return values
 
 
@@ -230,11 +248,11 @@ class PilotSettings(Section):
 
 
 class PoolSettings(Section):
-    """What is true of one pool and cannot be read from the cluster. Absent fields: `defaults`."""
+    """What is true of one pool and cannot be read from the cluster. Absent fields: `pool_defaults`."""
 
-    provider: str | None = Field(None, description="For the report, and for prices. None: the node label.")
-    region: str | None = Field(None, description="For carbon and data locality. None: the node label.")
-    market: Market | None = Field(None, description="None: Karpenter's capacity-type label, else on-demand.")
+    provider: str | None = Field(None, description="For the report, and for prices. Not told: the node label.")
+    region: str | None = Field(None, description="For carbon and data locality. Not told: the node label.")
+    market: Market | None = Field(None, description="Not told: Karpenter's capacity-type label, else on-demand.")
     min_nodes: int | None = Field(None, ge=0, description="Nodes. Never fewer.")
     max_nodes: int | None = Field(None, ge=0, description="Nodes. Never more.")
     gpus_per_node: int | None = Field(
@@ -251,7 +269,7 @@ class PoolSettings(Section):
     carbon_g_per_kwh: float | None = Field(None, ge=0, description="g CO2e per kWh of its grid.")
     dial: str | None = Field(
         None,
-        description="What scales it: `machinedeployments.cluster.x-k8s.io/gpu/h100`. None: its Karpenter NodePool.",
+        description="What scales it: `machinedeployments.cluster.x-k8s.io/gpu/h100`. Not told: its Karpenter NodePool.",
     )
 
 
@@ -274,14 +292,14 @@ class QueueSettings(Section):
     """What is true of one queue and cannot be read from the cluster. Absent fields: `queue_defaults`."""
 
     guaranteed_gpus: int | None = Field(
-        None, ge=0, description="GPUs. Its quota is never lowered below. None: `guardrails.guaranteed_share`."
+        None, ge=0, description="GPUs. Its quota is never lowered below. Not told: `guardrails.guaranteed_share`."
     )
-    weight: float | None = Field(None, gt=0, description="Relative. None: Kueue's fair-sharing weight.")
+    weight: float | None = Field(None, gt=0, description="Relative. Not told: Kueue's fair-sharing weight.")
     target_wait: Duration | None = Field(None, description="What its users accept.")
     waiting_usd_per_gpu_hour: float | None = Field(
         None, ge=0, description="USD. What one GPU-hour of waiting costs its users."
     )
-    budget_usd_per_day: float | None = Field(None, ge=0, description="USD. None: no budget of its own.")
+    budget_usd_per_day: float | None = Field(None, ge=0, description="USD. Not told: no budget of its own.")
     regions: tuple[str, ...] = Field((), description="Where its data may be used. Empty: anywhere.")
     allowed_pools: tuple[str, ...] = Field((), description="Pools it may use. Empty: all.")
     protected: bool = Field(False, description="No workload of it is ever paused and no quota of it lowered.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from gyropilot import configuration
 from gyropilot.errors import SettingsError
 from gyropilot.settings import Settings, format_duration, parse_duration
+from tests.json_schema import refusals
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +79,13 @@ def test_a_pool_is_told_by_an_environment_variable(monkeypatch: pytest.MonkeyPat
         ),
         ("guardrails: {freeze_windows: [{name: x, start: '0 1 * * *'}]}", "give `start` and `duration`, or `begins`"),
         ("forecast: {quantiles: [0.5, 0.1, 0.9]}", "must ascend without repeats"),
+        (
+            "forecast: {quantiles: [0.1, 0.6, 0.9]}",
+            "must hold 0.1, 0.5 and 0.9: medians and intervals are told with them",
+        ),
+        ("daemon: {interval: 0s}", "daemon.interval got '0s': input should be greater than or equal to 1 second"),
+        ("daemon: {max_pause: -PT1S}", "daemon.max_pause got '-PT1S': takes no time before zero"),
+        ("daemon: {max_pause: 400000000}", "daemon.max_pause got 400000000: takes at most 3660d"),
         ("prometheus: {timeout: 0s}", "prometheus.timeout got '0s': input should be greater than 0"),
         ("prometheus: {history: 99999999999d}", "prometheus.history got '99999999999d': takes at most 3660d"),
         ("forecast: {fit_at: nightly}", "forecast.fit_at got 'nightly': takes the five fields of crontab"),
@@ -184,6 +193,13 @@ def test_the_sample_is_a_settings_file_that_changes_nothing(tmp_path: Path) -> N
 
 
 def test_the_sample_with_every_line_in_force_says_the_defaults(tmp_path: Path) -> None:
+    settings = configuration.load(written(tmp_path, in_force()))
+
+    assert settings.model_dump() == Settings().model_dump()
+
+
+def in_force() -> str:
+    """The sample with every line uncommented up to the sections by name."""
     lines = configuration.sample().split("# By pool name.")[0].splitlines()
     told = [
         line.replace("# ", "", 1)
@@ -191,11 +207,7 @@ def test_the_sample_with_every_line_in_force_says_the_defaults(tmp_path: Path) -
         else line
         for line in lines
     ]
-    kept = [line for line in told if not line.strip().startswith("#") and _is_setting(line)]
-
-    settings = configuration.load(written(tmp_path, "\n".join(kept)))
-
-    assert settings.model_dump() == Settings().model_dump()
+    return "\n".join(line for line in told if not line.strip().startswith("#") and _is_setting(line))
 
 
 def _is_setting(line: str) -> bool:
@@ -212,6 +224,46 @@ def test_every_setting_has_a_meaning() -> None:
 
     assert len(fields) > 80
     assert bare == []
+
+
+@pytest.mark.parametrize("text", [configuration.sample(), in_force(), "", "pools: {h100: {lead_time: 90s}}"])
+def test_the_schema_takes_what_is_written_in_files(text: str) -> None:
+    assert refusals(yaml.safe_load(text) or {}, configuration.schema()) == []
+
+
+@pytest.mark.parametrize("told", ["90s", "1h30m", "1.5h", "PT1H30M", "P1DT12H", "+P1W", 90, 1.5])
+def test_the_schema_takes_each_way_of_writing_a_duration(tmp_path: Path, told: str | float) -> None:
+    document = {"daemon": {"interval": told}}
+
+    assert refusals(document, configuration.schema()) == []
+    assert configuration.load(written(tmp_path, yaml.safe_dump(document))).daemon.interval >= timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"daemon": {"interval": "soon"}},
+        {"daemon": {"interval": "PT"}},
+        {"daemon": {"interval": 0.5}},
+        {"daemon": {"intervall": "1m"}},
+        {"pools": {"h100": {"market": "rented"}}},
+        {"guardrails": {"freeze_windows": [{}]}},
+        {"forecast": {"quantiles": [0.1, 0.5, 1]}},
+    ],
+)
+def test_the_schema_refuses_what_loading_refuses(tmp_path: Path, document: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        configuration.load(written(tmp_path, yaml.safe_dump(document)))
+
+    assert refusals(document, configuration.schema()) != []
+
+
+def test_the_schema_tells_defaults_as_files_write_them() -> None:
+    sections = configuration.schema()["$defs"]
+
+    assert sections["DaemonSettings"]["properties"]["interval"]["default"] == "1m"
+    assert sections["ForecastSettings"]["properties"]["horizons"]["default"][-1] == "1d"
+    assert sections["PrometheusSettings"]["properties"]["step"]["minimum"] == 15
 
 
 @given(st.integers(min_value=0, max_value=10**7))
