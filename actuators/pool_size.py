@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from actuators.patch import Knob, ServerDial, leave_alone_if_held
 from actuators.quantity import whole
 from gyropilot.domain import Dial
 from gyropilot.errors import KubernetesError, LeftAlone, NotFoundError
 from gyropilot.kubernetes.api import Json
+from gyropilot.kubernetes.scale import scaled_path
 
 _AUTOSCALED = "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size"
 
@@ -25,11 +24,10 @@ class PoolSize(ServerDial):
         return Dial.POOL_SIZE
 
     def find(self, target: str) -> Knob:
-        kind, *where = target.split("/")
-        path = self._path(kind, where)
-        seen = self.api.get(path)
-        _leave_alone_if_sized_by_another(seen, kind, where[-1])
-        return Knob(f"{path}/scale", self._scale(path, where[-1]), ("spec", "replicas"))
+        path = scaled_path(self.api, target)
+        kind, *_, name = target.split("/")
+        _leave_alone_if_sized_by_another(self.api.get(path), kind, name)
+        return Knob(f"{path}/scale", self._scale(path, name), ("spec", "replicas"))
 
     def decode(self, raw: Any) -> int:
         return whole(raw or 0)  # a Scale leaves out a zero
@@ -46,30 +44,6 @@ class PoolSize(ServerDial):
             if problem.status == 500 and "does not exist" in problem.said:
                 raise LeftAlone(f"pool {name} has no replicas to turn; set them by hand first") from problem
             raise
-
-    def _path(self, kind: str, where: Sequence[str]) -> str:
-        plural, _, group = kind.partition(".")
-        if not group or len(where) not in (1, 2) or not all(where):
-            raise LeftAlone(
-                f"{kind}/{'/'.join(where)} names no pool; write {{plural}}.{{group}}/[{{namespace}}/]{{name}}"
-            )
-        root, namespaced = self._served(plural, group)
-        if namespaced != (len(where) == 2):
-            raise LeftAlone(
-                f"{kind} are {'in namespaces' if namespaced else 'in no namespace'}; mend the pool's `dial`"
-            )
-        namespace = f"/namespaces/{quote(where[0], safe='')}" if namespaced else ""
-        return f"{root}{namespace}/{plural}/{quote(where[-1], safe='')}"
-
-    def _served(self, plural: str, group: str) -> tuple[str, bool]:
-        """The root path of the version that serves this kind, preferred first, and whether the kind is namespaced."""
-        told = self.api.get(f"/apis/{group}")
-        preferred = told["preferredVersion"]["groupVersion"]
-        for version in sorted((v["groupVersion"] for v in told["versions"]), key=lambda v: v != preferred):
-            for served in self.api.get(f"/apis/{version}")["resources"]:
-                if served["name"] == plural:
-                    return f"/apis/{version}", bool(served["namespaced"])
-        raise LeftAlone(f"the API server serves no {plural}.{group}; mend the pool's `dial`")
 
 
 def _leave_alone_if_sized_by_another(seen: Json, kind: str, name: str) -> None:

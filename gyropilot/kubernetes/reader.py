@@ -116,7 +116,7 @@ class KubernetesReader:
             answers = list(together.map(partial(self._collection, now), sources))
         found = {source.resource: items for source, (items, _) in zip(sources, answers, strict=True)}
         heard = (self.mirrors[source.path].heard_at for source in sources if found[source.resource] is not None)
-        absent = [] if version else ["Kueue is not installed: queues are read from pods, and no quota can be turned"]
+        absent = [] if version else [_without_kueue(versions.get(kueue.GROUP, ()))]
         notes = (*absent, *(note for _, note in answers if note))
         return Seen(found, version, notes, min((at for at in heard if at), default=now))
 
@@ -168,6 +168,13 @@ class KubernetesReader:
         if seen.kueue:
             notes.append("Kueue has no ClusterQueues: queues are read from pods, and no quota can be turned")
         return pod_queues(gangs, context), pod_workloads(gangs, context), notes
+
+
+def _without_kueue(served: Sequence[str]) -> str:
+    why = "Kueue is not installed"
+    if served:
+        why = f"Kueue serves neither {' nor '.join(kueue.VERSIONS)}, only {', '.join(served)}"
+    return f"{why}: queues are read from pods, and no quota can be turned"
 
 
 def _sources(kueue_version: str | None, karpenter: bool) -> list[Source]:

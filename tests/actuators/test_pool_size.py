@@ -130,7 +130,7 @@ def test_takes_another_version_where_the_preferred_one_lacks_the_kind() -> None:
 
 
 def test_leaves_alone_a_kind_that_is_not_served() -> None:
-    with pytest.raises(LeftAlone, match=r"serves no racks\.karpenter\.sh"):
+    with pytest.raises(NotFoundError, match=r"serves no racks\.karpenter\.sh"):
         PoolSize(cluster().api).read("racks.karpenter.sh/h100")
 
 
@@ -166,7 +166,7 @@ def test_passes_other_errors_of_the_scale_on() -> None:
 
 @pytest.mark.parametrize("target", ["", "nodepools", "nodes/h100", "a.b/", "a.b//h100", "a.b/x/y/z", "a./h100"])
 def test_leaves_alone_what_names_no_pool(target: str) -> None:
-    with pytest.raises(LeftAlone, match="names no pool; write"):
+    with pytest.raises(NotFoundError, match="names no pool; write"):
         PoolSize(cluster().api).read(target)
 
 
@@ -177,7 +177,7 @@ def test_leaves_alone_what_names_no_pool(target: str) -> None:
 def test_says_when_a_namespace_is_too_many_or_missing(target: str, why: str) -> None:
     memory = Memory({**cluster().objects, **machines().objects})
 
-    with pytest.raises(LeftAlone, match=why):
+    with pytest.raises(NotFoundError, match=why):
         PoolSize(memory.api).read(target)
 
 

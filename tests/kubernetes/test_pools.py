@@ -316,7 +316,9 @@ def test_what_is_told_wins_over_what_is_seen_and_assumed() -> None:
 
 def test_each_assumption_is_said_once_for_all_pools() -> None:
     seen = ground(
-        objects.gpu_node("a"), objects.gpu_node("b", pool="spot", labels={"karpenter.sh/capacity-type": "spot"})
+        objects.gpu_node("a"),
+        objects.gpu_node("b", pool="spot", labels={"karpenter.sh/capacity-type": "spot"}),
+        node_pools=(objects.node_pool("h100", replicas=1), objects.node_pool("spot", replicas=1)),
     )
 
     found, said = pools(seen, Settings())

@@ -314,6 +314,18 @@ def test_an_older_kueue_is_read_by_its_version() -> None:
     assert (seen.kueue, seen.queues[0].cohort) == ("v1beta1", "all")
 
 
+def test_a_kueue_of_versions_that_are_not_known_is_not_called_absent() -> None:
+    api = fake_api({"/api/v1/nodes": [objects.gpu_node("n0")]}, {"kueue.x-k8s.io": ["v1", "v1alpha1"]})
+
+    seen = KubernetesReader(api, Settings()).read(NOW)
+
+    assert seen.kueue is None
+    assert (
+        "Kueue serves neither v1beta2 nor v1beta1, only v1, v1alpha1: queues are read from pods, and no quota can be "
+        "turned" in seen.notes
+    )
+
+
 def admitted_pod(name: str, gpus: int = 8, flavor: str = "h100", **spec: Any) -> Raw:
     """Of the Job that made the admitted Workload `gang`; on no node, as Kueue releases it."""
     reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "job", "uid": "uid-of-gang", "controller": True}

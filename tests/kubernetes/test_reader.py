@@ -230,8 +230,27 @@ def test_a_dial_told_that_is_not_there_is_said(clean_plane: ControlPlane) -> Non
     assert notes[0].startswith(f"dial {target} cannot be read and is not turned")
 
 
+def test_reads_a_scale_in_another_version_where_the_preferred_one_lacks_the_kind() -> None:
+    newer, older = ({"groupVersion": f"example.com/{v}", "version": v} for v in ("v2", "v1"))
+    answers: dict[str, Any] = {
+        "/apis/example.com": {"versions": [newer, older], "preferredVersion": newer},
+        "/apis/example.com/v2": {"resources": [{"name": "others", "namespaced": False}]},
+        "/apis/example.com/v1": {"resources": [{"name": "racks", "namespaced": True}]},
+        "/apis/example.com/v1/namespaces/gpu/racks/h100/scale": {"spec": {"replicas": 3}},
+    }
+
+    assert read_scale(replace(fake_api({}), answers=answers), "racks.example.com/gpu/h100") == 3
+
+
+def test_a_dial_whose_scale_is_rubbish_is_said() -> None:
+    api = replace(fake_api({}), answers={"/apis/example.com": {"versions": 3}})
+
+    with pytest.raises(KubernetesError, match="answered what no Kubernetes API would"):
+        read_scale(api, "racks.example.com/gpu/h100")
+
+
 def test_a_dial_told_wrongly_is_said() -> None:
-    with pytest.raises(KubernetesError, match="names no scale"):
+    with pytest.raises(KubernetesError, match="names no pool; write"):
         read_scale(fake_api({}), "h100")
 
 
