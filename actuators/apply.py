@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from actuators.patch import UNREAD
 from actuators.protocol import Actuator
 from gyropilot.domain import Action, Dial, Outcome, OutcomeStatus
 from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, LeftAlone, NotFoundError
@@ -12,7 +13,6 @@ from gyropilot.kubernetes.access import rule
 
 _DONE = (OutcomeStatus.DONE, OutcomeStatus.REHEARSED)
 _UNANSWERED = {
-    None: "nothing was turned, for it could not be read",
     OutcomeStatus.DONE: "not known whether it was turned",
     OutcomeStatus.REHEARSED: "nothing was turned, the rehearsal was not answered",
 }
@@ -87,6 +87,8 @@ def _outcome(action: Action, problem: KubernetesError | LeftAlone, done: Outcome
         return Outcome(action, OutcomeStatus.FAILED, f"turned, but not as asked: {said}")
     if _is_certain(problem):
         return Outcome(action, OutcomeStatus.REFUSED, f"the API server refused: {said}")
+    if done is None:
+        return Outcome(action, OutcomeStatus.LEFT_ALONE, f"{UNREAD}: {problem}; left alone")
     return Outcome(action, OutcomeStatus.FAILED, f"{_UNANSWERED[done]}: {problem}")
 
 

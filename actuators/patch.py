@@ -20,6 +20,9 @@ Place = tuple[str | int, ...]
 """The keys and positions that lead to a value: ("spec", "replicas")."""
 
 
+UNREAD = "nothing was turned, for it could not be read"
+
+
 @dataclass(frozen=True, slots=True)
 class Knob:
     """One value in one object as it was just seen, and the places that must not have moved when it is set."""
@@ -101,7 +104,7 @@ class ServerDial(ABC):
         return self.decode(self.find(target).raw)
 
     def turn(self, target: str, before: int, after: int) -> str:
-        knob = self.find(target)
+        knob = self._find_again(target)
         found = self.decode(knob.raw)
         if found != before:
             raise ConflictError(f"found at {found}, expected {before}")
@@ -109,6 +112,15 @@ class ServerDial(ABC):
         answer = knob.set(self.api, self.encode(after, knob.raw))
         self._confirm(look(answer, knob.place), after)
         return diff(knob.seen, answer)
+
+    def _find_again(self, target: str) -> Knob:
+        """As `find`. Raises LeftAlone where no answer came, for nothing was sent yet that could turn anything."""
+        try:
+            return self.find(target)
+        except KubernetesError as problem:
+            if problem.status is not None and problem.status < 500:
+                raise
+            raise LeftAlone(f"{UNREAD}: {problem}") from problem
 
     def behind(self, api: Api) -> Self:
         """The same dial behind another door."""

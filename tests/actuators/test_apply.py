@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actuators.apply import apply, apply_all
+from actuators.patch import ServerDial
+from actuators.protocol import Actuator
+from actuators.queue_quota import QueueQuota
+from actuators.rehearsal import Rehearsal
 from gyropilot.domain import Action, Dial, Outcome, OutcomeStatus
 from gyropilot.errors import ConflictError, ForbiddenError, KubernetesError, LeftAlone, NotFoundError
-from tests.actuators.memory import refusal
+from tests.actuators.memory import QUEUE, Json, Memory, cluster_queue, refusal
 from tests.fakes import GPU, action
 
 Problem = KubernetesError | LeftAlone
@@ -45,6 +49,17 @@ class Desk:
         self.values[target] = after
         self.totals.append(sum(self.values.values()))
         return f"value: {before} → {after}"
+
+
+class OnceReadable(Memory):
+    """Answers the first read only."""
+
+    problem: KubernetesError
+
+    def get(self, path: str) -> Json:
+        seen = super().get(path)
+        self.broken["GET", path] = self.problem
+        return seen
 
 
 TARGET = action().target
@@ -163,8 +178,24 @@ def test_knows_that_an_unanswered_rehearsal_turned_nothing() -> None:
 def test_knows_that_nothing_was_turned_when_it_could_not_even_be_read() -> None:
     outcome = apply(action(), Desk({TARGET: 16}, unreadable={TARGET: NO_ANSWER}))
 
-    assert outcome.status is OutcomeStatus.FAILED
+    assert outcome.status is OutcomeStatus.LEFT_ALONE
     assert outcome.sentence.startswith("nothing was turned, for it could not be read: ")
+
+
+@pytest.mark.parametrize("status", [None, 500, 504])
+@pytest.mark.parametrize("kind", [lambda dial: dial, Rehearsal])
+def test_knows_that_nothing_was_turned_when_it_could_not_be_read_a_second_time(
+    status: int | None, kind: Callable[[ServerDial], Actuator]
+) -> None:
+    memory = OnceReadable({QUEUE: cluster_queue("16")})
+    memory.problem = refusal(KubernetesError, status, "read timed out")
+
+    outcome = apply(action(before=16, after=12), kind(QueueQuota(memory.api)))
+
+    assert outcome.status is OutcomeStatus.LEFT_ALONE
+    assert outcome.sentence.startswith("nothing was turned, for it could not be read: ")
+    assert outcome.sentence.endswith("read timed out; left alone")
+    assert (memory.patches, memory.rehearsed) == ([], [])
 
 
 def test_says_which_rule_is_missing_to_read() -> None:
