@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,28 +142,35 @@ class Client:
         return response
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, given up when it still comes after the time-out."""
-        # requests' own time-out begins anew with each read.
-        ends_s = time.monotonic() + self._timeout_s
+        """The body in blocks that are worth reading."""
         block = bytearray()
+        for piece in self._pieces(response):
+            block += piece
+            if len(block) >= _BLOCK_BYTES:
+                yield bytes(block)
+                block.clear()
+        yield bytes(block)
+
+    def _beginning(self, response: requests.Response) -> bytes:
+        """As much of a refusal as came: whoever refuses may hang up at once."""
+        found = bytearray()
+        with suppress(PrometheusError):
+            for piece in self._pieces(response):
+                found += piece
+                if len(found) >= _BLOCK_BYTES:
+                    break
+        return bytes(found)
+
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it comes, given up when it still comes after the time-out."""
+        ends_s = time.monotonic() + self._timeout_s  # requests' own time-out begins anew with each read
         try:
             while piece := response.raw.read1(_BLOCK_BYTES, decode_content=True):
                 if time.monotonic() > ends_s:
                     raise complaints.late(self.url, self._timeout_s)
-                block += piece
-                if len(block) >= _BLOCK_BYTES:
-                    yield bytes(block)
-                    block.clear()
+                yield piece
         except urllib3.exceptions.HTTPError as problem:
             raise complaints.silent(self.url, problem, self._timeout_s) from problem
-        yield bytes(block)
-
-    def _beginning(self, response: requests.Response) -> bytes:
-        """As much of a refusal as came."""
-        try:
-            return next(self._blocks(response))
-        except PrometheusError:
-            return b""
 
     def _refuse_partial(self, answer: Mapping[str, Any]) -> None:
         if (problem := complaints.partial(self.url, answer)) is not None:
