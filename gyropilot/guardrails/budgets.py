@@ -8,8 +8,11 @@ from datetime import timedelta
 from typing import ClassVar
 
 from gyropilot.domain import Action, ClusterState, Dial
-from gyropilot.guardrails.lookup import before_it, in_words, pauses, pool_of
+from gyropilot.guardrails.floors import entitled
+from gyropilot.guardrails.lookup import before_it, in_words, pauses, pool_of, quota_of
 from gyropilot.guardrails.protocol import Situation
+
+Cost = Callable[[Sequence[Action]], float]
 
 POOLS = (Dial.POOL_SIZE, Dial.POOL_LIMIT)
 
@@ -18,6 +21,8 @@ POOLS = (Dial.POOL_SIZE, Dial.POOL_LIMIT)
 class Budget:
     """GPUs moved, USD added and GPU-hours of work lost, each summed over the window.
 
+    Quota, pools and pauses have a budget of GPUs each, so that none starves the others. Quota counts once, when it
+    leaves its owner or comes to a borrower; to go home costs nothing, else a spent budget would keep it away.
     Growth of a pool counts as far as it goes beyond the most that the pool had within the window: to come back costs
     nothing. Else pools that shrink by night would spend the budget that they need to grow by day.
     """
@@ -32,15 +37,15 @@ class Budget:
 
     def objection(self, action: Action, situation: Situation) -> str | None:
         before = list(before_it(situation, situation.now - self.window))
-        state = situation.state
-        overruns = (
-            _overrun(before, action, moved_gpus, self.max_moved_gpus, "{:g} GPUs would be moved"),
-            _overrun(
-                before, action, lambda a: self._added_usd(a, state), self.max_added_usd, "{:.0f} USD would be added"
-            ),
-            _overrun(before, action, lost_gpu_hours, self.max_lost_gpu_hours, "{:.1f} GPU-hours of work would be lost"),
+        state, most = situation.state, self.max_moved_gpus
+        costs: tuple[tuple[Cost, float, str], ...] = (
+            (lambda a: moved_quota_gpus(a, situation), most, "{:g} GPUs of quota would be moved"),
+            (resized_gpus, most, "{:g} GPUs of pools would be added or removed"),
+            (paused_gpus, most, "{:g} GPUs would be taken back"),
+            (lambda a: self._added_usd(a, state), self.max_added_usd, "{:.0f} USD would be added"),
+            (lost_gpu_hours, self.max_lost_gpu_hours, "{:.1f} GPU-hours of work would be lost"),
         )
-        told = [overrun for overrun in overruns if overrun]
+        told = [overrun for cost in costs if (overrun := _overrun(before, action, *cost))]
         return f"{'; '.join(told)} within {in_words(self.window)}" if told else None
 
     def _added_usd(self, actions: Sequence[Action], state: ClusterState) -> float:
@@ -54,12 +59,29 @@ class Budget:
         return grown_gpus(of_pool) * pool.running_price_usd_per_gpu_hour * (self.window / timedelta(hours=1))
 
 
-def moved_gpus(actions: Sequence[Action]) -> float:
-    """Quota moved, pools shrunk, work paused, each time; what pools grew beyond what they had."""
-    taken = sum(
-        abs(a.gpus) for a in actions if a.dial is Dial.QUEUE_QUOTA or (a.dial in POOLS and a.gpus < 0) or pauses(a)
-    )
-    return taken + sum(map(grown_gpus, _by_pool(actions)))
+def moved_quota_gpus(actions: Sequence[Action], situation: Situation) -> float:
+    """Quota that left its owners, or came to others if that is more: one GPU from here to there is one."""
+    turned = [action for action in actions if action.dial is Dial.QUEUE_QUOTA]
+    away = [(action, _own(action, situation)) for action in turned]
+    left = sum(max(0, min(a.before, own) - a.after) for a, own in away)
+    came = sum(max(0, a.after - max(a.before, own)) for a, own in away)
+    return max(left, came)
+
+
+def _own(action: Action, situation: Situation) -> int:
+    """What the queue is entitled to; of a quota that is gone, what it had before."""
+    found = quota_of(action, situation.state)
+    return entitled(found[1], situation) if found else action.before
+
+
+def resized_gpus(actions: Sequence[Action]) -> float:
+    """What pools shed, each time, and what they grew beyond what they had."""
+    shed = sum(-a.gpus for a in actions if a.dial in POOLS and a.gpus < 0)
+    return shed + sum(map(grown_gpus, _by_pool(actions)))
+
+
+def paused_gpus(actions: Sequence[Action]) -> float:
+    return sum(abs(action.gpus) for action in actions if pauses(action))
 
 
 def grown_gpus(of_pool: Iterable[Action]) -> int:
@@ -81,9 +103,7 @@ def _by_pool(actions: Sequence[Action]) -> Iterable[list[Action]]:
     return ([a for a in turned if a.target == target] for target in dict.fromkeys(a.target for a in turned))
 
 
-def _overrun(
-    before: Sequence[Action], action: Action, cost: Callable[[Sequence[Action]], float], limit: float, words: str
-) -> str | None:
+def _overrun(before: Sequence[Action], action: Action, cost: Cost, limit: float, words: str) -> str | None:
     """Only an action that costs something is held back by a budget that is spent."""
     total = cost([*before, action])
     if total <= limit or total == cost(before):

@@ -132,7 +132,7 @@ def test_with_everything_as_by_default_all_limits_hold_at_once(wanted: list[tupl
             turns.append(Turn(now, verdict.action))
             seen = turned(seen, verdict.action)
 
-    assert sum(abs(turn.action.gpus) for turn in turns) <= 128
+    assert sum(max(0, turn.action.after - max(8, turn.action.before)) for turn in turns) <= 128
     assert all(abs(turn.action.delta) <= max(1, turn.action.before // 4) for turn in turns)
     assert all(queue_.nominal_gpus() >= 8 for queue_ in seen.queues)
 

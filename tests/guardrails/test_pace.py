@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyropilot.domain import Action, Effect, Interval, Market, Turn
+from gyropilot.domain import Action, Dial, Effect, Interval, Market, Turn
 from gyropilot.guardrails.budgets import Budget, lost_gpu_hours
 from gyropilot.guardrails.cooldown import Cooldown
 from gyropilot.guardrails.review import review
-from tests.fakes import NOW, pool, queue, workload
+from tests.fakes import GPU, NOW, pool, queue, workload
 from tests.guardrails.situations import pause, requota, resize, situation, turn
 
 DAY = Budget(timedelta(hours=24), max_moved_gpus=16, max_added_usd=500.0, max_lost_gpu_hours=40.0)
@@ -27,21 +27,45 @@ def test_a_move_within_the_budget_passes() -> None:
 def test_a_move_over_the_budget_is_held_back() -> None:
     sentence = DAY.objection(requota("research", 32, 15), situation())
 
-    assert sentence == "17 GPUs would be moved, 16 allowed within 1d"
+    assert sentence == "17 GPUs of quota would be moved, 16 allowed within 1d"
 
 
-def test_moves_count_up_and_down_and_of_every_dial() -> None:
-    at = situation(pools=[pool()], recent=(turn(requota("a", 8, 12), 60), turn(requota("b", 8, 4), 50)))
+def test_quota_from_one_to_another_counts_once() -> None:
+    at = situation(
+        [queue("a", 8), queue("b", 32)], recent=(turn(requota("a", 16, 8), 60), turn(requota("b", 24, 32), 60))
+    )
+    at = replace(at, entitled_gpus={f"a/h100/{GPU}": 16, f"b/h100/{GPU}": 24})
 
-    assert DAY.objection(resize(4, 3), at) is None
-    assert DAY.objection(resize(4, 2), at) == "24 GPUs would be moved, 16 allowed within 1d"
+    assert DAY.objection(requota("a", 8, 0), at) is None
+    assert DAY.objection(requota("b", 32, 40), at) is None
+    assert DAY.objection(requota("b", 32, 41), at) == "17 GPUs of quota would be moved, 16 allowed within 1d"
+
+
+def test_quota_goes_home_although_the_budget_is_spent() -> None:
+    at = situation(
+        [queue("a", 8), queue("b", 32)], recent=(turn(requota("a", 16, 8), 60), turn(requota("b", 24, 32), 60))
+    )
+    at = replace(at, entitled_gpus={f"a/h100/{GPU}": 16, f"b/h100/{GPU}": 24})
+    spent = replace(DAY, max_moved_gpus=8)
+
+    assert spent.objection(requota("b", 32, 24), at) is None
+    assert spent.objection(requota("a", 8, 16), at) is None
+    assert spent.objection(requota("a", 8, 7), at) is not None
+    assert spent.objection(requota("b", 32, 33), at) is not None
+
+
+def test_quota_pools_and_pauses_do_not_starve_each_other() -> None:
+    at = situation(pools=[pool()], recent=(turn(requota("a", 16, 0), 60), turn(pause(gpus=16, lost=1.0), 60)))
+
+    assert DAY.objection(resize(4, 2), at) is None
+    assert DAY.objection(resize(4, 1), at) == "24 GPUs of pools would be added or removed, 16 allowed within 1d"
 
 
 def test_what_this_review_approved_counts() -> None:
     at = situation(approved=(requota("a", 12, 0),))
 
     assert DAY.objection(requota("b", 12, 8), at) is None
-    assert DAY.objection(requota("b", 12, 7), at) == "17 GPUs would be moved, 16 allowed within 1d"
+    assert DAY.objection(requota("b", 12, 7), at) == "17 GPUs of quota would be moved, 16 allowed within 1d"
 
 
 @pytest.mark.parametrize(("minutes_ago", "held"), [(0, True), (24 * 60 - 1, True), (24 * 60, False), (-5, True)])
@@ -69,8 +93,8 @@ def test_a_pool_that_shrank_may_come_back_although_the_budget_is_spent() -> None
     at = situation(pools=[pool()], recent=(turn(resize(4, 2), 600),))
 
     assert replace(DAY, max_added_usd=0.0).objection(resize(2, 4), at) is None
-    assert DAY.objection(resize(2, 5), at) == "24 GPUs would be moved, 16 allowed within 1d"
-    assert DAY.objection(resize(2, 1), at) == "24 GPUs would be moved, 16 allowed within 1d"
+    assert DAY.objection(resize(2, 5), at) == "24 GPUs of pools would be added or removed, 16 allowed within 1d"
+    assert DAY.objection(resize(2, 1), at) == "24 GPUs of pools would be added or removed, 16 allowed within 1d"
 
 
 def test_what_a_pool_had_within_the_window_is_paid_for() -> None:
@@ -123,7 +147,10 @@ def test_lost_work_adds_up() -> None:
 def test_every_overrun_is_told() -> None:
     sentence = DAY.objection(pause(gpus=24, lost=51.0), situation())
 
-    assert sentence == "24 GPUs would be moved, 16 allowed; 51.0 GPU-hours of work would be lost, 40 allowed within 1d"
+    assert (
+        sentence
+        == "24 GPUs would be taken back, 16 allowed; 51.0 GPU-hours of work would be lost, 40 allowed within 1d"
+    )
 
 
 def test_a_spent_budget_holds_back_only_what_would_spend_more_of_it() -> None:
@@ -150,20 +177,23 @@ wishes = st.one_of(
 )
 
 
-def spent(window: list[Action]) -> tuple[float, float, float]:
-    """GPUs moved, USD added and GPU-hours lost by turns of one pool of 2 USD, of quotas and of work."""
+def spent(window: list[Action]) -> tuple[float, ...]:
+    """GPUs of quota, pools and pauses, USD and GPU-hours: of quotas of 12, a pool of 2 USD, and work."""
     sizes = [0, *accumulate(a.gpus for a in window if a.subject == "h100")]
     shrunk = sum(before - after for before, after in pairwise(sizes) if after < before)
-    moved = sum(abs(a.gpus) for a in window if a.subject != "h100")
-    lost = sum(a.expected.lost_gpu_hours for a in window)
-    return moved + shrunk + max(sizes), max(sizes) * 2.0 * 24, lost
+    quotas = [a for a in window if a.dial is Dial.QUEUE_QUOTA]
+    left = sum(max(0, min(12, a.before) - a.after) for a in quotas)
+    came = sum(max(0, a.after - max(12, a.before)) for a in quotas)
+    pauses = [a for a in window if a.dial is Dial.WORKLOAD]
+    lost = sum(a.expected.lost_gpu_hours for a in pauses)
+    return max(left, came), shrunk + max(sizes), sum(abs(a.gpus) for a in pauses), max(sizes) * 2.0 * 24, lost
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 600), st.lists(wishes, max_size=4)), max_size=12))
 def test_no_turn_spends_more_than_is_left_of_the_budget(cycles: list[tuple[int, list[Action]]]) -> None:
     turns: list[Turn] = []
-    seen, now = situation([queue("a")], [pool()]), NOW
+    seen, now = situation([queue(name, 12) for name in "abc"], [pool()]), NOW
     for pause_minutes, wanted in cycles:
         now += timedelta(minutes=pause_minutes)
         at = replace(seen, now=now, recent=tuple(turns))
@@ -171,7 +201,7 @@ def test_no_turn_spends_more_than_is_left_of_the_budget(cycles: list[tuple[int, 
 
     for last, end in enumerate(turns):
         window = [t.action for t in turns[: last + 1] if t.at > end.at - DAY.window]
-        for before, after, limit in zip(spent(window[:-1]), spent(window), (16, 500.0, 40.0), strict=True):
+        for before, after, limit in zip(spent(window[:-1]), spent(window), (16, 16, 16, 500.0, 40.0), strict=True):
             assert after <= limit or after == before
 
 
