@@ -19,23 +19,27 @@ from tests.command import gyropilot
 from tests.controlplane.objects import (
     GPU,
     cluster_queue,
-    gpu_node,
     job,
     local_queue,
     namespace,
+    node_class,
+    node_pool,
+    requirement,
     resource_flavor,
+    unclaimed_node,
 )
 from tests.controlplane.plane import ControlPlane
 
 RBAC = Path(__file__).parent.parent / "deploy" / "rbac.yaml"
+SETTINGS = {"GYROPILOT_KUBERNETES__POOL_LABEL": "pool"}
 
 
 @pytest.fixture(scope="module")
 def live(full_plane: ControlPlane) -> ControlPlane:
     """Four nodes of eight GPUs; `busy` wants 40 GPUs on a quota of 16, `idle` wants nothing on a quota of 16."""
     plane = full_plane
-    plane.apply([gpu_node(f"live-{n}", pool="live") for n in range(4)])
-    plane.apply([resource_flavor("live", {"karpenter.sh/nodepool": "live"})])
+    plane.apply([unclaimed_node(f"live-{n}", "live") for n in range(4)])
+    plane.apply([resource_flavor("live", {"pool": "live"})])
     for name in ("busy", "idle"):
         plane.apply(
             [
@@ -48,6 +52,27 @@ def live(full_plane: ControlPlane) -> ControlPlane:
     plane.wait_until(lambda: _demand(plane) == (16.0, 24.0) and _running_pods(plane) == 2.0, 120)
     plane.apply(yaml.safe_load_all(RBAC.read_text()))
     return plane
+
+
+@pytest.fixture(scope="module")
+def scarce(live: ControlPlane) -> ControlPlane:
+    """Beside them a quota of 24 GPUs on nodes of which Karpenter may make one; of two gangs of 8, one finds no node."""
+    machine = requirement("node.kubernetes.io/instance-type", "h100-8x")
+    live.apply(
+        [
+            node_class(),
+            node_pool("scarce", limits={GPU: 8}, requirements=[machine]),
+            resource_flavor("scarce"),
+            namespace("scarce"),
+            cluster_queue("scarce", cohort="", quotas={"scarce": 24}),
+            local_queue("scarce", "scarce"),
+            *(job("scarce", f"gang-{n}", gpus=8) for n in range(2)),
+        ]
+    )
+    bound = "/api/v1/namespaces/scarce/pods?fieldSelector=spec.nodeName!="
+    usage = f'max(kueue_cluster_queue_resource_usage{{cluster_queue="scarce",resource="{GPU}"}})'
+    live.wait_until(lambda: len(live.request("GET", bound)["items"]) == 1 and _seen(live, usage) == 16.0, 60)
+    return live
 
 
 def _demand(plane: ControlPlane) -> tuple[float | None, ...]:
@@ -72,7 +97,7 @@ def plan(live: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     folder = tmp_path_factory.mktemp("plan")
     account = live.kubeconfig_for_service_account("gyropilot", "gyropilot")
     where = ("--prometheus", live.url("prometheus"), "--kubeconfig", str(account))
-    done = gyropilot("plan", "--format", "json", *where, folder=folder)
+    done = gyropilot("plan", "--format", "json", *where, folder=folder, **SETTINGS)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -135,9 +160,9 @@ def test_a_journalled_cycle_is_reported_again(live: ControlPlane, tmp_path: Path
     account = live.kubeconfig_for_service_account("gyropilot", "gyropilot")
     where = ("--prometheus", live.url("prometheus"), "--kubeconfig", str(account))
 
-    once = gyropilot("once", "--format", "json", *where, folder=tmp_path)
-    listed = gyropilot("history", "--format", "json", folder=tmp_path)
-    again = gyropilot("report", "--format", "json", folder=tmp_path)
+    once = gyropilot("once", "--format", "json", *where, folder=tmp_path, **SETTINGS)
+    listed = gyropilot("history", "--format", "json", folder=tmp_path, **SETTINGS)
+    again = gyropilot("report", "--format", "json", folder=tmp_path, **SETTINGS)
 
     assert once.returncode == 0, once.stderr
     assert [entry["mode"] for entry in json.loads(listed.stdout)] == ["rehearse"]
@@ -151,7 +176,7 @@ def test_acting_is_refused_by_the_delivered_policy_and_the_cluster_stays_as_it_w
     account = live.kubeconfig_for_service_account("gyropilot", "gyropilot")
     where = ("--prometheus", live.url("prometheus"), "--kubeconfig", str(account))
 
-    done = gyropilot("once", "--act", "--format", "json", *where, folder=tmp_path)
+    done = gyropilot("once", "--act", "--format", "json", *where, folder=tmp_path, **SETTINGS)
 
     outcomes = [a["outcome"] for a in json.loads(done.stdout)["actions"] if a["verdict"] == "approved"]
     quota = live.request("GET", "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/idle")["spec"]["resourceGroups"][0]
@@ -162,9 +187,24 @@ def test_acting_is_refused_by_the_delivered_policy_and_the_cluster_stays_as_it_w
 def test_once_told_to_act_turns_the_quotas(live: ControlPlane, tmp_path: Path) -> None:
     where = ("--prometheus", live.url("prometheus"), "--kubeconfig", str(live.kubeconfig))
 
-    done = gyropilot("once", "--act", "--format", "json", *where, folder=tmp_path)
+    done = gyropilot("once", "--act", "--format", "json", *where, folder=tmp_path, **SETTINGS)
 
     assert done.returncode == 0, done.stderr
     busy = live.request("GET", "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/busy")["spec"]["resourceGroups"][0]
     assert busy["flavors"][0]["resources"][0]["nominalQuota"] == "20"
     assert "2 done" in json.loads(done.stdout)["summary"]
+
+
+def test_the_limit_that_keeps_admitted_work_without_a_node_is_raised_in_allowed_steps(
+    scarce: ControlPlane, tmp_path: Path
+) -> None:
+    where = ("--prometheus", scarce.url("prometheus"), "--kubeconfig", str(scarce.kubeconfig))
+
+    done = gyropilot("plan", "--format", "json", *where, folder=tmp_path, **SETTINGS)
+
+    told = json.loads(done.stdout)
+    (queue,) = [q for q in told["state"]["queues"] if q["name"] == "scarce"]
+    (raised,) = [a for a in told["actions"] if a["subject"] == "scarce"]
+    assert (queue["running_gpus"], queue["pending_gpus"], queue["unplaced_gpus"]) == (16, 0, 8)
+    assert (raised["dial"], raised["before"], raised["after"]) == ("pool-limit", 8, 10)
+    assert raised["reason"].startswith("8 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs")
