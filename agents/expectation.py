@@ -4,41 +4,47 @@ Each figure is computed along three paths of demand, the forecast's 10 %, 50 % a
 between horizons and held after the last, on a grid of five minutes. The three results make the `Interval`:
 as if demand stayed on one quantile all day, so the interval is wide on purpose.
 
-Pools. With supply C now (coming GPUs from each pool's lead time on) and C' after the action (growth from
-the lead time on, removal at once), waiting changes by ∫ max(0, D − C') − max(0, D − C). What waits less is
-served by the pool: those GPU-hours draw its busy watts, the rest of the changed GPU-hours its idle watts.
+What waits. Work waits for nodes or for quota, whichever is short of more: W = max(D − C, Q, 0), where D is the demand
+of all queues for a resource, C the supply, and Q what quotas do not admit: of each queue what lies above its quota and
+its borrowing limit, of each cohort what lies above the quotas of all. An action changes waiting by the change of ∫ W,
+so that neither a node for work without quota spares waiting, nor quota for work without a node, nor both it twice.
+
+Pools. C holds coming GPUs from each pool's lead time on; growth counts from the lead time on, removal at once. What
+waits less is served by the pool: those GPU-hours draw its busy watts, the rest of the changed GPU-hours its idle watts.
 Money is price × GPU-hours changed, counted from the asking, as clouds bill; reserved GPUs cost nothing more.
 A limit buys nothing by itself, and a lower one removes nothing: only the GPU-hours are counted that demand fills
 beyond what the old limit allowed, or would have filled beyond what the new one does.
 
-Quotas. Waiting of the queue changes by ∫ max(0, D − N') − max(0, D − N) for its nominal quota N, as if it
-could borrow nothing: what it is sure of. No GPU is bought.
+Quotas. No GPU is bought.
 
 Workloads. A pause throws away the work since the last checkpoint and the restart, priced as the GPU-hours
-that do it again. Waiting falls for the queues of the cohort that wait within their quota and rises for the
-queue that is paused; the figure is the sum of both.
+that do it again. Waiting falls for the queues of the cohort that wait within their quota, as far as pools that grow
+do not serve them already, and rises for the queue that is paused; the figure is the sum of both.
 
-Actions of one proposal are judged in their order, each as if those before it were taken: two nodes do not
-serve the same work twice, and the figures of a proposal may be added up.
+Actions of one plan are judged in their order, each as if those before it were taken, whichever agents want them;
+what is held back is judged as if all that is approved were taken. So the figures of a plan may be added up. The ends
+of a sum are what follows if all its figures are low, or high, together: they are not quantiles of the sum.
 
 `Effect.usd` is money for GPUs and for work lost. What waiting costs is not in it: the report prices that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
 
 from agents.borrowing import waits_for_its_own
 from agents.paths import hours, on_grid
-from agents.supply import cohorts
+from agents.supply import cohorts, quota_gpus
 from gyropilot.domain import (
     ALL_QUEUES,
     Action,
     ClusterState,
+    DemandForecast,
     Dial,
     Effect,
     Floats,
@@ -46,21 +52,50 @@ from gyropilot.domain import (
     Line,
     Pool,
     Queue,
+    Verdict,
     View,
     Workload,
 )
 
 OVER = timedelta(hours=24)
 GRID_HOURS: Floats = np.linspace(0.0, hours(OVER), int(OVER / timedelta(minutes=5)) + 1)
+NONE: Floats = np.zeros_like(GRID_HOURS)
 QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The view, and the paths of demand, each read from the forecast once."""
+
+    view: View
+    known: dict[Line, list[Floats]] = field(default_factory=dict)
+
+    @property
+    def state(self) -> ClusterState:
+        return self.view.state
+
+    def paths(self, line: Line) -> list[Floats]:
+        """Three (N,) paths of demand; flat zero where the line is not forecast, so that nothing is claimed for it."""
+        if line not in self.known:
+            self.known[line] = _paths(self.view.forecast, line)
+        return self.known[line]
 
 
 def with_effects(view: View, actions: Iterable[Action]) -> list[Action]:
     """The actions with what is expected to come of each, after those before it."""
     told: list[Action] = []
-    for action in actions:
-        told.append(replace(action, expected=expected_effect(view, action, told)))
+    _tell(Outlook(view), actions, told)
     return told
+
+
+def with_joint_effects(view: View, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts with what is expected of each action: approved ones in order, then those held back, on top."""
+    outlook, told = Outlook(view), list[Action]()
+    of = {
+        approved: iter(_tell(outlook, [v.action for v in verdicts if v.approved is approved], told))
+        for approved in (True, False)
+    }
+    return tuple(replace(verdict, action=next(of[verdict.approved])) for verdict in verdicts)
 
 
 def expected_effect(view: View, action: Action, taken: Sequence[Action] = ()) -> Effect:
@@ -68,26 +103,42 @@ def expected_effect(view: View, action: Action, taken: Sequence[Action] = ()) ->
 
     Nothing where its subject is not in the view.
     """
+    return _effect(Outlook(view), action, taken)
+
+
+def _tell(outlook: Outlook, actions: Iterable[Action], told: list[Action]) -> list[Action]:
+    """The actions with their effects after those told before, which they join."""
+    before = len(told)
+    for action in actions:
+        told.append(replace(action, expected=_effect(outlook, action, told)))
+    return told[before:]
+
+
+def _effect(view: Outlook, action: Action, taken: Sequence[Action]) -> Effect:
     state = view.state
     if action.dial in (Dial.POOL_SIZE, Dial.POOL_LIMIT):
         pool = next((p for p in state.pools if p.dial_target == action.target), None)
         return _pool_effect(view, pool, action, taken) if pool else Effect()
     queue = next((q for q in state.queues if q.name == action.queue), None)
     if action.dial is Dial.QUEUE_QUOTA:
-        return _quota_effect(view, queue, action, taken) if queue else Effect()
+        return _quota_effect(view, action, taken) if queue else Effect()
     workload = next((w for w in state.workloads if w.dial_target == action.target), None)
     if not queue or not workload or action.delta >= 0:
         return Effect()
     return _pause_effect(view, queue, workload, taken)
 
 
-def _pool_effect(view: View, pool: Pool, action: Action, taken: Sequence[Action]) -> Effect:
+def _pool_effect(view: Outlook, pool: Pool, action: Action, taken: Sequence[Action]) -> Effect:
     only_allows = action.dial is Dial.POOL_LIMIT
     before = _supply(view.state, pool.accelerator.resource, taken)
     before += _later(pool, _room(pool, action.before) if only_allows else 0)
     change = _turned(pool, action)
     line = Line(ALL_QUEUES, pool.accelerator.resource)
-    waiting = [_area(_short(path, before + change) - _short(path, before)) for path in _paths(view, line)]
+    limited = _not_admitted(view, line.resource, taken)
+    waiting = [
+        _area(_waits(path, before + change, quota) - _waits(path, before, quota))
+        for path, quota in zip(view.paths(line), limited, strict=True)
+    ]
     bought = [0.0 - w if only_allows else action.gpus * hours(OVER) for w in waiting]
     busy_w, idle_w = pool.watts_busy_per_gpu, pool.watts_idle_per_gpu
     kwh = [(-w * busy_w + (b + w) * idle_w) / 1000 for w, b in zip(waiting, bought, strict=True)]
@@ -126,18 +177,49 @@ def _supply(state: ClusterState, resource: str, taken: Sequence[Action]) -> Floa
     return supply
 
 
-def _quota_effect(view: View, queue: Queue, action: Action, taken: Sequence[Action]) -> Effect:
-    moved = sum(a.delta for a in taken if (a.dial, a.queue, a.resource) == (action.dial, queue.name, action.resource))
-    nominal = np.full_like(GRID_HOURS, float(queue.nominal_gpus(action.resource) + moved))
-    paths = _paths(view, Line(queue.name, action.resource))
-    waiting = [_area(_short(path, nominal + action.delta) - _short(path, nominal)) for path in paths]
+def _quota_effect(view: Outlook, action: Action, taken: Sequence[Action]) -> Effect:
+    resource = action.resource
+    supply = _supply(view.state, resource, taken)
+    before = _not_admitted(view, resource, taken)
+    after = _not_admitted(view, resource, [*taken, action])
+    waiting = [
+        _area(_waits(path, supply, then) - _waits(path, supply, now))
+        for path, now, then in zip(view.paths(Line(ALL_QUEUES, resource)), before, after, strict=True)
+    ]
     return Effect(waiting_gpu_hours=Interval.of(waiting), over=OVER)
 
 
-def _pause_effect(view: View, queue: Queue, workload: Workload, taken: Sequence[Action]) -> Effect:
+def _not_admitted(view: Outlook, resource: str, taken: Sequence[Action]) -> list[Floats]:
+    """Three (N,) paths of GPUs that quotas do not admit, whatever nodes there are."""
+    total = [NONE for _ in QUANTILES]
+    for group in cohorts(view.state):
+        moved = {q.name: _moved(q, resource, taken) for q in group}
+        most = quota_gpus(group, resource) + sum(moved.values())
+        limits = [_most(q, resource) + moved[q.name] for q in group]
+        for i, demands in enumerate(_per_quantile(view, group, resource)):
+            above = sum((_short(d, limit) for d, limit in zip(demands, limits, strict=True)), start=NONE)
+            total[i] = total[i] + np.maximum(above, _short(sum(demands, start=NONE), most))
+    return total
+
+
+def _moved(queue: Queue, resource: str, taken: Sequence[Action]) -> int:
+    return sum(a.delta for a in taken if (a.dial, a.queue, a.resource) == (Dial.QUEUE_QUOTA, queue.name, resource))
+
+
+def _most(queue: Queue, resource: str) -> float:
+    """GPUs that a queue may run with all that it may borrow; infinite where no quota binds it."""
+    quotas = [q for q in queue.quotas if q.accelerator.resource == resource]
+    if not quotas or (queue.cohort and any(q.borrowing_limit_gpus is None for q in quotas)):
+        return math.inf
+    return float(sum(q.nominal_gpus + (q.borrowing_limit_gpus or 0 if queue.cohort else 0) for q in quotas))
+
+
+def _pause_effect(view: Outlook, queue: Queue, workload: Workload, taken: Sequence[Action]) -> Effect:
     resource, mates = workload.accelerator.resource, _mates(view.state, queue)
     waiters = [q for q in mates if waits_for_its_own(q, resource)]
-    served = _waiting_change(view, waiters, resource, _paused_gpus(taken, mates, resource), workload.gpus)
+    grown = _supply(view.state, resource, taken) - _supply(view.state, resource, ())
+    freed = _paused_gpus(taken, mates, resource) + np.maximum(0.0, grown)
+    served = _waiting_change(view, waiters, resource, freed, workload.gpus)
     waits = _waiting_change(view, [queue], resource, -_paused_gpus(taken, [queue], resource), -workload.gpus)
     redo = workload.at_risk(view.state.seen_at) / timedelta(hours=1) * workload.gpus * _price(view.state, workload)
     return Effect(
@@ -157,16 +239,18 @@ def _paused_gpus(taken: Sequence[Action], queues: Sequence[Queue], resource: str
     return sum(-a.gpus for a in taken if a.dial is Dial.WORKLOAD and a.resource == resource and a.queue in names)
 
 
-def _waiting_change(view: View, queues: Sequence[Queue], resource: str, before: int, more: int) -> list[float]:
+def _waiting_change(
+    view: Outlook, queues: Sequence[Queue], resource: str, before: Floats | int, more: int
+) -> list[float]:
     """GPU-hours per quantile by which waiting changes if the queues get `more` GPUs than they run and got `before`."""
     running = sum(q.running_gpus.get(resource, 0.0) for q in queues)
     held = np.full_like(GRID_HOURS, running + before)
-    paths = [sum(each, start=np.zeros_like(GRID_HOURS)) for each in _per_quantile(view, queues, resource)]
+    paths = [sum(each, start=NONE) for each in _per_quantile(view, queues, resource)]
     return [_area(_short(path, held + more) - _short(path, held)) for path in paths]
 
 
-def _per_quantile(view: View, queues: Sequence[Queue], resource: str) -> list[list[Floats]]:
-    by_queue = [_paths(view, Line(q.name, resource)) for q in queues]
+def _per_quantile(view: Outlook, queues: Sequence[Queue], resource: str) -> list[list[Floats]]:
+    by_queue = [view.paths(Line(q.name, resource)) for q in queues]
     return [[paths[i] for paths in by_queue] for i in range(len(QUANTILES))]
 
 
@@ -177,14 +261,18 @@ def _price(state: ClusterState, workload: Workload) -> float:
     return sum(p.price_usd_per_gpu_hour for p in pools) / len(pools) if pools else 0.0
 
 
-def _paths(view: View, line: Line) -> list[Floats]:
-    """Three (N,) paths of demand; flat zero where the line is not forecast, so that nothing is claimed for it."""
-    if line not in view.forecast.lines:
-        return [np.zeros_like(GRID_HOURS) for _ in QUANTILES]
-    return [on_grid(view.forecast, line, quantile, GRID_HOURS) for quantile in QUANTILES]
+def _paths(forecast: DemandForecast, line: Line) -> list[Floats]:
+    if line not in forecast.lines:
+        return [NONE for _ in QUANTILES]
+    return [on_grid(forecast, line, quantile, GRID_HOURS) for quantile in QUANTILES]
 
 
-def _short(demand: Floats, supply: Floats) -> Floats:
+def _waits(demand: Floats, supply: Floats, not_admitted: Floats) -> Floats:
+    """GPUs that wait: for nodes or for quota, whichever is short of more."""
+    return np.maximum(_short(demand, supply), not_admitted)
+
+
+def _short(demand: Floats, supply: Floats | float) -> Floats:
     return np.maximum(0.0, demand - supply)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from actuators.apply import apply_all
 from actuators.protocol import Actuator
+from agents.expectation import with_joint_effects
 from agents.protocols import Agent, Pilot
 from agents.team import propose_all
 from gyropilot.domain import Action, ClusterState, Cycle, DemandForecast, Dial, Outcome, Queue, Quota, Turn, View
@@ -90,7 +91,8 @@ class Autopilot:
         intent = self.pilot.steer(view)
         actions = propose_all(view, intent, self.agents)
         situation = Situation(now, state, self.memory.recent(now - self.look_back), (), self.memory.entitled())
-        return Cycle(now, state, forecast, intent, review(actions, self.guardrails, situation), mode=self.mode)
+        verdicts = with_joint_effects(view, review(actions, self.guardrails, situation))
+        return Cycle(now, state, forecast, intent, verdicts, mode=self.mode)
 
     def _remembered(self, state: ClusterState) -> ClusterState:
         """The state whose quotas know what they were before Gyropilot ever turned them, whose workloads who paused."""

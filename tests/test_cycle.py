@@ -117,6 +117,13 @@ def test_a_decision_carries_every_wish_with_its_verdict() -> None:
     assert cycle.sentence == "2 wanted, 1 held back"
 
 
+def test_a_decision_says_what_is_expected_of_each_wish() -> None:
+    node, quota = autopilot(Diary()).decide(NOW).verdicts
+
+    assert node.action.expected.usd.mid == 8 * 24 * 2.0
+    assert quota.action.expected.usd.mid == 0
+
+
 def test_deciding_touches_nothing_and_writes_nothing() -> None:
     diary = Diary()
 

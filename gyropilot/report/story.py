@@ -84,7 +84,10 @@ def deeds(cycle: Cycle) -> list[Deed]:
 
 
 def effect_of(cycle: Cycle, approved: bool) -> Effect:
-    """What all approved actions, or all held back, are expected to change together."""
+    """What all approved actions, or all held back, are expected to change together.
+
+    Each was judged after those before it, so nothing is counted twice. The ends are all low, or all high, together.
+    """
     return sum((v.action.expected for v in cycle.verdicts if v.approved is approved), Effect())
 
 

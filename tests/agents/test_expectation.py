@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from agents.expectation import expected_effect, with_effects
-from gyropilot.domain import ClusterState, Dial, Effect, Interval, Market, View
+from agents.expectation import expected_effect, with_effects, with_joint_effects
+from gyropilot.domain import Action, ClusterState, Dial, Effect, Interval, Market, Objection, Verdict, View
 from tests.fakes import GPU, NOW, action, forecast, pool, queue, state, workload
 
 
@@ -232,3 +232,64 @@ def test_a_lower_limit_makes_wait_what_would_have_come() -> None:
 def test_a_higher_limit_claims_nothing_that_the_old_one_allowed() -> None:
     assert same(_limit(40, 48, wanted=44.0).waiting_gpu_hours, all_alike(-4 * 24))
     assert same(_limit(40, 48, wanted=40.0).waiting_gpu_hours, all_alike(0))
+
+
+def scarce() -> View:
+    """Research wants 40 GPUs on a quota and on nodes of 32, and may not borrow from an idle mate."""
+    fixed = replace(queue(nominal=32, running=32).quotas[0], borrowing_limit_gpus=0)
+    tenants = [queue(nominal=32, running=32, quotas=(fixed,)), queue("idle", nominal=16)]
+    seen = state([pool(lead_time=timedelta(0), idle_gpus=0.0)], tenants)
+    return View(seen, forecast({"research": 40.0, "idle": 0.0}))
+
+
+NODE = action(Dial.POOL_SIZE, before=4, after=5)
+QUOTA = action(before=32, after=40)
+
+
+def test_a_node_without_quota_and_quota_without_a_node_serve_nothing() -> None:
+    assert same(expected_effect(scarce(), NODE).waiting_gpu_hours, all_alike(0))
+    assert same(expected_effect(scarce(), QUOTA).waiting_gpu_hours, all_alike(0))
+
+
+@pytest.mark.parametrize("plan", [(NODE, QUOTA), (QUOTA, NODE)])
+def test_node_and_quota_do_not_spare_the_same_waiting_twice(plan: tuple[Action, ...]) -> None:
+    total = sum((a.expected for a in with_effects(scarce(), plan)), Effect())
+
+    assert same(total.waiting_gpu_hours, all_alike(-8 * 24))
+
+
+def test_quota_within_what_may_be_borrowed_spares_nothing() -> None:
+    seen = state([pool()], [queue(nominal=16), queue("idle", nominal=16)])
+
+    effect = expected_effect(View(seen, forecast({"research": 18.0, "idle": 0.0})), action(before=16, after=20))
+
+    assert same(effect.waiting_gpu_hours, all_alike(0))
+
+
+def test_quota_that_the_whole_cohort_lacks_makes_wait() -> None:
+    seen = state([pool(idle_gpus=0.0)], [queue(nominal=8), queue("mate", nominal=8)])
+
+    effect = expected_effect(View(seen, forecast({"research": 8.0, "mate": 8.0})), action(before=8, after=6))
+
+    assert same(effect.waiting_gpu_hours, all_alike(2 * 24))
+
+
+def test_what_is_held_back_is_expected_on_top_of_what_is_approved() -> None:
+    held = Verdict(NODE, (Objection("freeze-windows", "frozen"),))
+
+    first, second = with_joint_effects(scarce(), [held, Verdict(QUOTA)])
+
+    assert same(second.action.expected.waiting_gpu_hours, all_alike(0))
+    assert same(first.action.expected.waiting_gpu_hours, all_alike(-8 * 24))
+    assert (first.objections, second.approved) == (held.objections, True)
+
+
+def test_a_pause_spares_no_waiting_that_a_new_node_spares() -> None:
+    gang = workload(last_checkpoint=NOW)
+    tenants = [queue(nominal=8, running=24), queue("poor", nominal=16, running=8, pending=8)]
+    seen = state([pool(lead_time=timedelta(0), idle_gpus=0.0)], tenants, [gang])
+    turn = action(Dial.WORKLOAD, before=1, after=0, gpus=-8)
+
+    effect = expected_effect(View(seen, forecast({"research": 16.0, "poor": 16.0})), turn, taken=[NODE])
+
+    assert same(effect.waiting_gpu_hours, all_alike(0))
