@@ -247,13 +247,16 @@ def _empty(plot: Plot) -> Iterator[Markup]:
 
 
 def pool_bar(pool: Pool, after_gpus: float, scale_gpus: float, ident: str) -> Markup:
-    """Busy, idle and coming GPUs in the room that the pool may grow into; the mark is where approved changes lead."""
+    """Busy, idle and coming GPUs in the room that the pool may grow into; the mark is where approved changes lead.
+
+    Without a maximum no room is drawn: nobody knows how much there is.
+    """
     width = Scale(0.0, scale_gpus, 0.0, 1000.0)
     busy = min(max(pool.gpus - pool.idle_gpus, 0.0), float(pool.gpus)) if np.isfinite(pool.idle_gpus) else 0.0
     coming = pool.gpus + pool.coming_gpus
-    limit = scale_gpus if pool.max_nodes is None else min(scale_gpus, float(pool.max_nodes * pool.gpus_per_node))
+    limit = coming if pool.max_nodes is None else pool.max_nodes * pool.gpus_per_node
     parts = [
-        rect((0, 6), width(limit), 16, "room"),
+        rect((0, 6), width(min(scale_gpus, float(limit))), 16, "room"),
         rect((width(pool.gpus), 6), width(coming - pool.gpus), 16, "coming"),
         rect((width(busy), 6), width(pool.gpus - busy), 16, "idle" if np.isfinite(pool.idle_gpus) else "unseen"),
         rect((0, 6), width(busy), 16, "busy"),
@@ -290,6 +293,6 @@ def extent_of(intervals: list[Interval]) -> tuple[float, float]:
 
 def key_swatch(class_: str) -> Markup:
     """A legend's sample of one mark."""
-    if class_ in ("median", "limit"):
+    if class_ in ("median", "limit", "limit past"):
         return tag("svg", line((0, 6), (22, 6), class_), width=22, height=12, aria_hidden="true")
     return tag("svg", rect((0, 0), 22, 12, class_), width=22, height=12, aria_hidden="true")

@@ -161,18 +161,20 @@ def _recent(history: DemandHistory, line: Line, since: datetime) -> tuple[NDArra
         return np.empty(0, np.int64), np.empty(0), np.empty(0)
     row = history.lines.index(line)
     keep = history.times >= since.timestamp()
-    size = max(1, -(-int(keep.sum()) // POINTS))
-    times = history.times[keep][::-1][::size][::-1]
-    return times, thin(history.running[row, keep], size), thin(history.pending[row, keep], size)
+    size = max(1, -(-(int(keep.sum()) - 1) // (POINTS - 1)))
+    times = history.times[keep]
+    parts = [times[:-1][::-1][::size][::-1], times[-1:]]
+    return np.concatenate(parts), thin(history.running[row, keep], size), thin(history.pending[row, keep], size)
 
 
 def thin(values: Floats, size: int) -> Floats:
-    """The mean of every `size` values, counted from the newest; NaN where none of them was seen."""
-    padded = np.concatenate([np.full(-len(values) % size, np.nan), values]).reshape(-1, size)
+    """The newest value as it is, and of those before it the mean of every `size`; NaN where none of them was seen."""
+    older, newest = values[:-1], values[-1:]
+    padded = np.concatenate([np.full(-len(older) % size, np.nan), older]).reshape(-1, size)
     seen = np.isfinite(padded)
     sums = np.where(seen, padded, 0.0).sum(axis=1)
     means: Floats = np.divide(sums, seen.sum(axis=1), out=np.full(len(padded), np.nan), where=seen.any(axis=1))
-    return means
+    return np.concatenate([means, newest])
 
 
 def _quota(cycle: Cycle, line: Line) -> Iterator[tuple[float, float]]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from gyropilot import __version__
-from gyropilot.domain import Cycle, Effect, Interval, Line, OutcomeStatus, Pool, Queue
+from gyropilot.domain import Action, Cycle, Effect, Interval, Line, OutcomeStatus, Pool, Queue
 from gyropilot.report import charts, fans, story
-from gyropilot.report.words import count, duration, known, moment, number, percent, still
+from gyropilot.report.names import named
+from gyropilot.report.words import count, duration, known, moment, number, percent, still, visible
 
 DRAWN_QUEUES = 24  # as charts; every queue is in the table
 
+DRAWN_DEEDS = 150  # in full, of those approved and of those held back; the rest is in tables
+
 GLANCED = 8  # actions on the first screen; all stand further down
+
+_BETWEEN_PARTS = re.compile(r"(?<=[./])(?=[^\W\d])|(?=\[)")
 
 Part = dict[str, Any]
 Extents = Mapping[str, tuple[float, float]]
@@ -41,16 +49,16 @@ def _head(cycle: Cycle) -> Part:
 
 def _glance(cycle: Cycle, approved: bool) -> Part:
     """One line per action, so that the first screen already says what would change and what was held back."""
-    told = [d for d in story.deeds(cycle) if d.verdict.approved is approved]
+    told, name = [d for d in story.deeds(cycle) if d.verdict.approved is approved], named(cycle)
     return {
         "title": f"{len(told)} {'approved' if approved else 'held back'}",
         "held": not approved,
         "deeds": [
             {
                 "number": deed.number,
-                "subject": deed.action.subject or deed.action.target,
+                "subject": name(deed.action).subject,
                 "change": story.change(deed.action),
-                "rules": ", ".join(dict.fromkeys(o.rule for o in deed.verdict.objections)),
+                "rules": _rules(deed),
             }
             for deed in told[:GLANCED]
         ],
@@ -122,6 +130,7 @@ def _key(bands: tuple[fans.Band, ...]) -> list[Part]:
         ("median", "demand, then median forecast"),
         *reversed(shown),
         ("limit", "capacity or quota"),
+        ("limit past", "as it is now, drawn over the past"),
         ("unseen", "not seen"),
     ]
     return [{"swatch": charts.key_swatch(mark), "words": words} for mark, words in marks]
@@ -230,36 +239,63 @@ def _pool_scale(cycle: Cycle, resource: str) -> float:
 def _deeds(cycle: Cycle) -> Part:
     effects = [v.action.expected for v in cycle.verdicts]
     extents = {f.name: charts.extent_of([f.of(e) for e in effects]) for f in story.FIGURES}
-    rows = [_deed(deed, extents) for deed in story.deeds(cycle)]
     acted = any(o.status is OutcomeStatus.DONE for o in cycle.outcomes)
     return {
         "taken_title": "What was approved and turned" if acted else "What would change, and why",
-        "approved": [r for r in rows if r["approved"]],
-        "held": [r for r in rows if not r["approved"]],
+        "approved": _listed(cycle, True, extents),
+        "held": _listed(cycle, False, extents),
         "rules": story.rules(cycle),
     }
 
 
-def _deed(deed: story.Deed, extents: Extents) -> Part:
-    action, diff = deed.action, deed.outcome.diff if deed.outcome else ""
+def _listed(cycle: Cycle, approved: bool, extents: Extents) -> Part:
+    """The first in full, and all others as rows of a table: a thousand drawn ones open in no browser at once."""
+    told, name = [d for d in story.deeds(cycle) if d.verdict.approved is approved], named(cycle)
+    return {
+        "drawn": [_deed(deed, name(deed.action), extents) for deed in told[:DRAWN_DEEDS]],
+        "others": [_deed_row(deed, name(deed.action)) for deed in told[DRAWN_DEEDS:]],
+    }
+
+
+def _deed(deed: story.Deed, action: Action, extents: Extents) -> Part:
+    diff = deed.outcome.diff if deed.outcome else ""
     shown = [f for f in story.FIGURES if not still(f.of(action.expected))]
     return {
         "number": deed.number,
         "approved": deed.verdict.approved,
         "verdict": str(deed.verdict),
         "dial": action.dial.value.replace("-", " "),
-        "subject": action.subject or action.target,
-        "target": action.target,
+        "subject": action.subject,
+        "target": _breakable(action.target),
         "change": story.change(action),
         "gpus": story.gpus_moved(action),
         "reason": action.reason,
         "objections": deed.verdict.objections,
         "outcome": deed.outcome,
-        "diff": diff,
+        "diff": _breakable(diff),
         "short_diff": diff.count("\n") < 6,
         "effects": [_effect(f, action.expected, extents) for f in shown],
         "loss": story.loss(action.expected),
     }
+
+
+def _deed_row(deed: story.Deed, action: Action) -> Part:
+    return {
+        "number": deed.number,
+        "subject": action.subject,
+        "dial": action.dial.value.replace("-", " "),
+        "change": story.change(action),
+        "became": _rules(deed) or (deed.outcome.status.value if deed.outcome else str(deed.verdict)),
+    }
+
+
+def _rules(deed: story.Deed) -> str:
+    return ", ".join(dict.fromkeys(o.rule for o in deed.verdict.objections))
+
+
+def _breakable(words: str) -> Markup:
+    """A path that breaks between its parts where a line is too short for it, and not amid a word."""
+    return Markup("<wbr>").join(escape(visible(part)) for part in _BETWEEN_PARTS.split(words))
 
 
 def _effect(figure: story.Figure, effect: Effect, extents: Extents) -> Part:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from gyropilot.domain import Cycle, Dial, Effect, Floats, Line
 from gyropilot.report import fans, story
+from gyropilot.report.names import named
 from gyropilot.report.words import duration, moment, number, percent, visible
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -153,10 +154,11 @@ def _actions(cycle: Cycle, console: Console) -> None:
     table.add_column("#", justify="right")
     for name, ratio in (("what", 3), ("verdict", 0), ("why, and what came of it", 5)):
         table.add_column(name, ratio=ratio or None, overflow="fold")
+    full = named(cycle)
     for deed in story.deeds(cycle):
         style = "green" if deed.verdict.approved else "yellow"
         moved = "" if deed.action.dial is Dial.WORKLOAD else story.gpus_moved(deed.action)
-        what = "\n".join(filter(None, [str(deed.action), moved]))
+        what = "\n".join(filter(None, [str(full(deed.action)), moved]))
         table.add_row(_cell(str(deed.number)), _cell(what), _cell(str(deed.verdict), style), _why(deed))
     console.print(table)
 

@@ -25,9 +25,10 @@ from gyropilot.domain import (
     Outcome,
     OutcomeStatus,
     Queue,
+    Quota,
     Verdict,
 )
-from tests.fakes import GPU, NOW, action, forecast, pool, queue, state
+from tests.fakes import GPU, H100, NOW, action, forecast, pool, queue, state
 
 HORIZONS = tuple(timedelta(minutes=m) for m in (5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 960, 1200, 1440))
 QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
@@ -283,6 +284,17 @@ def crowded(many: int = 200) -> Cycle:
         forecast=wide,
         verdicts=(*real.verdicts, *verdict_crowd),
     )
+
+
+def of_two_flavors() -> Cycle:
+    """A wish for one of a queue's two flavors, and one for the only flavor of another queue."""
+    flavors = ("h100-reserved", "h100-on-demand")
+    quotas = tuple(Quota(f, H100, 16, dial_target=f"vision/{f}/{GPU}") for f in flavors)
+    vision = turn_quota("vision", 16, 13, "uses 9 of 32 GPUs", effect(0.0, 2.0, 0.0))
+    audio = turn_quota("audio", 8, 7, "uses 2 of 8 GPUs", effect(0.0, 1.0, 0.0))
+    seen = state((pool(),), (replace(queue("vision"), quotas=quotas), queue("audio", 8)))
+    wishes = (replace(vision, target=quotas[1].dial_target), audio)
+    return Cycle(NOW, seen, forecast({"vision": 6.0}, spread=0.5), Intent("newsvendor"), tuple(map(Verdict, wishes)))
 
 
 def named(name: str, reason: str = "") -> Cycle:

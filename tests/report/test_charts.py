@@ -38,15 +38,28 @@ def test_history_goes_back_three_times_as_far_as_the_forecast_goes_ahead() -> No
 
 
 def test_thinning_means_what_was_seen_and_keeps_gaps() -> None:
-    values = np.array([9.0, 1.0, 3.0, np.nan, 5.0, np.nan, np.nan])
+    values = np.array([9.0, 1.0, 3.0, np.nan, 5.0, np.nan, np.nan, 7.0])
 
     thinned = thin(values, 2)
 
-    assert np.array_equal(thinned, [9.0, 2.0, 5.0, np.nan], equal_nan=True)
+    assert np.array_equal(thinned, [9.0, 2.0, 5.0, np.nan, 7.0], equal_nan=True)
 
 
-def test_the_newest_reading_is_the_total_over_queues() -> None:
-    assert total_fan().latest == pytest.approx(195, abs=1)
+def test_the_newest_reading_is_exact_for_each_queue_and_in_total() -> None:
+    seen = samples.cycle()
+
+    drawn = {line: fan_of(seen, line) for line in (TOTAL, *seen.state.history.lines)}
+
+    demands = {queue.name: queue.demand_gpus(GPU) for queue in seen.state.queues}
+    assert {line.queue: fan.latest for line, fan in drawn.items()} == {ALL_QUEUES: sum(demands.values()), **demands}
+    assert {fan.times_s[-1] for fan in drawn.values()} == {seen.state.history.times[-1]}
+
+
+def test_thinned_times_keep_one_distance_up_to_the_newest() -> None:
+    steps = np.diff(total_fan().times_s)
+
+    assert steps[:-1] == pytest.approx(1500, abs=1)
+    assert 300 <= steps[-1] <= 1500
 
 
 def test_bands_are_80_and_95_percent() -> None:
@@ -156,6 +169,12 @@ def test_a_pool_shows_busy_idle_coming_and_where_it_goes() -> None:
         ("0", "375", "busy"),
     ]
     assert 'class="after"' in bar
+
+
+def test_a_pool_without_a_maximum_claims_no_room_to_grow() -> None:
+    bar = pool_bar(pool(idle_gpus=8, max_nodes=None), after_gpus=32, scale_gpus=64, ident="p")
+
+    assert 'width="500" height="16" class="room"' in bar  # as wide as the GPUs that are there
 
 
 def test_idle_gpus_that_were_not_seen_are_not_drawn_as_idle() -> None:

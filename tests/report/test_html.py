@@ -16,6 +16,7 @@ from gyropilot.report.html import to_html
 from tests.report import samples
 
 VOID = {"meta", "link", "br"}
+BREAK = "wbr"  # where a path may break: it does nothing else, and each path has as many as parts
 
 
 class Structure(HTMLParser):
@@ -31,6 +32,9 @@ class Structure(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == BREAK:
+            assert attrs == []
+            return
         self.elements[tag] += 1
         self.attributes |= {(tag, name) for name, _ in attrs}
         if tag not in VOID:
@@ -129,6 +133,7 @@ def test_every_picture_is_told_to_a_screen_reader_or_is_decoration() -> None:
         "now 12:00 UTC",
         "3.67 USD per GPU-hour assumed",
         "mode plan",
+        "as it is now, drawn over the past",
     ],
 )
 def test_tells(fact: str) -> None:
@@ -154,26 +159,53 @@ def test_two_hundred_queues_stay_under_a_megabyte_and_a_half() -> None:
 
     assert len(page.encode()) < 1_500_000
     assert page.count("Demand of queue team-") == 24
-    assert page.count('<th scope="row">team-') == 200
+    table = page.split("All 200 queues as a table")[1].split("</table>")[0]
+    assert table.count('<th scope="row">team-') == 200
     assert "The 24 largest of 200 queues" in page
 
 
+@pytest.mark.parametrize("letters", [9, 253])
+def test_a_thousand_queues_and_actions_stay_under_a_megabyte_and_a_half(letters: int) -> None:
+    page = to_html(renamed(samples.crowded(1000), letters))
+
+    assert len(page.encode()) < 1_500_000
+    assert page.count('<li id="deed-') == 153
+    assert page.count('<tr id="deed-') == 1008 - 153
+    assert "855 more as a table" in page
+
+
 def test_two_hundred_queues_of_253_characters_stay_under_a_megabyte_and_a_half() -> None:
-    crowd = samples.crowded(200)
-    long = {q.name: f"{q.name:x<253}" for q in crowd.state.queues}
+    assert len(to_html(renamed(samples.crowded(200), 253)).encode()) < 1_500_000
+
+
+def renamed(crowd: Cycle, letters: int) -> Cycle:
+    """The same with names of queues that are so long, wherever they stand."""
+    long = {q.name: f"{q.name:x<{letters}}" for q in crowd.state.queues}
     queues = tuple(replace(q, name=long[q.name]) for q in crowd.state.queues)
     lines = tuple(line._replace(queue=long.get(line.queue, "")) for line in crowd.forecast.lines)
     history = replace(crowd.state.history, lines=lines[:-1])
-
-    page = to_html(
-        replace(
-            crowd,
-            state=replace(crowd.state, queues=queues, history=history),
-            forecast=replace(crowd.forecast, lines=lines),
-        )
+    wishes = [replace(v.action, subject=long.get(v.action.subject, v.action.subject)) for v in crowd.verdicts]
+    return replace(
+        crowd,
+        state=replace(crowd.state, queues=queues, history=history),
+        forecast=replace(crowd.forecast, lines=lines),
+        verdicts=tuple(replace(v, action=wish) for v, wish in zip(crowd.verdicts, wishes, strict=True)),
     )
 
-    assert len(page.encode()) < 1_500_000
+
+def test_a_path_breaks_between_its_parts() -> None:
+    page = to_html(samples.cycle())
+
+    assert "<pre>spec.<wbr>replicas: 14 → 16</pre>" in page
+    assert "spec.<wbr>resourceGroups<wbr>[0].<wbr>flavors<wbr>[0].<wbr>resources<wbr>[0].<wbr>nominalQuota: 24" in page
+
+
+def test_a_quota_of_a_queue_with_several_flavors_is_told_with_its_flavor() -> None:
+    page = "".join(Structure(to_html(samples.of_two_flavors())).text)
+
+    assert page.count("vision on h100-on-demand 16 → 13 GPUs") == 1  # on the first screen
+    assert page.count("vision on h100-on-demand") == 2  # and as the title of the action
+    assert "audio on h100" not in page
 
 
 def test_nothing_seen_is_told_in_words() -> None:

@@ -22,6 +22,13 @@ def test_the_last_line_is_the_summary() -> None:
     assert to_text(samples.cycle()).splitlines()[-1] == "8 wanted, 3 held back, 5 rehearsed"
 
 
+def test_a_quota_of_a_queue_with_several_flavors_is_told_with_its_flavor() -> None:
+    told = " ".join(" ".join(to_text(samples.of_two_flavors(), width=200).split()).split("Actions")[1].split())
+
+    assert "lower queue-quota of vision on h100-on-demand from 16 to 13 GPUs" in told
+    assert "lower queue-quota of audio from 8 to 7 GPUs" in told
+
+
 def test_says_first_what_would_change_and_that_nothing_was() -> None:
     lines = to_text(samples.cycle()).splitlines()
 
