@@ -89,7 +89,7 @@ def _without_surplus(picked: Sequence[Workload], need: int, now: datetime) -> li
 
 def _pause(workload: Workload, now: datetime, why: str) -> Action:
     saved = "its last checkpoint" if workload.last_checkpoint else "its start"
-    loses = f"pausing it loses {workload.lost_gpu_hours(now):.1f} GPU-hours of work since {saved}"
+    loses = f"pausing it loses {workload.lost_gpu_hours(now):.1f} GPU-hours: work since {saved}, and the restart"
     return Action(
         dial=Dial.WORKLOAD,
         target=workload.dial_target,

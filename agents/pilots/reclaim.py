@@ -11,6 +11,7 @@ from agents.shares import apportion, whole
 from agents.supply import cohorts, quota_gpus, serves
 from gyropilot.domain import ClusterState, Line, Pool, Queue
 
+Waiter = tuple[Queue, int]  # and the GPUs of its own that it waits for
 Reclaimed = tuple[dict[Line, int], dict[str, str]]
 
 
@@ -32,7 +33,7 @@ def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: 
     left = {q.name: max(0, borrowed_gpus(q, resource) - leaving[q.name].total()) for q in group}
     free = sum(leaving.values(), start=Counter[str]())
     back: dict[Line, int] = {}
-    why: dict[str, str] = {}
+    waiters: dict[Line, list[Waiter]] = {}
     for queue in sorted(group, key=lambda q: (-q.priority, q.name)):
         short = _short(state, group, queue, resource, growth)
         short -= _take(free, flavors(queue, resource), short)
@@ -42,8 +43,8 @@ def _within(state: ClusterState, group: Sequence[Queue], resource: str, growth: 
                 line = Line(name, resource)
                 left[name] -= gpus
                 back[line] = back.get(line, 0) + gpus
-                why.setdefault(str(line), _why(state.queue(name), queue, resource, short))
-    return back, why
+                waiters.setdefault(line, []).append((queue, short))
+    return back, {str(line): _why(state.queue(line.queue), whom, resource) for line, whom in waiters.items()}
 
 
 def _leaving(state: ClusterState, group: Sequence[Queue], resource: str) -> dict[str, Counter[str]]:
@@ -97,10 +98,22 @@ def _useful(borrower: Queue, waiter: Queue, resource: str) -> int:
     return sum(gpus for flavor, gpus in borrowed_by_flavor(borrower, resource).items() if flavor in shared)
 
 
-def _why(borrower: Queue, waiter: Queue, resource: str, short: int) -> str:
+def _why(borrower: Queue, waiters: Sequence[Waiter], resource: str) -> str:
     running, nominal = borrower.running_gpus.get(resource, 0.0), borrower.nominal_gpus(resource)
-    share = guaranteed_gpus(waiter, resource)
+    told = [
+        f"{queue.name} waits for {short} GPUs{_on(borrower, queue, resource)} of its guaranteed "
+        f"{guaranteed_gpus(queue, resource)}"
+        for queue, short in waiters
+    ]
+    whose = "its" if len(told) == 1 else "their"
     return (
-        f"{borrower.name} runs {running:g} GPUs on a quota of {nominal} while {waiter.name} waits for {short} GPUs "
-        f"of its guaranteed {share}, and none come within its target wait"
+        f"{borrower.name} runs {running:g} GPUs on a quota of {nominal} while {' and '.join(told)}, "
+        f"and none come within {whose} target wait"
     )
+
+
+def _on(borrower: Queue, waiter: Queue, resource: str) -> str:
+    """Of which flavors, where the waiting queue may not use all that the borrower has too much of."""
+    lent = borrowed_by_flavor(borrower, resource)
+    shared = flavors(waiter, resource) & set(lent)
+    return f" on {' or '.join(sorted(shared))}" if shared < set(lent) else ""

@@ -33,10 +33,10 @@ def test_pauses_the_gang_that_loses_least() -> None:
 def test_says_how_much_work_is_lost() -> None:
     # One minute since the checkpoint and five to restart, times eight GPUs: 0.8 GPU-hours.
     assert proposed([fresh("fresh")], 8)[0].reason == (
-        "poor waits; pausing it loses 0.8 GPU-hours of work since its last checkpoint"
+        "poor waits; pausing it loses 0.8 GPU-hours: work since its last checkpoint, and the restart"
     )
     assert proposed([workload("old")], 8)[0].reason == (
-        "poor waits; pausing it loses 16.7 GPU-hours of work since its start"
+        "poor waits; pausing it loses 16.7 GPU-hours: work since its start, and the restart"
     )
 
 

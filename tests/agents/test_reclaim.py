@@ -6,8 +6,8 @@ from datetime import timedelta
 from agents.borrowing import borrowed_gpus
 from agents.pilots import Newsvendor
 from agents.pilots.reclaim import reclaim
-from gyropilot.domain import Accelerator, Line, Pool, Queue, View
-from tests.fakes import GPU, forecast, pool, queue, state, workload
+from gyropilot.domain import Accelerator, Line, Pool, Queue, Quota, View
+from tests.fakes import GPU, H100, forecast, pool, queue, state, workload
 
 FULL = pool(idle_gpus=0.0, max_nodes=4)
 BORROWER = queue("rich", 16, running=28)
@@ -142,3 +142,20 @@ def test_what_is_being_paused_is_not_asked_back_twice() -> None:
 
     assert taken == {Line("rich", GPU): 2}
     assert others == {Line("rich", GPU): 10}
+
+
+def test_each_waiter_is_named_with_the_flavors_that_it_may_use() -> None:
+    def on(name: str, **used: int) -> tuple[Quota, ...]:
+        return tuple(Quota(f, H100, 8, gpus, dial_target=f"{name}/{f}/{GPU}") for f, gpus in used.items())
+
+    rich = queue("rich", running=24, quotas=on("rich", a100=12, h100=12))
+    first = queue("first", running=4, pending=4, priority=1, quotas=on("first", a100=4))
+    second = queue("second", running=4, pending=2, quotas=on("second", h100=4))
+
+    back, why = reclaim(state([FULL], [rich, first, second]), {})
+
+    assert back == {Line("rich", GPU): 6}
+    assert why[str(Line("rich", GPU))] == (
+        "rich runs 24 GPUs on a quota of 16 while first waits for 4 GPUs on a100 of its guaranteed 8 "
+        "and second waits for 2 GPUs on h100 of its guaranteed 8, and none come within their target wait"
+    )
