@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 2 bad settings or usage, 3 observation refused, 4 a server is unreachable."""
+"""The command line. Its exit codes stand in gyropilot.errors and, for users, in the epilog and in docs/commands.md."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ app = typer.Typer(
         "Begin with `gyropilot demo`, then `gyropilot check --prometheus URL` and `gyropilot plan --prometheus URL` "
         "against your own cluster: both only read."
     ),
-    epilog="Exit codes: 0 done, 2 bad settings or usage, 3 observation refused, 4 cluster or Prometheus unreachable.",
+    epilog=(
+        "Exit codes: 0 done, 2 bad settings or usage, 3 observation refused, 4 cluster or Prometheus unreachable, "
+        "130 interrupted, 1 anything else."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -69,6 +72,9 @@ PrometheusOption = Annotated[str | None, typer.Option("--prometheus", help="Prom
 KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", help="Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, in-cluster]")
 ]
+ActOption = Annotated[
+    bool, typer.Option("--act", help="Turn the dials. Without it, changes are only rehearsed.", metavar="")
+]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to answer.")]
 PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How to answer.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the answer to this file instead of stdout.")]
@@ -76,7 +82,9 @@ OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the a
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, metavar="")
+    ] = False,
 ) -> None:
     if version:
         typer.echo(f"gyropilot {__version__}")
@@ -138,7 +146,7 @@ def once(
     config: ConfigOption = None,
     prometheus: PrometheusOption = None,
     kubeconfig: KubeconfigOption = None,
-    act: Annotated[bool, typer.Option("--act", help="Turn the dials. Without it, changes are only rehearsed.")] = False,
+    act: ActOption = False,
     format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
     out: OutOption = None,
 ) -> None:
@@ -157,7 +165,7 @@ def run(
     config: ConfigOption = None,
     prometheus: PrometheusOption = None,
     kubeconfig: KubeconfigOption = None,
-    act: Annotated[bool, typer.Option("--act", help="Turn the dials. Without it, changes are only rehearsed.")] = False,
+    act: ActOption = False,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
     """Run as a daemon: a cycle each minute, a fit each night, /metrics and /healthz. Rehearses unless told to --act."""

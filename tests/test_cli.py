@@ -127,3 +127,11 @@ def test_the_shell_completes_commands_and_choices() -> None:
 
     assert completed("gyropilot hi", 1) == ["history"]
     assert completed("gyropilot plan --format ", 3) == ["text", "json", "html"]
+
+
+@pytest.mark.parametrize("command", ["once", "run"])
+def test_a_switch_does_not_ask_for_a_value(command: str) -> None:
+    shown = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "120", "TERM": "dumb"}).stdout
+
+    (line,) = (line for line in shown.splitlines() if "--act " in line and "Turn the dials" in line)
+    assert "<bool>" not in line

@@ -12,6 +12,9 @@ from typer.main import get_command
 from gyropilot import configuration
 from gyropilot.cli import app
 from gyropilot.domain import Dial
+from gyropilot.errors import GyropilotError
+from gyropilot.report.json_report import to_dict
+from tests.report import samples
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
@@ -44,6 +47,19 @@ def test_no_section_describes_a_command_that_is_not_there() -> None:
     described = set(re.findall(r"^## `gyropilot ([a-z ]+)`", COMMANDS, re.MULTILINE))
 
     assert described == set(commands())
+
+
+def test_every_key_of_a_plan_as_json_is_described() -> None:
+    section = COMMANDS.split("prints one object:")[1].split("\n## ")[0]
+    told = to_dict(samples.cycle())
+
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(told)
+    assert [key for key in told["actions"][0] if f"`{key}`" not in section] == []
+
+
+@pytest.mark.parametrize("kind", [GyropilotError, *GyropilotError.__subclasses__()])
+def test_every_exit_code_is_described(kind: type[GyropilotError]) -> None:
+    assert f"\n| {kind.exit_code} | " in COMMANDS
 
 
 def test_the_settings_page_is_what_the_code_says() -> None:
