@@ -35,10 +35,6 @@ class WorkloadPause(ServerDial):
         leave_alone_if_held(seen, f"workload {name}")
         if holds(seen, "Finished"):
             raise LeftAlone(f"workload {name} is finished")
-        if why := next(self._protections(seen), ""):
-            raise LeftAlone(f"workload {name} is protected ({why})")
-        if why := _lost_when_paused(seen):
-            raise LeftAlone(f"workload {name} would not survive: {why}")
         return Knob(path, seen, ("spec", "active"))
 
     def decode(self, raw: Any) -> int:
@@ -50,7 +46,17 @@ class WorkloadPause(ServerDial):
     def refuse(self, knob: Knob, after: int) -> None:
         if after not in (0, 1):
             raise LeftAlone(f"{after} is neither 1 (active) nor 0 (paused)")
-        if after == 0 and not holds(knob.seen, "Admitted"):
+        if after == 0:
+            self._leave_alone_if_not_to_be_paused(knob.seen)
+
+    def _leave_alone_if_not_to_be_paused(self, seen: Json) -> None:
+        """What was protected after its pause is resumed all the same: it must not stay paused for being precious."""
+        name = seen["metadata"]["name"]
+        if why := next(self._protections(seen), ""):
+            raise LeftAlone(f"workload {name} is protected ({why})")
+        if why := _lost_when_paused(seen):
+            raise LeftAlone(f"workload {name} would not survive: {why}")
+        if not holds(seen, "Admitted"):
             raise LeftAlone("it is not admitted, so there is nothing to take back")
 
     def _protections(self, seen: Json) -> Iterator[str]:

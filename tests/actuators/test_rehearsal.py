@@ -75,4 +75,4 @@ def test_the_annotation_that_protects_is_taken_from_the_settings() -> None:
 
     for dials in (actuators(memory.api, settings), rehearsals(memory.api, settings)):
         with pytest.raises(LeftAlone, match="protected"):
-            dials[Dial.WORKLOAD].read("research/job")
+            dials[Dial.WORKLOAD].turn("research/job", 1, 0)

@@ -34,6 +34,15 @@ def test_resumes_a_paused_workload() -> None:
     assert told == "spec.active: false → true"
 
 
+def test_resumes_what_was_protected_after_its_pause() -> None:
+    precious = workload(active=False, admitted=False, annotations={"gyropilot.io/protected": "thesis deadline"})
+    memory = Memory({JOB: precious})
+
+    WorkloadPause(memory.api).turn(TARGET, 0, 1)
+
+    assert memory.objects[JOB]["spec"]["active"] is True
+
+
 @pytest.mark.parametrize(("active", "value"), [(True, 1), (False, 0), (None, 1)])
 def test_absent_means_active(active: bool | None, value: int) -> None:
     assert WorkloadPause(Memory({JOB: workload(active)}).api).read(TARGET) == value
