@@ -89,9 +89,9 @@ def explain(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str:
     """Why a pool should change by so many GPUs, in one sentence with the figures that decided."""
     state, resource = view.state, pool.accelerator.resource
     if _total(pool) not in view.forecast.lines:
-        return rule.reactive.why(state, resource, gpus)
+        return rule.reactive.why(state, pool, gpus)
     waits = gpus > 0 and rule.reactive.plan(state, resource).get(pool.name, 0) > 0
-    parts = [rule.reactive.why(state, resource, gpus)] if waits else []
+    parts = [rule.reactive.why(state, pool, gpus)] if waits else []
     costs = f"a GPU-hour costs {pool.running_price_usd_per_gpu_hour:.2f} USD, waiting {_waiting_price(state, pool):.2f}"
     return "; ".join([*parts, _forecast_says(rule, view, pool, gpus), costs])
 

@@ -27,20 +27,21 @@ class Reactive:
         for resource in view.state.resources:
             plan = self.plan(view.state, resource)
             changes |= plan
-            reasons |= {name: self.why(view.state, resource, gpus) for name, gpus in plan.items()}
+            reasons |= {name: self.why(view.state, view.state.pool(name), gpus) for name, gpus in plan.items()}
         return Intent(self.name, pool_gpus=changes, reasons=reasons)
 
     def plan(self, state: ClusterState, resource: str) -> dict[str, int]:
         """GPUs per pool of one resource: growth if anything waits in vain, else what has long been idle goes."""
         return growth_for_pending(state, resource) or self._shrink(state, resource)
 
-    def why(self, state: ClusterState, resource: str, gpus: int) -> str:
+    def why(self, state: ClusterState, pool: Pool, gpus: int) -> str:
+        resource = pool.accelerator.resource
         pools = state.pools_of(resource)
         if gpus > 0:
-            work = _without_node(state, resource, growable(state, pools))
+            work = [w for w in _without_node(state, resource, growable(state, pools)) if w.fits(pool)]
             usable = [p for p in pools if any(w.fits(p) for w in work)]
             idle, coming = sum(p.idle_gpus for p in usable), sum(p.coming_gpus for p in usable)
-            return f"{_who_waits(state, resource, work)} do not fit in {idle:g} idle and {coming} coming GPUs"
+            return f"{_who_waits(state, pool, work)} do not fit in {idle:g} idle and {coming} coming GPUs"
         peak = peak_demand(state, resource, self.scale_down_after) or 0.0
         minutes = self.scale_down_after / timedelta(minutes=1)
         return f"at most {peak:g} of {total_supply(pools)} GPUs were asked for in the last {minutes:g} min"
@@ -104,10 +105,11 @@ def _without_node(state: ClusterState, resource: str, pools: list[Pool]) -> list
     )
 
 
-def _who_waits(state: ClusterState, resource: str, work: list[_Work]) -> str:
+def _who_waits(state: ClusterState, pool: Pool, work: list[_Work]) -> str:
     unplaced = sum(w.gpus for w in work if w.admitted)
     within = sum(w.gpus for w in work if not w.admitted)
-    everything = sum(q.pending_gpus.get(resource, 0.0) for q in state.queues if q.active)
+    waiting = (q for q in state.queues if q.active and serves(pool, q))
+    everything = sum(q.pending_gpus.get(pool.accelerator.resource, 0.0) for q in waiting)
     if unplaced:
         others = f" {within:g} wait within quota; they" if within else ""
         return f"{unplaced:g} admitted GPUs find no node and{others}"

@@ -118,6 +118,18 @@ def test_grows_the_pools_of_the_flavor_that_was_admitted_and_counts_no_others() 
     assert intent.why("h100") == "8 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs"
 
 
+def test_a_pool_s_reason_speaks_of_the_work_that_may_use_it() -> None:
+    admitted = queue("a", 64, running=40, unplaced_gpus={GPU: {"h100": 8.0}})
+    elsewhere = replace(queue("b", 64, pending=16), allowed_pools=("other",))
+    pools = [pool(idle_gpus=0.0), pool("other", flavors=("h100",), idle_gpus=8.0)]
+
+    intent = Reactive().steer(view(state(pools, [replace(admitted, allowed_pools=("h100",)), elsewhere])))
+
+    assert intent.pool_gpus == {"h100": 8, "other": 8}
+    assert intent.why("h100") == "8 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs"
+    assert intent.why("other") == "16 GPUs wait and do not fit in 8 idle and 0 coming GPUs"
+
+
 def test_admitted_work_of_no_known_flavor_goes_to_the_cheapest_pool() -> None:
     admitted = queue(nominal=64, running=40, unplaced_gpus={GPU: {"": 8.0}})
     pools = [
