@@ -366,7 +366,7 @@ class GuardrailSettings(Section):
     max_step_gpus: int = Field(64, ge=0, description="GPUs per action, whatever the share says.")
     budget_window: Duration = Field(timedelta(hours=24), description="Over which the budgets below count.")
     max_added_usd: float = Field(2000.0, ge=0, description="USD per window that growth of pools may add.")
-    max_moved_gpus: int = Field(128, ge=0, description="GPUs per window moved by all dials together.")
+    max_moved_gpus: int = Field(128, ge=0, description="GPUs per window, each of quota, of pools and of pauses.")
     max_lost_gpu_hours: float = Field(40.0, ge=0, description="GPU-hours of work per window thrown away by pausing.")
     cooldown: Duration = Field(
         timedelta(minutes=10), description="Between two turns of one dial, so that effects are seen first."
