@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gyropilot.errors import ForbiddenError, NotFoundError
-from gyropilot.kubernetes.api import Api
+from gyropilot.kubernetes.api import Api, understood
 from gyropilot.settings import Settings
 
 KUEUE, KARPENTER = "kueue.x-k8s.io", "karpenter.sh"
@@ -94,8 +94,9 @@ def asked_as(api: Api) -> str:
 
 def served_versions(api: Api) -> Mapping[str, tuple[str, ...]]:
     """API groups and the versions that are served of each."""
-    groups = api.get("/apis").get("groups") or ()
-    return {group["name"]: tuple(v["version"] for v in group["versions"]) for group in groups}
+    with understood(f"{api.host}/apis"):
+        groups = api.get("/apis").get("groups") or ()
+        return {group["name"]: tuple(v["version"] for v in group["versions"]) for group in groups}
 
 
 def served_kinds(api: Api) -> dict[str, str | None]:

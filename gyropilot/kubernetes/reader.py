@@ -14,7 +14,7 @@ from gyropilot.errors import ForbiddenError, NotFoundError
 from gyropilot.kubernetes import kueue
 from gyropilot.kubernetes.access import KARPENTER, rule, served_versions
 from gyropilot.kubernetes.annotated import Job, Namespace, annotations_by_job, parse_job, parse_namespace
-from gyropilot.kubernetes.api import Api, Json, understood
+from gyropilot.kubernetes.api import Api, Json
 from gyropilot.kubernetes.gangs import Gang, one_per_job, parse_gang
 from gyropilot.kubernetes.inventory import Inventory
 from gyropilot.kubernetes.karpenter import NodePool, parse_node_pool
@@ -107,8 +107,7 @@ class KubernetesReader:
         return Inventory(seen.at, found, tuple(queues), tuple(workloads), seen.kueue, said)
 
     def _see(self, now: datetime) -> Seen:
-        with understood(f"{self.api.host}/apis"):
-            versions = served_versions(self.api)
+        versions = served_versions(self.api)
         version = next((v for v in kueue.VERSIONS if v in versions.get(kueue.GROUP, ())), None)
         karpenter = "v1" in versions.get(KARPENTER, ())
         sources = _sources(version, karpenter)
