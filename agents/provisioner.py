@@ -56,7 +56,9 @@ class Provisioner:
         if not whole:
             return None
         wanted = max(before, there + whole) if whole > 0 else min(before, there + whole)
-        step = int(min(self.step.units(before), abs(wanted - before)))
+        # Less than a node would allow nothing.
+        nodes = max(1.0, self.step.units(before) // pool.gpus_per_node)
+        step = int(min(nodes * pool.gpus_per_node, abs(wanted - before)))
         after = before + (step if wanted > before else -step)
         says = "a limit only allows growth" if gpus > 0 else "a limit only stops growth and removes no node"
         return _turn(pool, after, after - before, f"{why} ({says})" if why else says)

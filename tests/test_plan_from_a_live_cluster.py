@@ -195,7 +195,7 @@ def test_once_told_to_act_turns_the_quotas(live: ControlPlane, tmp_path: Path) -
     assert "2 done" in json.loads(done.stdout)["summary"]
 
 
-def test_the_limit_that_keeps_admitted_work_without_a_node_is_raised_in_allowed_steps(
+def test_the_limit_that_keeps_admitted_work_without_a_node_is_raised_by_a_node(
     scarce: ControlPlane, tmp_path: Path
 ) -> None:
     where = ("--prometheus", scarce.url("prometheus"), "--kubeconfig", str(scarce.kubeconfig))
@@ -206,5 +206,5 @@ def test_the_limit_that_keeps_admitted_work_without_a_node_is_raised_in_allowed_
     (queue,) = [q for q in told["state"]["queues"] if q["name"] == "scarce"]
     (raised,) = [a for a in told["actions"] if a["subject"] == "scarce"]
     assert (queue["running_gpus"], queue["pending_gpus"], queue["unplaced_gpus"]) == (16, 0, 8)
-    assert (raised["dial"], raised["before"], raised["after"]) == ("pool-limit", 8, 10)
+    assert (raised["dial"], raised["before"], raised["after"]) == ("pool-limit", 8, 16)
     assert raised["reason"].startswith("8 admitted GPUs find no node and do not fit in 0 idle and 0 coming GPUs")

@@ -142,7 +142,13 @@ def test_a_large_wish_comes_in_allowed_steps() -> None:
 
     assert turned([pool()], {"h100": 64}, step=step) == {"h100": (4, 5)}
     assert turned([pool(idle_gpus=32.0)], {"h100": -32}, step=step) == {"h100": (4, 3)}
-    assert turned([limited()], {"h100": 64}, step=step) == {"h100": (40, 50)}
+    assert turned([limited()], {"h100": 64}, step=step) == {"h100": (40, 48)}
+
+
+def test_a_limit_is_raised_by_a_node_at_least_because_less_allows_none() -> None:
+    small = pool(dial=Dial.POOL_LIMIT, dial_target=f"nodepools.karpenter.sh/h100/{GPU}", dial_value=8, nodes=1)
+
+    assert turned([small], {"h100": 64}, step=Step(max_share=0.25, max_gpus=64)) == {"h100": (8, 16)}
 
 
 def test_unknown_pools_and_zero_wishes_change_nothing() -> None:

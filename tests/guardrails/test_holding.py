@@ -17,7 +17,7 @@ from gyropilot.guardrails.protocol import Situation
 from gyropilot.guardrails.ranges import PoolRange
 from gyropilot.guardrails.steps import StepCap
 from gyropilot.settings import PoolSettings
-from tests.fakes import NOW, action, pool, queue, state
+from tests.fakes import GPU, NOW, action, pool, queue, state
 from tests.guardrails.situations import pause, requota, resize, situation
 
 WISH = requota("research", 16, 12)
@@ -120,6 +120,16 @@ def test_objects_to_a_step_over_the_gpus_whatever_the_share_says() -> None:
     sentence = CAP.objection(resize(100, 110), situation())
 
     assert sentence == "h100 would change by 80 GPUs at once, 64 allowed"
+
+
+def test_a_limit_may_change_by_a_node_because_less_would_allow_none() -> None:
+    limited = pool(dial=Dial.POOL_LIMIT, dial_target=f"nodepools.karpenter.sh/h100/{GPU}", dial_value=8)
+    at = situation(pools=[limited])
+
+    assert CAP.objection(action(Dial.POOL_LIMIT, 8, 16), at) is None
+    assert CAP.objection(action(Dial.POOL_LIMIT, 8, 17), at) == (
+        "h100 would change by 9 GPUs at once, 8 allowed (25% of 8)"
+    )
 
 
 def test_a_gang_is_paused_whole_but_not_a_huge_one() -> None:
