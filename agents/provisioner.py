@@ -56,12 +56,15 @@ class Provisioner:
         if not whole:
             return None
         wanted = max(before, there + whole) if whole > 0 else min(before, there + whole)
-        # Less than a node would allow nothing.
-        nodes = max(1.0, self.step.units(before) // pool.gpus_per_node)
-        step = int(min(nodes * pool.gpus_per_node, abs(wanted - before)))
+        asked, node = abs(wanted - before), pool.gpus_per_node
+        # Whole nodes, and one at least: less would allow nothing.
+        step = asked if self.step.units(before) >= asked else min(asked, self._whole_step(before, node))
         after = before + (step if wanted > before else -step)
         says = "a limit only allows growth" if gpus > 0 else "a limit only stops growth and removes no node"
         return _turn(pool, after, after - before, f"{why} ({says})" if why else says)
+
+    def _whole_step(self, before: int, node: int) -> int:
+        return max(node, int(self.step.units(before)) // node * node)
 
 
 def _turn(pool: Pool, after: int, gpus: int, why: str) -> Action | None:
