@@ -2,8 +2,8 @@
 
 The fortnight ends on a Thursday at half past seven. Research has filled the reserved nodes overnight with a sweep, on
 quota that it borrows from language; language begins runs for which nothing is free; the spot pool is full. Among the
-products, vision's quota lies idle while the load of serving, which may borrow nothing, is about to rise beyond its own.
-Whatever the clock says when it is shown, the story is the same: the calendar of the demo is tied to its `now`.
+products, vision's quota lies idle while serving has waited since yesterday for more than it may borrow. Whatever the
+clock says when it is shown, the story is the same: the calendar of the demo is tied to its `now`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ SHARES: Shares = {
     "research": {SPOT.name: Share(40), A100.name: Share(16), H100.name: Share(8, borrowing_limit=0)},
     "language": {H100.name: Share(24), A100.name: Share(24)},
     "vision": {A100.name: Share(24), SPOT.name: Share(8), H100.name: Share(16, lending_limit=8)},
-    "serving": {H100.name: Share(20, borrowing_limit=0)},
+    "serving": {H100.name: Share(20, borrowing_limit=2)},
 }
 
 PROFILE: Profile = (
