@@ -64,7 +64,7 @@ class Provisioner:
         return _turn(pool, after, after - before, f"{why} ({says})" if why else says)
 
     def _whole_step(self, before: int, node: int) -> int:
-        return max(node, int(self.step.units(before)) // node * node)
+        return int(min(max(node, self.step.units(before)), self.step.max_gpus)) // node * node
 
 
 def _turn(pool: Pool, after: int, gpus: int, why: str) -> Action | None:

@@ -71,8 +71,9 @@ class CapacityRule:
     def _removal(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule removes, less what the forecast says will be missed."""
         floors = {p.name: whole(self.kept_gpus(view, kind, p)) for p in kind.pools}
-        unused = shrink_to(kind.pools, total_supply(kind.pools), floors)
-        removed = {name: max(gpus, reactive.get(name, 0)) for name, gpus in unused.items()}
+        # What reactive keeps is kept while shrinking, too: else the next pool would stay for what never went.
+        allowed = {p.name: max(0, -reactive.get(p.name, 0)) for p in kind.pools}
+        removed = shrink_to(kind.pools, total_supply(kind.pools), floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 
     def _in_band(self, target: float, supply: int) -> int:

@@ -46,15 +46,18 @@ def grow_to(targets: Mapping[str, int], supply: int, room: Mapping[str, float]) 
     return added
 
 
-def shrink_to(pools: Iterable[Pool], supply: int, floors: Mapping[str, int]) -> dict[str, int]:
+def shrink_to(
+    pools: Iterable[Pool], supply: int, floors: Mapping[str, int], at_most: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """GPUs to remove per pool (negative): whole idle nodes, dearest first, while supply stays at the pool's floor.
 
-    Reserved nodes stay: they are paid for either way.
+    Reserved nodes stay: they are paid for either way. `at_most`: GPUs that may go per pool, none where absent.
     """
     removed: dict[str, int] = {}
     for pool in reversed(merit_order(p for p in pools if p.market is not Market.RESERVED)):
         excess = max(0, supply - floors[pool.name])
-        gpus = _whole_nodes(pool, min(excess, removable_gpus(pool)))
+        allowed = removable_gpus(pool) if at_most is None else min(removable_gpus(pool), at_most.get(pool.name, 0))
+        gpus = _whole_nodes(pool, min(excess, allowed))
         if gpus:
             removed[pool.name] = -gpus
             supply -= gpus

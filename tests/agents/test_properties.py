@@ -108,8 +108,9 @@ def test_rebalancing_leaves_stopped_queues_alone(view: View, intent: Intent) -> 
 def test_a_capped_step_is_never_exceeded(view: View, intent: Intent) -> None:
     actions = [*Provisioner(CAPPED).propose(view, intent), *Rebalancer(CAPPED).propose(view, intent)]
 
+    node = {p.dial_target: p.gpus_per_node for p in view.state.pools if p.dial is Dial.POOL_LIMIT}
     for action in actions:
-        assert abs(action.delta) <= max(1, int(0.25 * action.before))
+        assert abs(action.delta) <= max(1, int(0.25 * action.before), node.get(action.target, 1))
         assert abs(action.gpus) <= 64
 
 
