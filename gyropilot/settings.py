@@ -277,15 +277,21 @@ class PoolDefaults(Section):
     """For pools about which nothing is told; every use is said aloud in the report."""
 
     lead_time: Duration = Field(
-        timedelta(minutes=6), description="Typical for a GPU node from request to device plug-in ready."
+        timedelta(minutes=6), description="An assumption: from request to device plug-in ready."
     )
     price_usd_per_gpu_hour: float = Field(
-        2.5, ge=0, description="USD. About an H100's 2025 on-demand price at a GPU cloud."
+        2.5, ge=0, description="USD. An assumption, low for an H100 on demand; tell your own."
     )
-    spot_discount: Share = Field(0.6, description="Share of the price saved on spot.")
-    watts_idle_per_gpu: float = Field(100.0, ge=0, description="W. Idle H100 with its share of the host.")
-    watts_busy_per_gpu: float = Field(900.0, ge=0, description="W. Loaded H100 (700 W) with its share of the host.")
-    carbon_g_per_kwh: float = Field(400.0, ge=0, description="g CO2e per kWh, near the world's average grid.")
+    spot_discount: Share = Field(0.6, description="Share of the price saved on spot; an assumption.")
+    watts_idle_per_gpu: float = Field(
+        100.0, ge=0, description="W. An assumption for an idle H100 with its share of the host."
+    )
+    watts_busy_per_gpu: float = Field(
+        900.0, ge=0, description="W. An assumption for a loaded H100 (700 W) with its share of the host."
+    )
+    carbon_g_per_kwh: float = Field(
+        400.0, ge=0, description="g CO2e per kWh. An assumption; tell your grid's."
+    )
 
 
 class QueueSettings(Section):
@@ -308,7 +314,7 @@ class QueueSettings(Section):
 class QueueDefaults(Section):
     """For queues about which nothing is told."""
 
-    target_wait: Duration = Field(timedelta(minutes=10), description="What users of shared clusters call acceptable.")
+    target_wait: Duration = Field(timedelta(minutes=10), description="An assumption; tell what your users accept.")
     waiting_usd_per_gpu_hour: float = Field(
         10.0,
         ge=0,
