@@ -15,7 +15,7 @@ from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
 from forecasting.rolling import replay, until
-from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
 BUCKETS: Mapping[str, tuple[timedelta, ...]] = {
     "to 30 min": (timedelta(minutes=10), timedelta(minutes=30)),
@@ -63,17 +63,17 @@ class Auto:
         fitted = {name: model.fit(history) if name in wanted else model for name, model in self.models.items()}
         return type(self)(fitted, chosen)
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs, each line and horizon from the model that was chosen for it."""
-        table = self.models[INCUMBENT].predict(history, horizons, quantiles)
-        buckets, groups = [_bucket(h) for h in horizons], _grouped(history)
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs, each line and window from the model that was chosen for it."""
+        table = self.models[INCUMBENT].predict(history, windows, quantiles)
+        buckets, groups = [_bucket(w.end) for w in windows], _grouped(history)
         for name in sorted(set(self.chosen.values()) - {INCUMBENT}):
             mine = np.zeros(table.shape[:2], dtype=bool)
             for group, rows in groups.items():
                 mine[rows] = [self._choice(group, bucket) == name for bucket in buckets]
             at = [int(i) for i in np.flatnonzero(mine.any(axis=0))]
             if at:
-                theirs = self.models[name].predict(history, [horizons[i] for i in at], quantiles)
+                theirs = self.models[name].predict(history, [windows[i] for i in at], quantiles)
                 table[:, at] = np.where(mine[:, at, None], theirs, table[:, at])
         return table
 
@@ -96,13 +96,13 @@ class Auto:
         judged = _thinned(history, MAX_JUDGED_LINES)
         first = count - 1 - held_out
         columns = range(first, count - 1, max(1, round(ORIGIN_EVERY / history.step)))
-        horizons = [h for hs in BUCKETS.values() for h in hs]
+        windows = [Window.step(horizon, history.step) for reach in BUCKETS.values() for horizon in reach]
         past = until(judged, first)
         losses = {
-            name: replay(model.fit(past), judged, columns, horizons, QUANTILES).loss()
+            name: replay(model.fit(past), judged, columns, windows, QUANTILES).loss()
             for name, model in self.models.items()
         }
-        groups, buckets = _grouped(judged), [_bucket(h) for h in horizons]
+        groups, buckets = _grouped(judged), [_bucket(w.end) for w in windows]
         return {
             (group, bucket): _best(losses, rows, [i for i, b in enumerate(buckets) if b == bucket])
             for group, rows in groups.items()

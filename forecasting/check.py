@@ -10,14 +10,23 @@ import numpy as np
 from forecasting.forecast import guard
 from forecasting.protocol import Forecaster
 from forecasting.rolling import until
-from gyropilot.domain import DemandHistory, Floats, Line
+from gyropilot.domain import DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError
 
 Make = Callable[[], Forecaster]
 
-HORIZONS = tuple(timedelta(minutes=m) for m in (5, 60, 360, 1440))
 QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.99)
 STEP = timedelta(minutes=15)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+WINDOWS = (Window(0 * MINUTE, 5 * MINUTE), *(Window.step(h * HOUR, STEP) for h in (1, 6, 24)))
+HOURS = tuple(Window(h * HOUR, (h + 1) * HOUR) for h in range(6))
+QUESTIONS: tuple[tuple[Window, ...], ...] = (
+    (),
+    (Window(timedelta(0), timedelta(seconds=1)),),
+    (Window(timedelta(0), timedelta(minutes=7, seconds=13)),),
+    (Window(20 * MINUTE, 30 * MINUTE), Window(5 * HOUR, 6 * HOUR)),
+    (Window(0 * DAY, 7 * DAY), Window.step(7 * DAY, STEP)),
+)
 DAYS = 9
 MEDIAN = QUANTILES.index(0.5)
 ABSURD = 10.0  # times the largest demand ever seen, or a node of 8 GPUs
@@ -30,6 +39,7 @@ def check_forecaster(make: Make, *, scale_free: bool = True) -> None:
     """
     _answers_in_every_situation(make)
     _answers_any_question(make)
+    _answers_for_a_window_as_for_its_parts(make)
     _changes_nothing_it_was_given(make)
     _gives_the_same_answer_twice(make)
     _fits_another_object(make)
@@ -80,9 +90,9 @@ def _answers_in_every_situation(make: Make) -> None:
     for situation, history in situations().items():
         blank = make()
         for model, state in ((blank, "before fit"), (blank.fit(history), "after fit")):
-            table = model.predict(history, HORIZONS, QUANTILES)
+            table = model.predict(history, WINDOWS, QUANTILES)
             try:
-                guard(table, (len(history.lines), len(HORIZONS), len(QUANTILES)), model.name)
+                guard(table, (len(history.lines), len(WINDOWS), len(QUANTILES)), model.name)
             except ForecastError as problem:
                 raise ForecastError(f"{situation}, {state}: {problem}") from None
             _demand(bool((table <= ABSURD * _scale(history)).all()), model, f"is absurdly high {situation}, {state}")
@@ -91,17 +101,28 @@ def _answers_in_every_situation(make: Make) -> None:
 def _answers_any_question(make: Make) -> None:
     history = gangs()
     model = make().fit(history)
-    for horizons in ([timedelta(seconds=1)], [timedelta(minutes=7, seconds=13)], [timedelta(days=7)], []):
+    for windows in QUESTIONS:
         for quantiles in ([0.5], [0.001, 0.999], [0.333, 0.334]):
-            table = model.predict(history, horizons, quantiles)
-            guard(table, (len(history.lines), len(horizons), len(quantiles)), model.name)
+            table = model.predict(history, windows, quantiles)
+            guard(table, (len(history.lines), len(windows), len(quantiles)), model.name)
+
+
+def _answers_for_a_window_as_for_its_parts(make: Make) -> None:
+    history = gangs()
+    model = make().fit(history)
+    parts = model.predict(history, HOURS, QUANTILES)
+    whole = model.predict(history, [Window(HOURS[0].start, HOURS[-1].end)], QUANTILES)[:, 0]
+    # A mean over hours is less uncertain than any of them, and lies among them.
+    slack = (parts[..., -1] - parts[..., 0]).max(axis=1, keepdims=True) / 2 + 0.05 * _scale(history)[:, 0]
+    among = (whole >= parts.min(axis=1) - slack) & (whole <= parts.max(axis=1) + slack)
+    _demand(bool(among.all()), model, "takes a wide window for something else than its parts")
 
 
 def _changes_nothing_it_was_given(make: Make) -> None:
     history = gangs()
     before = [array.copy() for array in (history.times, history.running, history.pending, history.demand)]
     model = make().fit(history)
-    model.predict(history, HORIZONS, QUANTILES)
+    model.predict(history, WINDOWS, QUANTILES)
     after = [history.times, history.running, history.pending, history.demand]
     same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
     _demand(same, model, "changes the history that it is given; copy before writing")
@@ -110,18 +131,18 @@ def _changes_nothing_it_was_given(make: Make) -> None:
 def _gives_the_same_answer_twice(make: Make) -> None:
     history = gangs()
     one, other = make().fit(history), make().fit(history)
-    first, second = (model.predict(history, HORIZONS, QUANTILES) for model in (one, other))
-    again = one.predict(history, HORIZONS, QUANTILES)
+    first, second = (model.predict(history, WINDOWS, QUANTILES) for model in (one, other))
+    again = one.predict(history, WINDOWS, QUANTILES)
     same = np.array_equal(first, second) and np.array_equal(first, again)
     _demand(same, one, "gives two answers to one question; seed its generator")
 
 
 def _fits_another_object(make: Make) -> None:
     model, history = make(), gangs()
-    before = model.predict(history, HORIZONS, QUANTILES)
+    before = model.predict(history, WINDOWS, QUANTILES)
     fitted = model.fit(history)
     _demand(fitted is not model, model, "fits itself; fit must return a new object")
-    after = model.predict(history, HORIZONS, QUANTILES)
+    after = model.predict(history, WINDOWS, QUANTILES)
     _demand(np.array_equal(before, after), model, "is changed by fit; fit must return a new object")
 
 
@@ -130,9 +151,9 @@ def _knows_nothing_of_what_follows(make: Make) -> None:
     split = whole.demand.shape[1] * 4 // 5
     other = _history(np.hstack([whole.running[:, :split], 1_000 + whole.running[:, split:]]), whole.step, whole.times)
     model = make().fit(until(whole, split - 1))
-    first = model.predict(until(whole, split - 1), HORIZONS, QUANTILES)
-    model.predict(other, HORIZONS, QUANTILES)
-    then = model.predict(until(other, split - 1), HORIZONS, QUANTILES)
+    first = model.predict(until(whole, split - 1), WINDOWS, QUANTILES)
+    model.predict(other, WINDOWS, QUANTILES)
+    then = model.predict(until(other, split - 1), WINDOWS, QUANTILES)
     _demand(np.array_equal(first, then), model, "knows what follows the history that it is given")
 
 
@@ -140,7 +161,7 @@ def _forgets_the_order_of_lines(make: Make) -> None:
     history = gangs()
     backwards = DemandHistory(history.lines[::-1], history.times, history.running[::-1], history.pending[::-1])
     model = make().fit(history)
-    straight, turned = (model.predict(h, HORIZONS, QUANTILES) for h in (history, backwards))
+    straight, turned = (model.predict(h, WINDOWS, QUANTILES) for h in (history, backwards))
     _demand(np.allclose(straight, turned[::-1]), model, "mixes up lines that come in another order")
 
 
@@ -150,13 +171,13 @@ def _takes_a_gap_for_a_gap(make: Make) -> None:
     demand[0, -3:] = np.nan
     history = _history(demand)
     model = make().fit(history)
-    median = model.predict(history, HORIZONS[:1], QUANTILES)[0, 0, MEDIAN]
+    median = model.predict(history, WINDOWS[:1], QUANTILES)[0, 0, MEDIAN]
     _demand(bool(abs(median - 40) < 4), model, f"takes a gap for a zero: expects {median:.1f} GPUs of a steady 40")
 
 
 def _starts_from_the_only_reading(make: Make) -> None:
     model = make()
-    low, mid, high = model.predict(_history(np.array([[40.0]])), HORIZONS, (0.1, 0.5, 0.9))[0].T
+    low, mid, high = model.predict(_history(np.array([[40.0]])), WINDOWS, (0.1, 0.5, 0.9))[0].T
     near = bool((np.abs(mid - 40) < 4).all()) and bool((low < mid).all()) and bool((mid < high).all())
     _demand(near, model, "does not start from the only reading with a band around it")
 
@@ -164,7 +185,7 @@ def _starts_from_the_only_reading(make: Make) -> None:
 def _leaves_the_first_burst_possible(make: Make) -> None:
     history = _history(np.zeros((1, 900)))
     model = make().fit(history)
-    highest = model.predict(history, HORIZONS, QUANTILES)[0, -1, -1]
+    highest = model.predict(history, WINDOWS, QUANTILES)[0, -1, -1]
     _demand(highest > 0, model, "gives the first burst of a queue no chance at all")
 
 
@@ -172,15 +193,15 @@ def _serves_thousands_of_lines(make: Make) -> None:
     history = gangs(4, 400)
     model = make().fit(history)
     many = _history(np.tile(history.running, (500, 1)))
-    table = model.predict(many, HORIZONS, QUANTILES)
-    guard(table, (2_000, len(HORIZONS), len(QUANTILES)), model.name)
+    table = model.predict(many, WINDOWS, QUANTILES)
+    guard(table, (2_000, len(WINDOWS), len(QUANTILES)), model.name)
 
 
 def _scales(make: Make) -> None:
     usual, times = gangs(), 4.0
     small = _history(usual.running[_scale(usual)[:, 0, 0] > 8], usual.step)
     large = _history(small.running * times, small.step)
-    forecasts = [make().fit(h).predict(h, HORIZONS, QUANTILES) for h in (small, large)]
+    forecasts = [make().fit(h).predict(h, WINDOWS, QUANTILES) for h in (small, large)]
     same = np.allclose(forecasts[0] * times, forecasts[1], rtol=1e-3, atol=1e-3)
     _demand(same, make(), "does not scale: four times the demand is not four times the forecast")
 

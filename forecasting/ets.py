@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Self
 
 import numpy as np
 
 from forecasting.bands import Bands
-from forecasting.naive import Naive
-from gyropilot.domain import DemandHistory, Floats, Line
+from forecasting.naive import plain
+from forecasting.windows import over_instants
+from gyropilot.domain import DemandHistory, Floats, Line, Window
 
 HOUR_S = 3_600.0
 MAX_POINTS = 336
@@ -48,21 +48,24 @@ class Ets:
         bands = _own_errors(history, samples, np.array(list(weights.values())).reshape(-1, 3), true_sample_s)
         return replace(self, weights=weights, bands=bands, sample_s=true_sample_s)
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs."""
-        ahead_s = np.array([h.total_seconds() for h in horizons])
-        plain = Naive(self.bands).predict(history, horizons, quantiles)
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs."""
+        bands = self.bands.for_lines(history)
+        return over_instants(lambda ahead_s: self._at(bands, history, ahead_s, quantiles), windows, history.step)
+
+    def _at(self, bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, N, Q) GPUs at instants."""
+        naive = plain(bands, history, ahead_s, quantiles)
         samples, stride = _samples(history, self.sample_s)
         if samples.shape[1] == 0 or not self.weights:
-            return plain
+            return naive
         weights = np.array([self.weights.get(line, AS_NAIVE) for line in history.lines]).reshape(-1, 3)
         level, trend = (state[:, -1] for state in _smooth(samples, weights))
         steps = ahead_s / (stride * history.step.total_seconds())
         centre = level[:, None] + trend[:, None] * _damped_sum(weights[:, 2:], steps)
-        leads_s = np.broadcast_to(ahead_s, centre.shape)
-        smooth = self.bands.for_lines(history).around(np.nan_to_num(centre), leads_s, quantiles)
+        smooth = bands.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
         current = np.isfinite(samples[:, -1]) & np.array([line in self.weights for line in history.lines], dtype=bool)
-        return np.where(current[:, None, None], smooth, plain)
+        return np.where(current[:, None, None], smooth, naive)
 
 
 def _samples(history: DemandHistory, sample_s: float) -> tuple[Floats, int]:

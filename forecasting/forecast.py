@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from forecasting.protocol import Forecaster
-from gyropilot.domain import DemandForecast, DemandHistory, Floats
+from gyropilot.domain import DemandForecast, DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
 
@@ -22,7 +22,7 @@ def forecast(
     """
     whole = history.with_totals() if history.lines else history
     late = _lateness(whole, now)
-    asked = [late + horizon for horizon in settings.horizons]
+    asked = [Window.step(late + horizon, whole.step) for horizon in settings.horizons]
     gpus = forecaster.predict(whole, asked, settings.quantiles)
     guard(gpus, (len(whole.lines), len(asked), len(settings.quantiles)), forecaster.name)
     return DemandForecast(

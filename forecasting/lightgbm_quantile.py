@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any, Self
 
 import numpy as np
 
 from forecasting.bands import DAY_S, LEADS_S, Bands
 from forecasting.features import REACH_S, Questions, describe
-from forecasting.naive import Naive
-from gyropilot.domain import DemandHistory, Floats
+from forecasting.naive import plain
+from forecasting.windows import over_instants
+from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 
 BOOSTED = (0.1, 0.3, 0.5, 0.7, 0.9, 0.975)
@@ -65,28 +65,30 @@ class LightGbm:
         )
         return replace(self, bands=bands, boosters=boosters)
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs."""
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs."""
         bands = self.bands.for_lines(history)
-        plain = Naive(bands).predict(history, horizons, quantiles)
+        return over_instants(lambda ahead_s: self._at(bands, history, ahead_s, quantiles), windows, history.step)
+
+    def _at(self, bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, N, Q) GPUs at instants."""
+        naive = plain(bands, history, ahead_s, quantiles)
         if not self.boosters or not history.demand.size:
-            return plain
-        correction = self._correction(_recent(history), bands, horizons, quantiles)
+            return naive
+        correction = self._correction(_recent(history), bands, ahead_s, quantiles)
         # Demand mostly stays exactly as it is: a hair's breadth above it, a lower quantile would miss each time.
         worthwhile = np.abs(correction) >= LEAST_CORRECTION * bands.scale[:, None, None]
-        return bands.bounded(plain + np.where(worthwhile, correction, 0.0))
+        return bands.bounded(naive + np.where(worthwhile, correction, 0.0))
 
-    def _correction(
-        self, recent: DemandHistory, bands: Bands, horizons: Sequence[timedelta], quantiles: Sequence[float]
-    ) -> Floats:
-        """(L, H, Q) GPUs that the boosters add; none to lines whose newest reading is missing."""
-        shape = (len(recent.lines), len(horizons), len(quantiles))
+    def _correction(self, recent: DemandHistory, bands: Bands, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, N, Q) GPUs that the boosters add; none to lines whose newest reading is missing."""
+        shape = (len(recent.lines), len(ahead_s), len(quantiles))
         correction, current = np.zeros(shape), np.flatnonzero(np.isfinite(recent.demand[:, -1]))
         if not len(current) or not correction.size:
             return correction
-        leads_s = np.tile([h.total_seconds() for h in horizons], len(current))
+        leads_s = np.tile(ahead_s, len(current))
         column = np.full(len(leads_s), recent.demand.shape[1] - 1)
-        asked = Questions(np.repeat(current, len(horizons)), column, leads_s)
+        asked = Questions(np.repeat(current, len(ahead_s)), column, leads_s)
         _, spread = _start(bands, asked)
         features = describe(recent, asked, spread, bands.scale[asked.line])
         boosted = np.column_stack([b.predict(features, num_threads=self.num_threads) for b in self.boosters])

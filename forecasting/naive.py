@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Self
 
 import numpy as np
 
 from forecasting.bands import Bands, newest
-from gyropilot.domain import DemandHistory, Floats
+from forecasting.windows import over_instants
+from gyropilot.domain import DemandHistory, Floats, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +29,14 @@ class Naive:
         """Measures past changes once, so that `predict` only looks them up."""
         return replace(self, bands=Bands.of_changes(history))
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs."""
-        now, age_s = newest(history)
-        leads_s = age_s[:, None] + np.array([h.total_seconds() for h in horizons])
-        centre = np.broadcast_to(now[:, None], leads_s.shape)
-        return self.bands.for_lines(history).around(centre, leads_s, quantiles)
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs."""
+        bands = self.bands.for_lines(history)
+        return over_instants(lambda ahead_s: plain(bands, history, ahead_s, quantiles), windows, history.step)
+
+
+def plain(bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:
+    """(L, N, Q) GPUs at instants: the newest reading within `bands`, which are those of the lines of `history`."""
+    now, age_s = newest(history)
+    leads_s = age_s[:, None] + ahead_s
+    return bands.around(np.broadcast_to(now[:, None], leads_s.shape), leads_s, quantiles)

@@ -1,12 +1,14 @@
-"""What every forecaster promises: two verbs."""
+"""What every forecaster promises: to learn and to predict; some also learn from their own mistakes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Protocol, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
-from gyropilot.domain import DemandHistory, Floats
+from gyropilot.domain import DemandHistory, Floats, Window
+
+State: TypeAlias = Mapping[str, Any]
+"""What a forecaster knows, as nested plain data: mappings, lists, arrays, strings, numbers, bools, None; no objects."""
 
 
 class Forecaster(Protocol):
@@ -22,6 +24,23 @@ class Forecaster(Protocol):
         """The same forecaster, having learnt from `history`. Self is left as it was."""
         ...
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs: the mean demand of the step that ends at history.end + horizon, per line of `history`."""
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs: quantiles of mean demand in each window after history.end, per line of `history`.
+
+        Windows may be of any length and lie as far as seven days ahead.
+        """
         ...
+
+
+@runtime_checkable
+class Learner(Forecaster, Protocol):
+    """A forecaster that also learns from what it said before: `update` is called at each tick, before `predict`."""
+
+    def update(self, history: DemandHistory) -> Self:
+        """The same forecaster, having scored what it said before against `history`, and learnt."""
+        ...
+
+
+def updated(model: Forecaster, history: DemandHistory) -> Forecaster:
+    """The model after `history`, which it learns from where it can, and is left as it was where it cannot."""
+    return model.update(history) if isinstance(model, Learner) else model

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Self
 
 import numpy as np
 
 from forecasting.bands import DAY_S, Bands
-from forecasting.naive import Naive
-from gyropilot.domain import DemandHistory, Floats
+from forecasting.naive import plain
+from forecasting.windows import over_instants
+from gyropilot.domain import DemandHistory, Floats, Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +29,18 @@ class SeasonalNaive:
         """Measures past changes from day to day."""
         return replace(self, bands=Bands.of_changes(history))
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs."""
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs."""
         bands = self.bands.for_lines(history)
-        ahead_s = np.array([h.total_seconds() for h in horizons])
-        days = np.maximum(1, np.ceil(ahead_s / DAY_S))
-        past = _readings_ago(history, days * DAY_S - ahead_s)
-        leads_s = np.broadcast_to(days * DAY_S, past.shape)
-        seasonal = bands.around(past, leads_s, quantiles)
-        plain = Naive(bands).predict(history, horizons, quantiles)
-        return np.where(np.isnan(past)[..., None], plain, seasonal)
+        return over_instants(lambda ahead_s: _seasonal(bands, history, ahead_s, quantiles), windows, history.step)
+
+
+def _seasonal(bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:
+    """(L, N, Q) GPUs at instants."""
+    days = np.maximum(1, np.ceil(ahead_s / DAY_S))
+    past = _readings_ago(history, days * DAY_S - ahead_s)
+    seasonal = bands.around(past, np.broadcast_to(days * DAY_S, past.shape), quantiles)
+    return np.where(np.isnan(past)[..., None], plain(bands, history, ahead_s, quantiles), seasonal)
 
 
 def _readings_ago(history: DemandHistory, ago_s: Floats) -> Floats:

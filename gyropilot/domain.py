@@ -212,6 +212,19 @@ class Workload:
         return self.at_risk(now) / timedelta(hours=1) * self.gpus * self.accelerator.device_share
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time after an origin: a forecast is about mean demand in (origin + start, origin + end]."""
+
+    start: timedelta
+    end: timedelta
+
+    @classmethod
+    def step(cls, horizon: timedelta, step: timedelta) -> Window:
+        """The step of a history that ends at `horizon`: what `forecast.horizons` in the settings mean."""
+        return cls(max(horizon - step, timedelta(0)), horizon)
+
+
 @dataclass(frozen=True, eq=False)
 class DemandHistory:
     """What each line ran and what waited, on a regular grid that ends at the newest reading. NaN: not seen."""

@@ -9,10 +9,10 @@ from forecasting.auto import Auto
 from forecasting.forecast import learn
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
-from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from tests.fakes import GPU, history
 
-SHORT, HALF_DAY = timedelta(minutes=5), timedelta(hours=12)
+SHORT, HALF_DAY = (Window.step(timedelta(minutes=m), timedelta(minutes=5)) for m in (5, 720))
 WEEK_OF_DAYS_AND_NIGHTS = np.tile(np.repeat([8.0, 64.0], 144), 8).tolist()  # 12 hours each, 8 days
 
 
@@ -28,11 +28,11 @@ class Clockwork:
     def fit(self, history: DemandHistory) -> Self:
         return type(self)(self.off_by, self.fits + 1)
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        time_of_day_s = (history.times[-1] + np.array([h.total_seconds() for h in horizons])) % 86_400
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        time_of_day_s = (history.times[-1] + np.array([w.end.total_seconds() for w in windows])) % 86_400
         busy = (time_of_day_s > 0) & (time_of_day_s <= 43_200)
         known = np.where(busy, 64.0, 8.0)[:, None] + self.off_by
-        return np.broadcast_to(known, (len(history.lines), len(horizons), len(quantiles)))
+        return np.broadcast_to(known, (len(history.lines), len(windows), len(quantiles)))
 
 
 def _auto(**challengers: Forecaster) -> Auto:

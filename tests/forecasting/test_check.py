@@ -10,7 +10,7 @@ import pytest
 
 from forecasting.check import check_forecaster
 from forecasting.naive import Naive
-from gyropilot.domain import DemandHistory, Floats
+from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 
 
@@ -25,8 +25,8 @@ class Obedient:
     def fit(self, history: DemandHistory) -> Self:
         return type(self)(self.inner.fit(history))
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        return self.inner.predict(history, horizons, quantiles)
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        return self.inner.predict(history, windows, quantiles)
 
 
 class FitsItself(Obedient):
@@ -36,48 +36,55 @@ class FitsItself(Obedient):
 
 
 class Crosses(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        return super().predict(history, horizons, quantiles)[..., ::-1]
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        return super().predict(history, windows, quantiles)[..., ::-1]
 
 
 class FillsGapsWithZero(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         filled = (np.nan_to_num(history.running), np.nan_to_num(history.pending))
-        return super().predict(DemandHistory(history.lines, history.times, *filled), horizons, quantiles)
+        return super().predict(DemandHistory(history.lines, history.times, *filled), windows, quantiles)
 
 
 class WritesIntoTheHistory(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         history.running[...] = np.nan_to_num(history.running) + 1
-        return super().predict(history, horizons, quantiles)
+        return super().predict(history, windows, quantiles)
 
 
 class RollsDice(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        return super().predict(history, horizons, quantiles) * np.random.default_rng().uniform(0.99, 1.01)
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        return super().predict(history, windows, quantiles) * np.random.default_rng().uniform(0.99, 1.01)
 
 
 class RemembersTheFuture(Obedient):
     highest = 0.0
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         self.highest = max(self.highest, float(np.max(history.demand, initial=0.0)))
-        return super().predict(history, horizons, quantiles) + 0.001 * self.highest
+        return super().predict(history, windows, quantiles) + 0.001 * self.highest
 
 
 class RulesOutTheFirstBurst(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        return super().predict(history, horizons, quantiles) * bool(np.nansum(history.demand))
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        return super().predict(history, windows, quantiles) * bool(np.nansum(history.demand))
 
 
 class AddsOneGpu(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        return super().predict(history, horizons, quantiles) + 1
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        return super().predict(history, windows, quantiles) + 1
+
+
+class AddsHoursUp(Obedient):
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        hours = [max(1.0, (w.end - w.start) / timedelta(hours=1)) for w in windows]
+        table: Floats = super().predict(history, windows, quantiles) * np.reshape(np.minimum(hours, 3), (-1, 1))
+        return table
 
 
 class Explodes(Obedient):
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        table = super().predict(history, horizons, quantiles)
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        table = super().predict(history, windows, quantiles)
         table[..., -1:] += 1_000
         return table
 
@@ -93,6 +100,7 @@ class Explodes(Obedient):
         (RemembersTheFuture, "knows what follows"),
         (RulesOutTheFirstBurst, "gives the first burst of a queue no chance"),
         (AddsOneGpu, "does not scale"),
+        (AddsHoursUp, "takes a wide window for something else than its parts"),
         (Explodes, "is absurdly high"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from forecasting.forecast import forecast, learn
 from forecasting.naive import Naive
-from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
 from tests.fakes import GPU, NOW, history
@@ -22,16 +22,16 @@ class Fixed:
     """Answers with the same number of GPUs everywhere and writes down what it was asked."""
 
     gpus: Floats
-    asked: list[timedelta]
+    asked: list[Window]
 
     name = "fixed"
 
     def fit(self, history: DemandHistory) -> Self:
         return self
 
-    def predict(self, history: DemandHistory, horizons: Sequence[timedelta], quantiles: Sequence[float]) -> Floats:
-        self.asked.extend(horizons)
-        return np.broadcast_to(self.gpus, (len(history.lines), len(horizons), len(quantiles)))
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        self.asked.extend(windows)
+        return np.broadcast_to(self.gpus, (len(history.lines), len(windows), len(quantiles)))
 
 
 def test_tells_each_queue_and_the_total() -> None:
@@ -57,7 +57,7 @@ def test_horizons_count_from_now_and_not_from_the_newest_reading() -> None:
 
     forecast(fixed, history({"research": [8.0] * 288}), SETTINGS, NOW + 3 * MINUTE)
 
-    assert fixed.asked == [8 * MINUTE, 63 * MINUTE]
+    assert fixed.asked == [Window(3 * MINUTE, 8 * MINUTE), Window(58 * MINUTE, 63 * MINUTE)]
 
 
 def test_starts_from_the_newest_reading_before_any_history_exists() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.check import HORIZONS, QUANTILES, check_forecaster
+from forecasting.check import QUANTILES, WINDOWS, check_forecaster
 from forecasting.forecast import guard
 from forecasting.protocol import Forecaster
 from forecasting.registry import ALL_FORECASTERS, make
@@ -38,14 +38,14 @@ def test_gives_a_sound_table_whatever_was_seen(
     history = _history(demand, step)
 
     for model in (make_one(), make_one().fit(history)):
-        guard(model.predict(history, HORIZONS, QUANTILES), (len(demand), len(HORIZONS), len(QUANTILES)), model.name)
+        guard(model.predict(history, WINDOWS, QUANTILES), (len(demand), len(WINDOWS), len(QUANTILES)), model.name)
 
 
 @each_forecaster
 def test_is_less_sure_the_less_was_seen(make_one: Callable[[], Forecaster]) -> None:
     one_reading, steady_week = _history(np.full((1, 1), 40.0)), _history(np.full((1, 700), 40.0))
 
-    wide, narrow = (make_one().predict(h, HORIZONS, [0.1, 0.9])[0, -1] for h in (one_reading, steady_week))
+    wide, narrow = (make_one().predict(h, WINDOWS, [0.1, 0.9])[0, -1] for h in (one_reading, steady_week))
 
     assert np.diff(narrow)[0] < 0.2 * np.diff(wide)[0]
 
@@ -57,7 +57,7 @@ def test_follows_the_newest_reading(name: str) -> None:
 
     model = make(name).fit(history)
 
-    assert 76 <= model.predict(jumped, HORIZONS[:1], [0.5])[0, 0, 0] <= 84
+    assert 76 <= model.predict(jumped, WINDOWS[:1], [0.5])[0, 0, 0] <= 84
 
 
 def test_knows_the_models_that_the_settings_offer() -> None:

@@ -11,19 +11,20 @@ from forecasting.ets import Ets
 from forecasting.features import NAMES, Questions, describe
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
-from forecasting.rolling import outcome, replay, until
+from forecasting.rolling import replay, until
 from forecasting.seasonal_naive import SeasonalNaive
-from gyropilot.domain import Floats
+from gyropilot.domain import Window
 from gyropilot.errors import ForecastError
 from tests.fakes import history
 
-FIVE_MINUTES, HOUR, DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
+STEP = timedelta(minutes=5)
+FIVE_MINUTES, HOUR, DAY, NEXT_DAY = (Window.step(timedelta(minutes=m), STEP) for m in (5, 60, 1440, 1445))
 
 
 def test_seasonal_naive_repeats_the_same_time_of_yesterday() -> None:
     seen = history({"research": np.arange(1.0, 577.0).tolist()})  # two days; the newest is 576
 
-    table = SeasonalNaive().predict(seen, [FIVE_MINUTES, DAY, DAY + FIVE_MINUTES], [0.5])
+    table = SeasonalNaive().predict(seen, [FIVE_MINUTES, DAY, NEXT_DAY], [0.5])
 
     changes = 288  # from day to day, which the band adds
     assert table[0, 0, 0] == pytest.approx(289 + changes / 2, abs=1)  # half belief in one day's change
@@ -126,13 +127,9 @@ def test_features_do_not_reach_before_the_history() -> None:
     assert np.isnan(row["newest less 15 min ago"])
 
 
-def test_outcome_is_what_came_after() -> None:
+def test_the_past_ends_with_what_was_known() -> None:
     seen = history({"research": [1.0, 2.0, 3.0, 4.0]})
 
-    came: Floats = outcome(seen, 1, [FIVE_MINUTES, 2 * FIVE_MINUTES, HOUR])
-
-    assert came[0, :2].tolist() == [3.0, 4.0]
-    assert np.isnan(came[0, 2])
     assert until(seen, 1).demand.tolist() == [[1.0, 2.0]]
 
 

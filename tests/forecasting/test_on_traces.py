@@ -14,10 +14,10 @@ from forecasting.losses import coverage, wql
 from forecasting.protocol import Forecaster
 from forecasting.registry import make
 from forecasting.rolling import Replay, replay, until
-from gyropilot.domain import DemandHistory, Line
+from gyropilot.domain import DemandHistory, Line, Window
 
-HORIZONS = tuple(timedelta(minutes=m) for m in (10, 20, 30, 40, 50, 60, 360))
-HOUR, SIX_HOURS = HORIZONS.index(timedelta(hours=1)), HORIZONS.index(timedelta(hours=6))
+WINDOWS = tuple(Window.step(timedelta(minutes=m), timedelta(minutes=5)) for m in (10, 20, 30, 40, 50, 60, 360))
+HOUR, SIX_HOURS = 5, 6
 DECILES = tuple(round(0.1 * i, 1) for i in range(1, 10))
 DAY = 288  # steps
 FITTED_AT = 11 * DAY
@@ -69,13 +69,13 @@ def test_naive_bands_are_as_sharp_as_published_over_the_next_hour(earth: DemandH
 
 
 def _replayed(model: Forecaster, history: DemandHistory) -> Replay:
-    return replay(model.fit(until(history, FITTED_AT)), history, ORIGINS, HORIZONS, DECILES)
+    return replay(model.fit(until(history, FITTED_AT)), history, ORIGINS, WINDOWS, DECILES)
 
 
-def _wql(played: Replay, horizon: int) -> float:
-    return wql(played.actual[:, :, horizon], played.predicted[:, :, horizon], DECILES)
+def _wql(played: Replay, window: int) -> float:
+    return wql(played.actual[:, :, window], played.predicted[:, :, window], DECILES)
 
 
-def _coverage(played: Replay, horizon: int) -> float:
-    table = played.predicted[:, :, horizon]
-    return coverage(played.actual[:, :, horizon], table[..., 0], table[..., -1])
+def _coverage(played: Replay, window: int) -> float:
+    table = played.predicted[:, :, window]
+    return coverage(played.actual[:, :, window], table[..., 0], table[..., -1])

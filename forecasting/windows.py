@@ -1,0 +1,111 @@
+"""Mean demand over stretches of time: what is forecast, and what then came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyropilot.domain import DemandHistory, Floats, Window
+
+LEAST_SEEN = 0.5
+"""Share of a window that must have been seen for its mean to count."""
+
+MAX_INSTANTS = 6
+"""Instants at which a window is asked about by a model that knows only instants: demand moves little in between."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sums:
+    """Running sums of a history, from which the mean of any stretch is two look-ups."""
+
+    step: timedelta
+    total: Floats  # (L, T + 1) GPUs seen before each column
+    seen: Floats  # (L, T + 1) readings seen before each column
+
+    @classmethod
+    def of(cls, history: DemandHistory) -> Self:
+        """Worth keeping where many windows are asked about."""
+        return cls.of_demand(history.demand, history.step)
+
+    @classmethod
+    def of_demand(cls, demand: Floats, step: timedelta) -> Self:
+        """From (L, T) readings, NaN where not seen."""
+        seen = np.isfinite(demand)
+        edge = np.zeros((len(demand), 1))
+        total = np.hstack([edge, np.cumsum(np.where(seen, demand, 0.0), axis=1)])
+        return cls(step, total, np.hstack([edge, np.cumsum(seen, axis=1, dtype=np.float64)]))
+
+    def means_after(self, columns: NDArray[np.int64], window: Window) -> Floats:
+        """(L, len(columns)) mean of what was seen in the window after each column; see `means_after`."""
+        start, end = window.start / self.step, window.end / self.step
+        if end <= start:
+            start = end - 1  # an instant is the step that ends there
+        origin = columns.astype(np.float64) + 1
+        first, last = origin + start, origin + end
+        seen = _between(self.seen, first, last)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.maximum(_between(self.total, first, last) / seen, 0.0)
+        known = (seen >= LEAST_SEEN * (end - start) - 1e-9) & (first >= 0) & (last <= self.total.shape[1] - 1)
+        return np.where(known, mean, np.nan)
+
+
+def means_after(history: DemandHistory, columns: NDArray[np.int64], window: Window) -> Floats:
+    """(L, len(columns)) mean of what was seen in (t + start, t + end] after the end t of each column.
+
+    NaN where under half of it was seen, or where it ends after the history. Within a step demand is taken as level.
+    """
+    return Sums.of(history).means_after(columns, window)
+
+
+def outcome(history: DemandHistory, column: int, windows: Sequence[Window]) -> Floats:
+    """(L, W) mean demand that came after `column`; NaN where it was not seen or ends after the history."""
+    reach = max((window.end for window in windows), default=timedelta(0))
+    after = history.demand[:, column : column + 2 + int(np.ceil(reach / history.step))]
+    sums, origin = Sums.of_demand(after, history.step), np.zeros(1, dtype=np.int64)
+    columns = [sums.means_after(origin, window) for window in windows]
+    return np.hstack([np.empty((len(history.lines), 0)), *columns])
+
+
+def over_instants(answer: Callable[[Floats], Floats], windows: Sequence[Window], step: timedelta) -> Floats:
+    """(L, W, Q) for a model that knows only instants: the mean of its quantiles at a few of them inside each window.
+
+    `answer` is given the ends (N,) of steps in seconds after the newest reading and gives (L, N, Q). The mean of
+    quantiles is that of demand which stays at the same rank throughout: true enough over hours, too wide over days.
+    """
+    asked = [instants_s(window, step) for window in windows]
+    table = answer(np.concatenate([np.empty(0), *asked]))
+    counts = np.array([len(instants) for instants in asked], dtype=np.int64)
+    means: Floats = np.add.reduceat(table, np.cumsum(counts) - counts, axis=1) / counts[:, None]
+    return means
+
+
+def instants_s(window: Window, step: timedelta) -> Floats:
+    """(N,) ends of steps, in seconds, that lie evenly in a window; a window of one step is its own end."""
+    start_s, end_s, step_s = (t.total_seconds() for t in (window.start, window.end, step))
+    count = int(np.clip(np.ceil((end_s - start_s) / step_s - 1e-9), 1, MAX_INSTANTS))
+    midpoints = start_s + (end_s - start_s) * (np.arange(count) + 0.5) / count
+    # A step's mean is that of its middle, and it is known by its end.
+    ends: Floats = np.minimum(midpoints + step_s / 2, end_s)
+    return ends
+
+
+def _between(running: Floats, first: Floats, last: Floats) -> Floats:
+    """(L, N) what was added to running sums from `first` to `last` columns, which may be fractions."""
+    return _at(running, last) - _at(running, first)
+
+
+def _at(running: Floats, column: Floats) -> Floats:
+    within = np.clip(column, 0, running.shape[1] - 1)
+    below = np.floor(within).astype(np.int64)
+    part = within - below
+    low = running[:, below]
+    if not part.any():
+        return low
+    above = running[:, np.minimum(below + 1, running.shape[1] - 1)]
+    between: Floats = low + (above - low) * part
+    return between
