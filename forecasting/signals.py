@@ -6,7 +6,7 @@ Demand is gangs that come and go, so its age tells most: `young` demand may leav
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -41,30 +41,33 @@ class Signal(NamedTuple):
     in_gpus: bool  # False: minutes, counts or shares
 
 
-SIGNALS = (
+NOW = (
     Signal("demand", True),
     Signal("pending", True),
     Signal("pending share", False),
     Signal("minutes pending", False),
-    *(Signal(f"young {age}", True) for age in AGES_S),
-    *(Signal(f"gone {age}", True) for age in AGES_S),
-    *(Signal(f"above mean of {span}", True) for span in MEANS_S),
-    Signal("minutes since change", False),
-    Signal("minutes since rise", False),
-    Signal("minutes since fall", False),
+)
+AGES = (*(Signal(f"young {age}", True) for age in AGES_S), *(Signal(f"gone {age}", True) for age in AGES_S))
+MEANS = tuple(Signal(f"above mean of {span}", True) for span in MEANS_S)
+SINCE = tuple(Signal(f"minutes since {event}", False) for event in ("change", "rise", "fall"))
+RATES = (
     *(Signal(f"changes in {span}", False) for span in RATES_S),
     *(Signal(f"risen in {span}", True) for span in RATES_S),
     *(Signal(f"fallen in {span}", True) for span in RATES_S),
+)
+CYCLES = (
     *(Signal(f"above same time {cycle}", True) for cycle in CYCLES_S),
     *(Signal(f"what {echo} changed {cycle}", True) for cycle in CYCLES_S for echo in ECHOES_S),
 )
+SIGNALS = (*NOW, *AGES, *MEANS, *SINCE, *RATES, *CYCLES)
+NAMES = tuple(signal.name for signal in SIGNALS)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Signals:
     """The signals of one history, at any moment of it."""
 
-    names: ClassVar[tuple[str, ...]] = tuple(s.name for s in SIGNALS)
+    names: ClassVar[tuple[str, ...]] = NAMES
     in_gpus: ClassVar[Bools] = np.array([s.in_gpus for s in SIGNALS])  # (F,) which may be divided by a spread
 
     history: DemandHistory
@@ -74,20 +77,20 @@ class Signals:
         """Costs nothing; tables are made where they are asked for, a few lines at a time."""
         return cls(history)
 
-    def at(self, line: Rows, column: Rows) -> Floats:
-        """(N, F) signals of `line` (N,) as of `column` (N,). NaN: not seen, or demand was not seen at the moment."""
-        values = np.empty((len(line), len(SIGNALS)))
+    def at(self, line: Rows, column: Rows, names: Sequence[str] = NAMES) -> Floats:
+        """(N, len(names)) signals of `line` (N,) as of `column` (N,). NaN: not seen, or demand was not seen then."""
+        values = np.empty((len(line), len(names)))
         for rows in _blocks(line):
-            values[rows] = _described(_Past.of(self.history, line[rows], column[rows]))
+            values[rows] = _described(_Past.of(self.history, line[rows], column[rows]), names)
         return values
 
 
-def newest(history: DemandHistory) -> Floats:
-    """(L, F) signals at the newest column: reads the last week only."""
+def newest(history: DemandHistory, names: Sequence[str] = NAMES) -> Floats:
+    """(L, len(names)) signals at the newest column: reads the last week only."""
     lines, columns = history.demand.shape
     if not columns:
-        return np.full((lines, len(SIGNALS)), np.nan)
-    return Signals.of(history).at(np.arange(lines), np.full(lines, columns - 1))
+        return np.full((lines, len(names)), np.nan)
+    return Signals.of(history).at(np.arange(lines), np.full(lines, columns - 1), names)
 
 
 class _Past(NamedTuple):
@@ -127,16 +130,22 @@ class _Past(NamedTuple):
         return np.where(self.column >= steps, past, np.nan)
 
 
-def _described(past: _Past) -> Floats:
-    """(N, F) in the order of SIGNALS."""
+def _described(past: _Past, names: Sequence[str]) -> Floats:
+    """(N, len(names)): only groups of which something is wanted are made."""
+    groups = ((NOW, _now), (AGES, _ages), (MEANS, _above_means), (SINCE, _since_changes), (RATES, _rates))
+    values: dict[str, Floats] = {}
+    for signals, make in (*groups, (CYCLES, _cycles)):
+        if any(signal.name in names for signal in signals):
+            values |= {signal.name: value for signal, value in zip(signals, make(past), strict=True)}
+    table = np.column_stack([values[name] for name in names])
+    table[np.isnan(past.now(past.demand))] = np.nan
+    return table
+
+
+def _now(past: _Past) -> list[Floats]:
     demand, pending = past.now(past.demand), past.now(past.pending)
     share = np.where(demand > 0, pending / np.where(demand > 0, demand, 1.0), 0.0)
-    sums = _Sums.of(past.demand)
-    columns = [demand, pending, share, _minutes_pending(past), *_ages(past), *_above_means(past, sums)]
-    columns += [*_since_changes(past), *_rates(past), *_cycles(past, sums)]
-    values = np.column_stack(columns)
-    values[np.isnan(demand)] = np.nan
-    return values
+    return [demand, pending, share, _minutes_pending(past)]
 
 
 def _minutes_pending(past: _Past) -> Floats:
@@ -169,8 +178,8 @@ def _trailing_minima(table: Floats, past: _Past, steps: list[int]) -> Iterator[F
         yield np.minimum(table[past.line, past.column], table[past.line, first])
 
 
-def _above_means(past: _Past, sums: _Sums) -> list[Floats]:
-    demand = past.now(past.demand)
+def _above_means(past: _Past) -> list[Floats]:
+    demand, sums = past.now(past.demand), _Sums.of(past.demand)
     return [demand - sums.mean(past, past.column - past.steps(span_s), past.column) for span_s in MEANS_S.values()]
 
 
@@ -188,9 +197,9 @@ def _rates(past: _Past) -> list[Floats]:
     return [_between(sums, past, start, past.column) for sums in map(_running, events) for start in first]
 
 
-def _cycles(past: _Past, sums: _Sums) -> list[Floats]:
+def _cycles(past: _Past) -> list[Floats]:
     """How demand stands to the same time of earlier cycles, then what came next in those."""
-    demand = past.now(past.demand)
+    demand, sums = past.now(past.demand), _Sums.of(past.demand)
     cycles = [past.steps(cycle_s) for cycle_s in CYCLES_S.values()]
     then = [past.ago(steps) for steps in cycles]
     echoes = [

@@ -85,6 +85,15 @@ def test_answers_in_every_situation(situation: str) -> None:
     assert not np.isinf(table).any()
 
 
+def test_a_few_signals_alone_are_the_same_numbers() -> None:
+    seen = _waiting_and_running(days=2, step=timedelta(minutes=5))
+    names = ("minutes since change", "demand", "young 1 h")
+
+    alone, all_of_them = newest(seen, names), newest(seen)
+
+    assert np.array_equal(alone, all_of_them[:, [Signals.names.index(name) for name in names]], equal_nan=True)
+
+
 def test_numbers_in_gpus_grow_with_demand_and_the_others_do_not() -> None:
     small = gangs(4, 900)
     large = DemandHistory(small.lines, small.times, small.running * 4, small.pending * 4)
