@@ -1,0 +1,218 @@
+"""The columns of a trace's file as arrays, whatever their types: parquet or CSV, read with pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyropilot.domain import Floats
+from gyropilot.errors import SettingsError
+
+ONLY_QUEUE = "all"
+"""The name of the one series of a file that has no `queue`."""
+
+LATEST_S = 1e11
+"""A `timestamp` of more seconds than that is told in another unit: it would lie 1,000 years ahead."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Columns:
+    """What a file tells, row by row (N,)."""
+
+    times: NDArray[np.int64]  # seconds since the epoch
+    queues: tuple[str, ...]  # the names, in order
+    queue: NDArray[np.int64]  # index into queues
+    running: Floats  # GPUs, or whatever is forecast; NaN: empty
+    pending: Floats | None  # GPUs; None: part of `running`
+    notes: tuple[str, ...] = ()
+
+
+def read_columns(path: Path, column: str | None = None) -> Columns:
+    """The columns that tell demand. Raises SettingsError where a file or a column is not what it should be."""
+    table = _table(path)
+    if not table.num_rows:
+        raise SettingsError(f"{path} holds no rows; a trace has one row per queue and moment")
+    file = _File(path, table)
+    times, notes = file.times()
+    running, pending = file.demand(column)
+    return Columns(times, *file.queues(), running, pending, tuple(notes))
+
+
+def _table(path: Path) -> Any:
+    """The file as an Arrow table; what it is, its first bytes tell and not its name."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    try:
+        with path.open("rb") as file:
+            if file.read(4) == b"PAR1":
+                return parquet.read_table(path)
+        return csv.read_csv(path)
+    except OSError as problem:
+        raise SettingsError(
+            f"{path} cannot be read: {problem.strerror or problem}; give --trace a parquet or CSV file"
+        ) from problem
+    except pa.ArrowException as problem:
+        if "Empty CSV" in str(problem):
+            raise SettingsError(f"{path} is empty; a trace has one row per queue and moment") from problem
+        raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _File:
+    path: Path
+    table: Any
+
+    def times(self) -> tuple[NDArray[np.int64], list[str]]:
+        """(N,) seconds since the epoch; where only `t_s` tells the time, it counts from 1970."""
+        if self._told("timestamp"):
+            return self._complete("timestamp", self._moments()), []
+        if self._told("t_s"):
+            seconds = self._complete("t_s", self.numbers("t_s"))
+            return seconds, ["the trace has no dates: its times are shown as if t_s = 0 were 1970-01-01 00:00 UTC"]
+        raise SettingsError(
+            f"{self.path} does not say when: it has no column timestamp and no t_s (seconds), or they are empty; it "
+            f"has {', '.join(self.table.column_names)}"
+        )
+
+    def queues(self) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """The names of the queues in order, and (N,) which of them each row is of."""
+        import pyarrow as pa
+
+        if "queue" not in self.table.column_names:
+            return (ONLY_QUEUE,), np.zeros(self.table.num_rows, dtype=np.int64)
+        found = self.table["queue"].cast(pa.string()).combine_chunks().fill_null("").dictionary_encode()
+        names, code = np.array(found.dictionary.to_pylist()), found.indices.to_numpy()
+        nameless = np.flatnonzero(names[code] == "")
+        if len(nameless):
+            raise SettingsError(
+                f"{self.path}: {len(nameless)} rows name no queue, the first is row {nameless[0] + 1}; fill them in, "
+                "or leave the column out where all rows are one series"
+            )
+        rank = np.argsort(np.argsort(names))
+        return tuple(str(name) for name in sorted(names)), rank[code].astype(np.int64)
+
+    def demand(self, column: str | None) -> tuple[Floats, Floats | None]:
+        """What ran and what waited; the second is None where the first is all."""
+        if column is not None:
+            return self._seen(column), None
+        if self._told("running_gpus") and (self._told("pending_gpus") or not self._told("demand_gpus")):
+            has_pending = "pending_gpus" in self.table.column_names
+            nothing = np.full(self.table.num_rows, np.nan)
+            return self._seen("running_gpus"), self._seen("pending_gpus") if has_pending else nothing
+        if self._told("demand_gpus"):
+            return self._seen("demand_gpus"), None
+        raise SettingsError(
+            f"{self.path} tells no demand: it has neither running_gpus (and pending_gpus) nor demand_gpus; name what "
+            f"is to be forecast with --column: {', '.join(self._numeric()) or 'none of its columns holds numbers'}"
+        )
+
+    def _seen(self, name: str) -> Floats:
+        values = self.numbers(name)
+        below = np.flatnonzero(values < 0)
+        if len(below):
+            raise SettingsError(
+                f"{self.path}: {name} is {values[below[0]]:g} in row {below[0] + 1}, and {len(below)} times below "
+                "zero; demand is zero or more, and empty where it was not seen"
+            )
+        if not np.isfinite(values).any() and name != "pending_gpus":
+            raise SettingsError(f"{self.path}: {name} is empty in every row; name another column with --column")
+        return values
+
+    def numbers(self, name: str) -> Floats:
+        """(N,) values, NaN where empty. Raises SettingsError naming the first that is no number."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        if name not in self.table.column_names:
+            raise SettingsError(
+                f"{self.path} has no column {name}; --column takes one of {', '.join(self._numeric()) or 'none'}"
+            )
+        values = self.table[name]
+        if _is_text(values):
+            stripped = compute.utf8_trim_whitespace(values.cast(pa.string()))
+            values = compute.if_else(compute.equal(stripped, ""), None, stripped)
+        try:
+            numbers = values.cast(pa.float64()).to_numpy()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+            raise SettingsError(f"{self.path}: {self._first_word(name, values)}") from problem
+        return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float64)
+
+    def _first_word(self, name: str, values: Any) -> str:
+        if not _is_text(values):
+            return f"{name} holds {values.type}, not numbers; name another column with --column"
+        row, word = next((i, v) for i, v in enumerate(values.to_pylist()) if v is not None and not _is_number(v))
+        return f"{name} is {word!r} in row {row + 1}, which is no number; leave it empty where nothing was seen"
+
+    def _moments(self) -> Floats:
+        """(N,) seconds of `timestamp`, whatever its type; without a zone it is UTC."""
+        import pyarrow as pa
+
+        column = self.table["timestamp"]
+        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+            micros = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False).cast(pa.int64())
+            return np.asarray(micros.cast(pa.float64(), safe=False).to_numpy() / 1e6, dtype=np.float64)
+        if _is_text(column):
+            return np.array([_seconds(self.path, i, v) for i, v in enumerate(column.to_pylist())])
+        seconds = self.numbers("timestamp")
+        if np.nanmax(np.abs(seconds)) > LATEST_S:
+            raise SettingsError(
+                f"{self.path}: timestamp is {np.nanmax(seconds):.0f}, too many seconds since 1970; are they "
+                "milliseconds? Divide them, or write dates"
+            )
+        return seconds
+
+    def _complete(self, name: str, seconds: Floats) -> NDArray[np.int64]:
+        unknown = np.flatnonzero(np.isnan(seconds))
+        if len(unknown):
+            raise SettingsError(
+                f"{self.path}: {name} is empty in {len(unknown)} rows, the first is row {unknown[0] + 1}; fill them "
+                "in, or drop those rows"
+            )
+        return np.round(seconds).astype(np.int64)
+
+    def _told(self, name: str) -> bool:
+        """Whether the column is there and holds anything."""
+        return name in self.table.column_names and self.table[name].null_count < self.table.num_rows
+
+    def _numeric(self) -> Iterator[str]:
+        import pyarrow as pa
+
+        for field in self.table.schema:
+            if field.name not in ("timestamp", "t_s") and (
+                pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            ):
+                yield field.name
+
+
+def _is_text(column: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _seconds(path: Path, row: int, word: str | None) -> float:
+    if not word:
+        return float("nan")
+    try:
+        moment = datetime.fromisoformat(word.strip())
+    except ValueError as problem:
+        raise SettingsError(
+            f"{path}: timestamp is {word!r} in row {row + 1}; it takes ISO 8601 such as 2026-03-02T12:00:00Z, or "
+            "seconds since 1970"
+        ) from problem
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
