@@ -1,0 +1,1 @@
+"""Forecasters replayed over a history that is known, and scored side by side. See docs/backtest.md."""
