@@ -13,11 +13,11 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from gyropilot.domain import Floats, Line
 from gyropilot.errors import ForecastError
 
 Array = NDArray[Any]
+Made = TypeVar("Made")
 
 FORMAT = 1
 """Raised by one whenever a file of before cannot be read any more."""
@@ -105,6 +106,22 @@ def texts(state: State, key: str) -> tuple[str, ...]:
     if not isinstance(found, list | tuple) or not all(isinstance(text, str) for text in found):
         raise ForecastError(f"the saved state holds no list of text {key!r}; {REMEDY}")
     return tuple(found)
+
+
+def nested(state: State, key: str) -> State:
+    """The mapping `key` of a state that was loaded."""
+    found = state.get(key)
+    if not isinstance(found, Mapping):
+        raise ForecastError(f"the saved state holds no mapping {key!r}; {REMEDY}")
+    return found
+
+
+def plain(kind: Callable[..., Made], state: State, key: str) -> Made:
+    """The dataclass of plain fields whose `asdict` is `key` of a state that was loaded."""
+    try:
+        return kind(**nested(state, key))
+    except TypeError as error:
+        raise ForecastError(f"the saved {key!r} is of another version ({error}); {REMEDY}") from error
 
 
 class _Unfit(Exception):  # noqa: N818 - becomes a ForecastError that names the file

@@ -1,0 +1,48 @@
+"""What lines learn from each other: groups of lines, their means, and rows that follow the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyropilot.domain import ALL_QUEUES, Floats, Line
+
+GROUPS = ("queues", "totals")
+"""Totals are smoother than queues, and learn from each other only."""
+
+Rows = NDArray[np.int64]
+
+
+def groups_of(lines: Sequence[Line]) -> Rows:
+    """(L,) which of GROUPS each line belongs to."""
+    return np.array([int(line.queue == ALL_QUEUES) for line in lines], dtype=np.int64)
+
+
+def group_means(values: Floats, groups: Rows) -> Floats:
+    """(..., G, W, Q) means of `values` (..., L, W, Q) over the lines of each group, NaN left out; NaN where none."""
+    means = np.full((*values.shape[:-3], len(GROUPS), *values.shape[-2:]), np.nan)
+    for group in range(len(GROUPS)):
+        mine = values[..., groups == group, :, :]
+        seen = np.isfinite(mine)
+        count, total = seen.sum(axis=-3), np.where(seen, mine, 0.0).sum(axis=-3)
+        np.divide(total, count, out=means[..., group, :, :], where=count > 0)
+    return means
+
+
+def rows_of(known: Sequence[Line], wanted: Sequence[Line]) -> Rows:
+    """(len(wanted),) where each line stands among `known`; -1 where it is new."""
+    at = {line: row for row, line in enumerate(known)}
+    return np.array([at.get(line, -1) for line in wanted], dtype=np.int64)
+
+
+def followed(values: Floats, rows: Rows, axis: int, new: float) -> Floats:
+    """`values` with its lines, which lie along `axis`, picked by `rows`; `new` where a row is -1."""
+    if not values.shape[axis]:
+        shape = list(values.shape)
+        shape[axis] = len(rows)
+        return np.full(shape, new)
+    picked = np.take(values, rows, axis=axis)
+    np.moveaxis(picked, axis, 0)[rows < 0] = new
+    return picked
