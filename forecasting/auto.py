@@ -13,7 +13,7 @@ from forecasting.bands import some_lines
 from forecasting.ets import Ets
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
-from forecasting.protocol import Forecaster
+from forecasting.protocol import Forecaster, State
 from forecasting.rolling import replay, until
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
@@ -76,6 +76,17 @@ class Auto:
                 theirs = self.models[name].predict(history, [windows[i] for i in at], quantiles)
                 table[:, at] = np.where(mine[:, at, None], theirs, table[:, at])
         return table
+
+    def state(self) -> State:
+        """What each model knows, and which was chosen for what."""
+        models = {name: model.state() for name, model in self.models.items()}
+        return {"models": models, "chosen": [[*key, name] for key, name in self.chosen.items()]}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` of one with the usual candidates gave."""
+        models = {name: type(blank).restored(state["models"][name]) for name, blank in candidates().items()}
+        return cls(models, {(group, bucket): name for group, bucket, name in state["chosen"]})
 
     def _said(self) -> str:
         """What was chosen: "auto: naive to 30 min, lightgbm + naive to 3 h, lightgbm beyond"."""

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.protocol import State
 from gyropilot.domain import DemandHistory, Floats, Line
 
 DAY_S = 86_400.0
@@ -74,8 +75,7 @@ class Bands:
 
     def for_lines(self, history: DemandHistory) -> Bands:
         """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
-        known = {line: i for i, line in enumerate(self.lines)}
-        at = np.array([known.get(line, -1) for line in history.lines], dtype=np.int64)
+        at = rows_of(self.lines, history.lines)
         now_seen, errors = seen_s(history), np.empty((len(at), len(LEADS_S), len(LEVELS)))
         old = at >= 0
         old[old] = now_seen[old] < 2 * self.seen_s[at[old]] + 1
@@ -87,6 +87,17 @@ class Bands:
         scale = scale_gpus(history)
         scale[old] = np.maximum(scale[old], self.scale[at[old]])
         return Bands(history.lines, errors, now_seen, scale)
+
+    def state(self) -> State:
+        """As plain data."""
+        lines = [list(line) for line in self.lines]
+        return {"lines": lines, "errors": self.errors, "seen_s": self.seen_s, "scale": self.scale}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` gave."""
+        lines = tuple(Line(queue, resource) for queue, resource in state["lines"])
+        return cls(lines, state["errors"], state["seen_s"], state["scale"])
 
     def at(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""
@@ -116,6 +127,12 @@ class Bands:
         width = PRIOR_DAILY_SHARE * self.scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
         prior: Floats = width[..., None] * normal
         return prior
+
+
+def rows_of(known: Sequence[Line], lines: Sequence[Line]) -> NDArray[np.int64]:
+    """(L,) where each of `lines` stands among the known; -1: it does not."""
+    row = {line: i for i, line in enumerate(known)}
+    return np.array([row.get(line, -1) for line in lines], dtype=np.int64)
 
 
 def row_quantiles(values: Floats, levels: Floats) -> Floats:

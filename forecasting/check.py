@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -43,6 +43,7 @@ def check_forecaster(make: Make, *, scale_free: bool = True) -> None:
     _changes_nothing_it_was_given(make)
     _gives_the_same_answer_twice(make)
     _fits_another_object(make)
+    _is_restored_from_its_state(make)
     _knows_nothing_of_what_follows(make)
     _forgets_the_order_of_lines(make)
     _takes_a_gap_for_a_gap(make)
@@ -146,6 +147,18 @@ def _fits_another_object(make: Make) -> None:
     _demand(np.array_equal(before, after), model, "is changed by fit; fit must return a new object")
 
 
+def _is_restored_from_its_state(make: Make) -> None:
+    history = gangs()
+    asked = until(history, history.demand.shape[1] // 4)  # from a day or two alone, nobody could know as much
+    for model in (make(), make().fit(history)):
+        state = model.state()
+        _demand(_plain(state), model, "gives a state that holds more than plain data and arrays")
+        again = type(model).restored(state)
+        first, second = (m.predict(asked, WINDOWS, QUANTILES) for m in (model, again))
+        same = np.array_equal(first, second) and model.name == again.name
+        _demand(same, model, "answers otherwise when it is restored from its state")
+
+
 def _knows_nothing_of_what_follows(make: Make) -> None:
     whole = gangs()
     split = whole.demand.shape[1] * 4 // 5
@@ -204,6 +217,17 @@ def _scales(make: Make) -> None:
     forecasts = [make().fit(h).predict(h, WINDOWS, QUANTILES) for h in (small, large)]
     same = np.allclose(forecasts[0] * times, forecasts[1], rtol=1e-3, atol=1e-3)
     _demand(same, make(), "does not scale: four times the demand is not four times the forecast")
+
+
+def _plain(value: object) -> bool:
+    """Whether a store may write it down: arrays of numbers, strings, numbers, None, and lists and mappings of such."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_plain(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
+    return value is None or type(value) in (str, int, float, bool)
 
 
 def _demand(kept: bool, model: Forecaster, broken: str) -> None:

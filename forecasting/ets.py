@@ -9,14 +9,12 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import Bands
+from forecasting.bands import Bands, rows_of
+from forecasting.hourly import HOUR_S, sample_seconds, sampled
 from forecasting.naive import plain
+from forecasting.protocol import State
 from forecasting.windows import over_instants
-from gyropilot.domain import DemandHistory, Floats, Line, Window
-
-HOUR_S = 3_600.0
-MAX_POINTS = 336
-"""Two weeks of hours: smoothing forgets what is older, and statsmodels' time grows with the length."""
+from gyropilot.domain import DemandHistory, Floats, Window
 
 MIN_POINTS = 24
 AS_NAIVE = (1.0, 0.0, 1.0)
@@ -32,21 +30,18 @@ class Ets:
     the model's own past errors, because those of gang demand are far from Gaussian.
     """
 
-    weights: dict[Line, tuple[float, float, float]] = field(default_factory=dict)  # alpha, beta, phi
     bands: Bands = field(default_factory=Bands.none)
+    weights: Floats = field(default_factory=lambda: np.empty((0, 3)))  # alpha, beta, phi of each line of the bands
     sample_s: float = HOUR_S
 
     name = "ets"
 
     def fit(self, history: DemandHistory) -> Self:
         """Fits each line; one that was seen too little or never moved is left to `Naive`."""
-        span_s = history.demand.shape[1] * history.step.total_seconds()
-        sample_s = max(min(HOUR_S, span_s / 48), history.step.total_seconds())
-        samples, stride = _samples(history, sample_s)
-        weights = {line: _fit_one(row) for line, row in zip(history.lines, samples, strict=True)}
-        true_sample_s = stride * history.step.total_seconds()
-        bands = _own_errors(history, samples, np.array(list(weights.values())).reshape(-1, 3), true_sample_s)
-        return replace(self, weights=weights, bands=bands, sample_s=true_sample_s)
+        samples, sample_s = sampled(history, sample_seconds(history))
+        weights = np.array([_fit_one(row) for row in samples]).reshape(-1, 3)
+        bands = _own_errors(history, samples, weights, sample_s)
+        return replace(self, weights=weights, bands=bands, sample_s=sample_s)
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """(L, W, Q) GPUs."""
@@ -56,22 +51,25 @@ class Ets:
     def _at(self, bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, N, Q) GPUs at instants."""
         naive = plain(bands, history, ahead_s, quantiles)
-        samples, stride = _samples(history, self.sample_s)
-        if samples.shape[1] == 0 or not self.weights:
+        samples, sample_s = sampled(history, self.sample_s)
+        if not samples.size or not len(self.weights):
             return naive
-        weights = np.array([self.weights.get(line, AS_NAIVE) for line in history.lines]).reshape(-1, 3)
+        row = rows_of(self.bands.lines, history.lines)
+        weights = np.where(row[:, None] >= 0, self.weights[row], AS_NAIVE)
         level, trend = (state[:, -1] for state in _smooth(samples, weights))
-        steps = ahead_s / (stride * history.step.total_seconds())
-        centre = level[:, None] + trend[:, None] * _damped_sum(weights[:, 2:], steps)
+        centre = level[:, None] + trend[:, None] * _damped_sum(weights[:, 2:], ahead_s / sample_s)
         smooth = bands.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
-        current = np.isfinite(samples[:, -1]) & np.array([line in self.weights for line in history.lines], dtype=bool)
+        current = np.isfinite(samples[:, -1]) & (row >= 0)
         return np.where(current[:, None, None], smooth, naive)
 
+    def state(self) -> State:
+        """Its weights and its bands."""
+        return {"bands": self.bands.state(), "weights": self.weights, "sample_s": self.sample_s}
 
-def _samples(history: DemandHistory, sample_s: float) -> tuple[Floats, int]:
-    """(L, N) every so-manieth reading up to the newest, and how many steps lie between two."""
-    stride = max(1, round(sample_s / history.step.total_seconds()))
-    return history.demand[:, ::-1][:, ::stride][:, :MAX_POINTS][:, ::-1], stride
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` gave."""
+        return cls(Bands.restored(state["bands"]), state["weights"], state["sample_s"])
 
 
 def _fit_one(samples: Floats) -> tuple[float, float, float]:

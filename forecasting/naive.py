@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import Bands, newest
+from forecasting.protocol import State
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 
@@ -33,6 +34,15 @@ class Naive:
         """(L, W, Q) GPUs."""
         bands = self.bands.for_lines(history)
         return over_instants(lambda ahead_s: plain(bands, history, ahead_s, quantiles), windows, history.step)
+
+    def state(self) -> State:
+        """Its bands."""
+        return {"bands": self.bands.state()}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` gave."""
+        return cls(Bands.restored(state["bands"]))
 
 
 def plain(bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:

@@ -31,6 +31,15 @@ class Forecaster(Protocol):
         """
         ...
 
+    def state(self) -> State:
+        """What it has learnt, for a file."""
+        ...
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """One that answers exactly as the one did whose `state` this is."""
+        ...
+
 
 @runtime_checkable
 class Learner(Forecaster, Protocol):

@@ -8,7 +8,7 @@ import numpy as np
 from forecasting.auto import Auto
 from forecasting.forecast import learn
 from forecasting.naive import Naive
-from forecasting.protocol import Forecaster
+from forecasting.protocol import Forecaster, State
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from tests.fakes import GPU, history
 
@@ -27,6 +27,13 @@ class Clockwork:
 
     def fit(self, history: DemandHistory) -> Self:
         return type(self)(self.off_by, self.fits + 1)
+
+    def state(self) -> State:
+        return {"off_by": self.off_by, "fits": self.fits}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        return cls(**state)
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         time_of_day_s = (history.times[-1] + np.array([w.end.total_seconds() for w in windows])) % 86_400

@@ -10,6 +10,7 @@ import pytest
 
 from forecasting.check import check_forecaster
 from forecasting.naive import Naive
+from forecasting.protocol import State
 from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 
@@ -24,6 +25,13 @@ class Obedient:
 
     def fit(self, history: DemandHistory) -> Self:
         return type(self)(self.inner.fit(history))
+
+    def state(self) -> State:
+        return self.inner.state()
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        return cls(Naive.restored(state))
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         return self.inner.predict(history, windows, quantiles)
@@ -75,6 +83,16 @@ class AddsOneGpu(Obedient):
         return super().predict(history, windows, quantiles) + 1
 
 
+class ForgetsWhatItLearnt(Obedient):
+    def state(self) -> State:
+        return Naive().state()
+
+
+class HandsOutObjects(Obedient):
+    def state(self) -> State:
+        return {**self.inner.state(), "model": self.inner}
+
+
 class AddsHoursUp(Obedient):
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         hours = [max(1.0, (w.end - w.start) / timedelta(hours=1)) for w in windows]
@@ -100,6 +118,8 @@ class Explodes(Obedient):
         (RemembersTheFuture, "knows what follows"),
         (RulesOutTheFirstBurst, "gives the first burst of a queue no chance"),
         (AddsOneGpu, "does not scale"),
+        (ForgetsWhatItLearnt, "answers otherwise when it is restored"),
+        (HandsOutObjects, "holds more than plain data"),
         (AddsHoursUp, "takes a wide window for something else than its parts"),
         (Explodes, "is absurdly high"),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from forecasting.forecast import forecast, learn
 from forecasting.naive import Naive
+from forecasting.protocol import State
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
@@ -28,6 +29,13 @@ class Fixed:
 
     def fit(self, history: DemandHistory) -> Self:
         return self
+
+    def state(self) -> State:
+        return {"gpus": self.gpus}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        return cls(state["gpus"], [])
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         self.asked.extend(windows)
