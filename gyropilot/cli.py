@@ -9,26 +9,35 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from gyropilot import __version__, configuration
+from gyropilot.backtest_cli import backtest
 from gyropilot.clock import SystemClock
 from gyropilot.errors import GyropilotError, SettingsError
-from gyropilot.report.words import visible
 from gyropilot.settings import Settings
+from gyropilot.terminal import (
+    ConfigOption,
+    Format,
+    FormatOption,
+    KubeconfigOption,
+    OutOption,
+    PlainFormat,
+    PlainFormatOption,
+    PrometheusOption,
+    load_settings,
+    progress,
+    reply,
+    say,
+)
 
 if TYPE_CHECKING:
     from gyropilot.domain import Cycle
     from gyropilot.journal import Journal
-    from gyropilot.wiring import Told
 
 app = typer.Typer(
     name="gyropilot",
@@ -50,34 +59,9 @@ config_app = typer.Typer(help="Show, explain or sample the settings.", no_args_i
 app.add_typer(config_app, name="config")
 
 
-class Format(StrEnum):
-    """How a command answers."""
-
-    TEXT = "text"
-    JSON = "json"
-    HTML = "html"
-
-
-class PlainFormat(StrEnum):
-    """How a command answers that draws no pictures."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file [default: $GYROPILOT_CONFIG, ./gyropilot.yaml]")
-]
-PrometheusOption = Annotated[str | None, typer.Option("--prometheus", help="Prometheus base URL.", metavar="URL")]
-KubeconfigOption = Annotated[
-    Path | None, typer.Option("--kubeconfig", help="Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, in-cluster]")
-]
 ActOption = Annotated[
     bool, typer.Option("--act", help="Turn the dials. Without it, changes are only rehearsed.", metavar="")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to answer.")]
-PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How to answer.")]
-OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the answer to this file instead of stdout.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -108,16 +92,16 @@ def demo(
     from gyropilot.report.picture import total_picture
     from gyropilot.wiring import planner
 
-    with _progress() as told:
+    with progress() as told:
         told("growing a cluster")
         with serve(DEMO_NOW, DEMO_SEED if seed is None else seed) as world:
             cycle = planner(world.settings, told).plan(world.now)
         told("drawing the report")
         page, answer, picture = render(cycle, "html"), render(cycle, "json"), total_picture(cycle)
-    _answer(answer if format is PlainFormat.JSON else render(cycle, "text"), None)
-    _answer(page, out / "report.html")
-    _answer(answer, out / "plan.json")
-    _answer(picture, out / "demand.svg")
+    reply(answer if format is PlainFormat.JSON else render(cycle, "text"), None)
+    reply(page, out / "report.html")
+    reply(answer, out / "plan.json")
+    reply(picture, out / "demand.svg")
 
 
 @app.command()
@@ -135,10 +119,10 @@ def plan(
     from gyropilot.report import render
     from gyropilot.wiring import planner
 
-    settings = _settings(config, prometheus, kubeconfig)
-    with _progress() as told:
+    settings = load_settings(config, prometheus, kubeconfig)
+    with progress() as told:
         cycle = planner(settings, told).plan(SystemClock().now())
-    _answer(render(cycle, format.value), out)
+    reply(render(cycle, format.value), out)
 
 
 @app.command()
@@ -154,10 +138,10 @@ def once(
     from gyropilot.report import render
     from gyropilot.wiring import writer
 
-    settings, clock = _settings(config, prometheus, kubeconfig), SystemClock()
-    with _progress() as told, writer(settings, "act" if act else "rehearse", clock, told) as made:
+    settings, clock = load_settings(config, prometheus, kubeconfig), SystemClock()
+    with progress() as told, writer(settings, "act" if act else "rehearse", clock, told) as made:
         cycle = made.step(clock.now())
-    _answer(render(cycle, format.value), out)
+    reply(render(cycle, format.value), out)
 
 
 @app.command()
@@ -174,7 +158,7 @@ def run(
 
     _log(format)
     stop = _stop_signal()
-    settings = _settings(config, prometheus, kubeconfig)
+    settings = load_settings(config, prometheus, kubeconfig)
     with daemon(settings, "act" if act else "rehearse", SystemClock()) as made:
         try:
             run_daemon(made, lambda: _wait(stop))
@@ -195,8 +179,8 @@ def report(
     """Make the report of a journalled cycle, by default the latest."""
     from gyropilot.report import render
 
-    journal = _journal(_settings(config))
-    _answer(render(_journalled(journal, cycle_id), format.value), out)
+    journal = _journal(load_settings(config))
+    reply(render(_journalled(journal, cycle_id), format.value), out)
 
 
 @app.command()
@@ -209,19 +193,19 @@ def history(
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
     """List the cycles in the journal, newest first: when, in which mode, and the sentence of each."""
-    journal = _journal(_settings(config))
+    journal = _journal(load_settings(config))
     begin = SystemClock().now() - timedelta(hours=since) if since is not None else None
     entries = journal.history(limit, begin)
     if not entries:
-        _say(
+        say(
             "no cycle is in the journal" if since is None else f"no cycle is in the journal of the last {since:g} hours"
         )
     rows = [{"id": e.id, "began_at": e.began_at.isoformat(), "mode": e.mode, "sentence": e.sentence} for e in entries]
     if format is PlainFormat.JSON:
-        _answer(json.dumps(rows, indent=2), None)
+        reply(json.dumps(rows, indent=2), None)
     elif rows:
         lines = [f"{r['id']:>6}  {str(r['began_at'])[:19]}Z  {r['mode']:<9}  {r['sentence']}" for r in rows]
-        _answer("\n".join(lines), None)
+        reply("\n".join(lines), None)
 
 
 @app.command()
@@ -234,38 +218,41 @@ def check(
     """Preflight: each metric, kind and permission that is needed, found or missing, with the fix. Only reads."""
     from gyropilot.preflight import findings, to_text
 
-    with _progress() as told:
+    with progress() as told:
         told("looking")
-        found = findings(_settings(config, prometheus, kubeconfig), SystemClock().now())
-    _answer(json.dumps([f.to_dict() for f in found], indent=2) if format is PlainFormat.JSON else to_text(found), None)
+        found = findings(load_settings(config, prometheus, kubeconfig), SystemClock().now())
+    reply(json.dumps([f.to_dict() for f in found], indent=2) if format is PlainFormat.JSON else to_text(found), None)
     missing = [f for f in found if f.required and not f.found]
     if missing:
         raise typer.Exit(max(f.exit_code for f in missing))
 
 
+app.command()(backtest)
+
+
 @config_app.command("show")
 def config_show(config: ConfigOption = None, format: PlainFormatOption = PlainFormat.TEXT) -> None:  # noqa: A002
     """Print the settings in force, from file and environment; secrets are masked."""
-    settings = _settings(config)
-    _answer(settings.model_dump_json(indent=2) if format is PlainFormat.JSON else configuration.show(settings), None)
+    settings = load_settings(config)
+    reply(settings.model_dump_json(indent=2) if format is PlainFormat.JSON else configuration.show(settings), None)
 
 
 @config_app.command("schema")
 def config_schema() -> None:
     """Print the JSON schema of the settings file, for editors."""
-    _answer(json.dumps(configuration.schema(), indent=2), None)
+    reply(json.dumps(configuration.schema(), indent=2), None)
 
 
 @config_app.command("sample")
 def config_sample() -> None:
     """Print a settings file with every default and its reason, commented out."""
-    _answer(configuration.sample(), None)
+    reply(configuration.sample(), None)
 
 
 @config_app.command("docs")
 def config_docs() -> None:
     """Print the settings as the Markdown page docs/settings.md."""
-    _answer(configuration.table(), None)
+    reply(configuration.table(), None)
 
 
 def main() -> None:
@@ -273,20 +260,11 @@ def main() -> None:
     try:
         app()
     except GyropilotError as problem:
-        _say(f"gyropilot: {problem}")
+        say(f"gyropilot: {problem}")
         sys.exit(problem.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-
-
-def _settings(config: Path | None, prometheus: str | None = None, kubeconfig: Path | None = None) -> Settings:
-    overrides: dict[str, Any] = {}
-    if prometheus:
-        overrides["prometheus"] = {"url": prometheus}
-    if kubeconfig:
-        overrides["kubernetes"] = {"kubeconfig": kubeconfig}
-    return configuration.load(config, overrides)
 
 
 def _journal(settings: Settings) -> Journal:
@@ -306,30 +284,6 @@ def _journalled(journal: Journal, cycle_id: int | None) -> Cycle:
     if latest is None:
         raise SettingsError("the journal is empty; `gyropilot once` or `run` writes cycles into it")
     return journal.cycle(latest)
-
-
-def _answer(text: str, out: Path | None) -> None:
-    if out is None:
-        typer.echo(text.removesuffix("\n"))
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    except OSError as problem:
-        raise SettingsError(f"{out} cannot be written: {problem.strerror}; give another --out") from problem
-    _say(f"written to {out.resolve()}")
-
-
-def _say(text: str) -> None:
-    # Errors quote names and labels of the cluster, which must not command the terminal.
-    typer.echo(visible(text), err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """Says on a terminal what is being done; silent where stderr is not one."""
-    with Console(stderr=True).status("starting") as status:
-        yield status.update
 
 
 def _log(format: PlainFormat) -> None:  # noqa: A002 - the option's name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,9 +12,11 @@ from typing import Literal, TypeVar
 from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
+from forecasting.backtest.entrants import Own, Peer
 from forecasting.forecast import forecast, learn
 from forecasting.protocol import Forecaster
-from forecasting.registry import make
+from forecasting.registry import ALL_FORECASTERS, make
+from forecasting.trace import Trace
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
@@ -129,6 +131,34 @@ def remembered(settings: Settings) -> Memory:
     if path != settings.journal.url and not Path(path).is_file():
         return NoMemory()
     return Journal(settings.journal.url)
+
+
+def our_entrants(names: Sequence[str], refit: timedelta) -> list[Own]:
+    """Our own forecasters in a backtest: the seasonal-naive one first, asked for or not, and "gyropilot" next."""
+    strange = [name for name in names if name not in ALL_FORECASTERS]
+    if strange:
+        raise SettingsError(f"--models got {strange[0]!r}; it takes {', '.join(sorted(ALL_FORECASTERS))}")
+    first = ("seasonal-naive", *(name for name in names if name == "gyropilot"))
+    return [Own(name, make(name), refit) for name in dict.fromkeys((*first, *names))]
+
+
+def peer_entrants() -> list[Peer]:
+    """Everybody else's. Raises ForecastError where they are not installed."""
+    from forecasting.peers import peers
+
+    return list(peers())
+
+
+def remembered_demand(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Trace:
+    """What one's own Prometheus remembers, on the grid of the settings. Raises SettingsError, UnreachableError."""
+    if not settings.prometheus.url:
+        raise SettingsError(
+            "there is no history to replay; give --trace FILE, or your Prometheus with --prometheus URL, "
+            "prometheus.url or GYROPILOT_PROMETHEUS__URL"
+        )
+    told("reading Prometheus")
+    metrics = PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).read(now)
+    return Trace(metrics.history, metrics.notes)
 
 
 def _autopilot(settings: Settings, mode: Mode, told: Told) -> tuple[Autopilot, Foresight]:

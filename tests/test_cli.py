@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gyropilot import cli
+from gyropilot import cli, terminal
 from gyropilot.clock import SystemClock
 from gyropilot.domain import Cycle, Intent
 from gyropilot.errors import ObservationError, SettingsError
@@ -91,7 +91,7 @@ def test_an_error_cannot_command_the_terminal(
 
 
 def test_a_report_is_written_in_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
-    cli._answer("−$1,240", tmp_path / "new folder" / "report.txt")
+    terminal.reply("−$1,240", tmp_path / "new folder" / "report.txt")
 
     assert (tmp_path / "new folder" / "report.txt").read_bytes() == "−$1,240\n".encode()
 
@@ -100,7 +100,7 @@ def test_a_place_that_cannot_be_written_is_a_matter_of_usage(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
 
     with pytest.raises(SettingsError, match="give another --out"):
-        cli._answer("text", tmp_path / "file" / "report.txt")
+        terminal.reply("text", tmp_path / "file" / "report.txt")
 
 
 def test_history_says_when_there_is_nothing_to_list() -> None:

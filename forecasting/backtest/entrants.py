@@ -30,13 +30,10 @@ class Peer(Protocol):
 class Own:
     """One of our forecasters on its way through time: fitted at first and each `refit`, updated at each origin."""
 
+    name: str  # as in forecast.model
     model: Forecaster
     refit: timedelta
     fitted_at: datetime | None = None
-
-    @property
-    def name(self) -> str:
-        return self.model.name
 
     def forecast(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """What it says having seen `history` and nothing else. Raises ForecastError where it breaks the protocol."""

@@ -15,7 +15,7 @@ from forecasting.backtest.tally import SCORES
 from gyropilot.domain import Floats
 
 SEED = 0
-AGAINST_PEERS = ("wql", "p95_pinball", "p99_pinball")
+COMPARED = ("wql", "p95_pinball", "p99_pinball")
 DAY_S = 86_400
 
 
@@ -30,9 +30,9 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Versus:
-    """How much more (+) or less (−) than the best peer by the same score, in percent."""
+    """How much more (+) or less (−) than another model by the same score, in percent."""
 
-    peer: str
+    other: str
     percent: Score
 
 
@@ -43,7 +43,8 @@ class Row:
     model: str
     bucket: str
     scores: Mapping[str, Score]  # by the names in SCORES
-    versus: Mapping[str, Versus] | None  # by AGAINST_PEERS; None: no peer took part
+    versus_first: Mapping[str, Versus]  # by COMPARED: against the first row, SeasonalNaive
+    versus_peer: Mapping[str, Versus] | None  # by COMPARED: against the best peer; None: no peer took part
     outcomes: int  # that were scored: queues x windows x origins
     seconds_per_queue: float  # for one queue at one origin, its share of the fits included
 
@@ -68,13 +69,15 @@ def result(replay: Replay, notes: Sequence[str] = (), seed: int = SEED) -> Resul
 
 def _rows(replay: Replay, bucket: Bucket, seed: int) -> list[Row]:
     sums = _Sums.of(replay, bucket, seed)
+    peers = [nth for nth, name in enumerate(replay.models) if name in replay.peers]
     took = replay.seconds / (len(replay.plan.origins) * len(replay.plan.history.lines))
     return [
         Row(
             model=name,
             bucket=bucket.name,
             scores={score: sums.score(nth, at) for at, score in enumerate(SCORES)},
-            versus=_versus(replay, sums, nth),
+            versus_first=_versus(replay, sums, nth, [0]),
+            versus_peer=_versus(replay, sums, nth, peers) if peers else None,
             outcomes=sums.outcomes,
             seconds_per_queue=float(took[nth]),
         )
@@ -121,14 +124,12 @@ class _Sums:
         return Score(float(value), *interval(drawn))
 
 
-def _versus(replay: Replay, sums: _Sums, model: int) -> dict[str, Versus] | None:
-    peers = [nth for nth, name in enumerate(replay.models) if name in replay.peers]
-    if not peers:
-        return None
+def _versus(replay: Replay, sums: _Sums, model: int, others: Sequence[int]) -> dict[str, Versus]:
+    """Against the best of some others, score by score."""
     told = {}
-    for score in AGAINST_PEERS:
+    for score in COMPARED:
         at = SCORES.index(score)
-        best = sums.best(peers, at)
+        best = sums.best(others, at)
         told[score] = Versus(replay.models[best], sums.percent(model, best, at))
     return told
 

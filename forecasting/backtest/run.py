@@ -101,7 +101,7 @@ def replay(
     if len(set(names)) < len(names):
         raise SettingsError(f"two models of one name in {', '.join(names)}; name each once in --models")
     came, scale = outcomes(plan), hourly_change(until(plan.history, int(plan.origins[0])))
-    rows, shown = _largest(plan), _shown(names)
+    rows, shown = _largest(plan), _shown(own)
     running, tallies = _Replaying.of(plan, entrants, listeners, timer), []
     for nth, column in enumerate(plan.origins):
         known = until(plan.history, int(column))
@@ -137,6 +137,7 @@ def _largest(plan: Plan) -> tuple[int, ...]:
     return tuple(int(row) for row in order[: min(DRAWN_LINES, int(plan.scored.sum()))])
 
 
-def _shown(names: Sequence[str]) -> int:
-    """The model whose forecasts are drawn: our own."""
-    return names.index("gyropilot") if "gyropilot" in names else 0
+def _shown(own: Sequence[Own]) -> int:
+    """The model whose forecasts are drawn: the one that is in force by default, else the first that is no baseline."""
+    names = [entrant.name for entrant in own]
+    return names.index("gyropilot") if "gyropilot" in names else min(1, len(names) - 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,7 +16,12 @@ from gyropilot.report.words import visible
 
 def to_html(cycle: Cycle) -> str:
     """The whole report. Every text of the cluster's is escaped, by jinja2 or by `svg.tag`."""
-    return _environment().get_template("report.html").render(page(cycle))
+    return fill("report.html", page(cycle))
+
+
+def fill(template: str, parts: Mapping[str, Any]) -> str:
+    """A page of this package's look, from what its template names."""
+    return _environment().get_template(template).render(parts)
 
 
 @cache

@@ -22,7 +22,7 @@ def to_json(cycle: Cycle) -> str:
 
 def to_dict(cycle: Cycle) -> Json:
     """The whole cycle in plain lists, objects, strings and finite numbers."""
-    told: Json = _plain(
+    told: Json = plain(
         {
             "decided_at": cycle.began_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "state": _state(cycle),
@@ -35,12 +35,12 @@ def to_dict(cycle: Cycle) -> Json:
     return told
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """NaN and infinity are not numbers in JSON: null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

@@ -1,0 +1,93 @@
+"""A backtest in words: the same in the terminal, on the page and in JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from forecasting.backtest.result import Result, Row, Score, Versus
+from gyropilot.report.words import UNKNOWN, count, day, signed
+
+TITLES = {
+    "wql": "WQL",
+    "p95_pinball": "P95",
+    "p99_pinball": "P99",
+    "crps": "CRPS",
+    "mase": "MASE",
+    "coverage80": "in 80 %",
+    "coverage95": "in 95 %",
+}
+
+
+def headline(found: Result) -> str:
+    """How the drawn model fares against the best peer, else against the seasonal-naive one."""
+    rows = [found.row(found.replay.drawn.model, bucket.name) for bucket in found.replay.plan.buckets]
+    whom = f"than {'the best peer' if found.replay.peers else found.replay.models[0]}"
+    if not found.replay.peers and rows[0].model == found.replay.models[0]:
+        return f"{rows[0].model}: WQL {figure(rows[0].scores['wql'].value)} for {spoken(rows[0].bucket)}"
+    parts = [f"{_less(against(row)['wql'].percent)} {{}}for {spoken(row.bucket)}" for row in rows]
+    return f"{rows[0].model}: " + ", ".join([parts[0].format(f"loss {whom} "), *(p.format("") for p in parts[1:])])
+
+
+def _less(percent: Score) -> str:
+    if not math.isfinite(percent.value):
+        return "nobody knows how much"
+    shown = f"{abs(percent.value):.1f} %"
+    return f"{shown} {'less' if percent.value < 0 else 'more'}"
+
+
+def against(row: Row) -> Mapping[str, Versus]:
+    """What a row is measured by: the best peer where there is one, else the first row."""
+    return row.versus_first if row.versus_peer is None else row.versus_peer
+
+
+def spoken(bucket: str) -> str:
+    """The next hour, 1h, 1–24h."""
+    return "the next hour" if bucket == "next hour" else bucket.replace("-", "\N{EN DASH}")
+
+
+def tested(found: Result) -> str:
+    """What was asked of whom: 56 origins, 18 May 00:00 to 24 May 2020 21:00 UTC, 16 queues."""
+    plan = found.replay.plan
+    first, last = (datetime.fromtimestamp(int(plan.history.times[c]), UTC) for c in (plan.origins[0], plan.origins[-1]))
+    total = any(not line.queue and on for line, on in zip(plan.history.lines, plan.scored, strict=True))
+    return (
+        f"{count(len(plan.origins), 'origin')} from {day(first)} {first:%H:%M} to {day(last)} {last:%Y %H:%M} UTC, "
+        f"{count(int(plan.scored.sum()), 'total' if total else 'queue')}"
+    )
+
+
+def figure(value: float) -> str:
+    """0.0311, 7.78, 124."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{value:.4f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def shown(name: str, value: float) -> str:
+    """A score as its unit asks for: coverage in percent."""
+    if name.startswith("coverage"):
+        return UNKNOWN if not math.isfinite(value) else f"{100 * value:.1f} %"
+    return figure(value)
+
+
+def span(name: str, score: Score) -> str:
+    """Its 90 % interval, empty where there is none."""
+    if not math.isfinite(score.low):
+        return ""
+    return f"{shown(name, score.low).removesuffix(' %')}–{shown(name, score.high)}"
+
+
+def percent(value: float) -> str:
+    """−12.3 %."""
+    return UNKNOWN if not math.isfinite(value) else f"{_tenth(value)} %"
+
+
+def _tenth(value: float) -> str:
+    return signed(value) if abs(value) >= 9.95 else f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent_span(score: Score) -> str:
+    """−14.6 to −4.5 %."""
+    return "" if not math.isfinite(score.low) else f"{_tenth(score.low)} to {_tenth(score.high)} %"

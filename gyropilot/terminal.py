@@ -1,0 +1,83 @@
+"""What all commands share: their common options, and how they answer, complain and show that they are at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gyropilot import configuration
+from gyropilot.errors import SettingsError
+from gyropilot.report.words import visible
+from gyropilot.settings import Settings
+
+if TYPE_CHECKING:
+    from gyropilot.wiring import Told
+
+
+class Format(StrEnum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+class PlainFormat(StrEnum):
+    """How a command answers that draws no pictures."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings file [default: $GYROPILOT_CONFIG, ./gyropilot.yaml]")
+]
+PrometheusOption = Annotated[str | None, typer.Option("--prometheus", help="Prometheus base URL.", metavar="URL")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, in-cluster]")
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to answer.")]
+PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How to answer.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the answer to this file instead of stdout.")]
+
+
+def load_settings(config: Path | None, prometheus: str | None = None, kubeconfig: Path | None = None) -> Settings:
+    """The settings in force, with what the command line says on top. Raises SettingsError."""
+    overrides: dict[str, Any] = {}
+    if prometheus:
+        overrides["prometheus"] = {"url": prometheus}
+    if kubeconfig:
+        overrides["kubernetes"] = {"kubeconfig": kubeconfig}
+    return configuration.load(config, overrides)
+
+
+def reply(text: str, out: Path | None) -> None:
+    """To stdout, or to a file and its place to stderr. Raises SettingsError where that cannot be written."""
+    if out is None:
+        typer.echo(text.removesuffix("\n"))
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise SettingsError(f"{out} cannot be written: {problem.strerror}; give another --out") from problem
+    say(f"written to {out.resolve()}")
+
+
+def say(text: str) -> None:
+    """One line to stderr."""
+    # Errors quote names and labels of the cluster, which must not command the terminal.
+    typer.echo(visible(text), err=True)
+
+
+@contextmanager
+def progress() -> Iterator[Told]:
+    """Says on a terminal what is being done; silent where stderr is not one."""
+    with Console(stderr=True).status("starting") as status:
+        yield status.update
