@@ -20,6 +20,12 @@ def groups_of(lines: Sequence[Line]) -> Rows:
     return np.array([int(line.queue == ALL_QUEUES) for line in lines], dtype=np.int64)
 
 
+def members(groups: Rows) -> Floats:
+    """(G, L) 1 where a line belongs to a group: `members(groups) @ values` (L, ...) are sums over groups."""
+    belong: Floats = (np.arange(len(GROUPS))[:, None] == groups).astype(np.float64)
+    return belong
+
+
 def group_means(values: Floats, groups: Rows) -> Floats:
     """(..., G, W, Q) means of `values` (..., L, W, Q) over the lines of each group, NaN left out; NaN where none."""
     means = np.full((*values.shape[:-3], len(GROUPS), *values.shape[-2:]), np.nan)

@@ -108,6 +108,14 @@ def texts(state: State, key: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def number(state: State, key: str) -> float:
+    """The number `key` of a state that was loaded."""
+    found = state.get(key)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise ForecastError(f"the saved state holds no number {key!r}; {REMEDY}")
+    return found
+
+
 def nested(state: State, key: str) -> State:
     """The mapping `key` of a state that was loaded."""
     found = state.get(key)
