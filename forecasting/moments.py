@@ -62,7 +62,7 @@ class Moments:
             seen_s=seen_s(history),
             scale=scale_gpus(history),
         )
-        for rows, columns in _spread_columns(history, count):
+        for rows, columns in spread_columns(history, count):
             moments._remember(some_lines(history, rows), rows, columns, windows)
         return moments
 
@@ -113,6 +113,8 @@ class Moments:
 
 def likeness(history: DemandHistory, line: Rows, column: Rows, spread: Floats) -> Halves:
     """(N, FEATURES) what `line` (N,) was like at `column` (N,), in widths of the kernel; 0 where not known."""
+    if not history.demand.shape[1]:
+        return np.zeros((len(line), FEATURES), dtype=np.float32)
     level, young, gone, since, pending = Signals.of(history).at(line, column, SIGNALS).T
     hour = 2 * np.pi * (history.times[column] % DAY_S) / DAY_S
     hours_width = 2 * np.pi * HOURS_WIDTH / 24
@@ -139,7 +141,7 @@ def spread_gpus(history: DemandHistory) -> Floats:
     return spread
 
 
-def _spread_columns(history: DemandHistory, most: int) -> Iterator[tuple[Rows, Rows]]:
+def spread_columns(history: DemandHistory, most: int) -> Iterator[tuple[Rows, Rows]]:
     """Lines that were first seen about equally long ago, and columns that are spread over that time."""
     count = history.demand.shape[1]
     if not count:

@@ -4,8 +4,9 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from forecasting.analog import GRID, Analog
+from forecasting.analog import Analog
 from forecasting.check import check_forecaster, gangs
+from forecasting.grid import GRID
 from forecasting.naive import Naive
 from forecasting.rolling import until
 from gyropilot.domain import DemandHistory, Floats, Line, Window

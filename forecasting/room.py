@@ -1,0 +1,74 @@
+"""From changes that were seen to a forecast: around the newest reading, with room for what never happened yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from forecasting.bands import LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s
+from forecasting.grid import answered, middle_s
+from forecasting.signals import Rows
+from gyropilot.domain import DemandHistory, Floats, Line, Window
+
+
+class Remembered(Protocol):
+    """What a model keeps of some lines."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]: ...
+
+    @property
+    def seen_s(self) -> Floats: ...  # (L,) seconds of history that were seen
+
+    @property
+    def scale(self) -> Floats: ...  # (L,) largest demand seen, at least a node's
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Room:
+    """Where demand of each line is now, and how much is known about how it changes."""
+
+    known: Rows  # (L,) rows of what is remembered; -1: nothing is, or too little
+    now: Floats  # (L,) newest reading in GPUs
+    age_s: Floats  # (L,) of it
+    doubt: Bands  # without past errors: only what may happen although it never did
+
+    @classmethod
+    def of(cls, history: DemandHistory, remembered: Remembered | None) -> Self:
+        """A line of which half of what is seen by now was unknown at the fit counts as not remembered."""
+        lines, memory = len(history.lines), remembered
+        known, then_seen, then_scale = np.full(lines, -1), np.zeros(lines), np.zeros(lines)
+        if memory is not None:
+            known = rows_of(memory.lines, history.lines)
+            then_seen, then_scale = (np.append(v, 0.0)[known] for v in (memory.seen_s, memory.scale))
+        seen, scale = seen_s(history), scale_gpus(history)
+        known = np.where(seen >= 2 * then_seen + 1, -1, known)
+        nothing = np.zeros((lines, len(LEADS_S), len(LEVELS)))
+        doubt = Bands(history.lines, nothing, np.fmax(seen, then_seen), np.fmax(scale, then_scale))
+        return cls(known, *newest(history), doubt)
+
+    def forecast(
+        self,
+        grid: Sequence[Window],
+        windows: Sequence[Window],
+        quantiles: Sequence[float],
+        changes: Callable[[Rows, Rows], Floats],
+    ) -> Floats:
+        """(L, W, Q) GPUs, from `changes(rows, needed)`: (R, N, Q) of some lines to windows of the grid."""
+        if not windows or not len(self.now):
+            return np.zeros((len(self.now), len(windows), len(quantiles)))
+        change = answered(grid, windows, self.age_s, self.known >= 0, changes)
+        leads_s = self.age_s[:, None] + np.array([middle_s(window) for window in windows])
+        # A history of n times the lead holds n independent changes, and what never happened counts as one.
+        share = leads_s / np.maximum(np.maximum(leads_s, self.doubt.seen_s[:, None]), 1.0)
+        seen = self.now[:, None, None] + change * (1 - share[..., None])
+        return self.doubt.bounded(seen + self.doubt.at(leads_s, quantiles))
+
+    def columns(self, history: DemandHistory) -> Rows:
+        """(L,) of the newest readings."""
+        ago = np.round(self.age_s / history.step.total_seconds()).astype(np.int64)
+        columns: Rows = np.maximum(history.demand.shape[1] - 1 - ago, 0)
+        return columns
