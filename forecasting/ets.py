@@ -13,6 +13,7 @@ from forecasting.bands import Bands, rows_of
 from forecasting.hourly import HOUR_S, sample_seconds, sampled
 from forecasting.naive import plain
 from forecasting.protocol import State
+from forecasting.threads import one_thread
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 
@@ -39,7 +40,8 @@ class Ets:
     def fit(self, history: DemandHistory) -> Self:
         """Fits each line; one that was seen too little or never moved is left to `Naive`."""
         samples, sample_s = sampled(history, sample_seconds(history))
-        weights = np.array([_fit_one(row) for row in samples]).reshape(-1, 3)
+        with one_thread():
+            weights = np.array([_fit_one(row) for row in samples]).reshape(-1, 3)
         bands = _own_errors(history, samples, weights, sample_s)
         return replace(self, weights=weights, bands=bands, sample_s=sample_s)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.bands import Bands
 from forecasting.naive import plain
-from forecasting.pooled import LEVELS, MIN_EXAMPLES, Examples, corrected, examples
+from forecasting.pooled import INSTANTS, LEVELS, MIN_EXAMPLES, Examples, corrected, examples
 from forecasting.protocol import State
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
@@ -52,7 +52,7 @@ class LightGbm:
                 return plain(bands, history, ahead_s, quantiles)
             return corrected(bands, history, ahead_s, quantiles, self._correction)
 
-        return over_instants(answer, windows, history.step)
+        return over_instants(answer, windows, history.step, INSTANTS)
 
     def state(self) -> State:
         """Its bands, and each booster as LightGBM's own text."""

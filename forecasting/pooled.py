@@ -17,6 +17,9 @@ LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.975)
 
 LEARNT_S = LEADS_S[(LEADS_S >= 300) & (LEADS_S <= DAY_S)]
 MIN_EXAMPLES = 2_000
+INSTANTS = 2
+"""At which a window is asked about: trees cost more than bands, and corrections change slowly with the lead."""
+
 SPREAD = (0.025, 0.975)
 LEAST_CORRECTION = 0.01
 """Of a line's scale: demand mostly stays exactly as it is, and a hair's breadth off it costs at each step."""

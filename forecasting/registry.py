@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from forecasting.arima import Arima
 from forecasting.auto import Auto
+from forecasting.boosting import Boosting
 from forecasting.ets import Ets
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
+from forecasting.ridge import Ridge
 from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.stl import Stl
 from gyropilot.errors import ForecastError
 
 ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "seasonal-naive": SeasonalNaive,
     "naive": Naive,
     "ets": Ets,
+    "stl": Stl,
+    "arima": Arima,
+    "ridge": Ridge,
+    "boosting": Boosting,
     "lightgbm": LightGbm,
     "auto": Auto,
 }

@@ -15,8 +15,8 @@ from gyropilot.domain import DemandHistory, Floats, Window
 LEAST_SEEN = 0.5
 """Share of a window that must have been seen for its mean to count."""
 
-MAX_INSTANTS = 6
-"""Instants at which a window is asked about by a model that knows only instants: demand moves little in between."""
+INSTANTS = 6
+"""At which a window is asked about, at most, where a model knows only instants: demand moves little in between."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,23 +71,25 @@ def outcome(history: DemandHistory, column: int, windows: Sequence[Window]) -> F
     return np.hstack([np.empty((len(history.lines), 0)), *columns])
 
 
-def over_instants(answer: Callable[[Floats], Floats], windows: Sequence[Window], step: timedelta) -> Floats:
+def over_instants(
+    answer: Callable[[Floats], Floats], windows: Sequence[Window], step: timedelta, most: int = INSTANTS
+) -> Floats:
     """(L, W, Q) for a model that knows only instants: the mean of its quantiles at a few of them inside each window.
 
     `answer` is given the ends (N,) of steps in seconds after the newest reading and gives (L, N, Q). The mean of
     quantiles is that of demand which stays at the same rank throughout: true enough over hours, too wide over days.
     """
-    asked = [instants_s(window, step) for window in windows]
+    asked = [instants_s(window, step, most) for window in windows]
     table = answer(np.concatenate([np.empty(0), *asked]))
     counts = np.array([len(instants) for instants in asked], dtype=np.int64)
     means: Floats = np.add.reduceat(table, np.cumsum(counts) - counts, axis=1) / counts[:, None]
     return means
 
 
-def instants_s(window: Window, step: timedelta) -> Floats:
-    """(N,) ends of steps, in seconds, that lie evenly in a window; a window of one step is its own end."""
+def instants_s(window: Window, step: timedelta, most: int = INSTANTS) -> Floats:
+    """(N,) ends of steps, in seconds, at most so many and evenly in a window; a window of one step is its own end."""
     start_s, end_s, step_s = (t.total_seconds() for t in (window.start, window.end, step))
-    count = int(np.clip(np.ceil((end_s - start_s) / step_s - 1e-9), 1, MAX_INSTANTS))
+    count = int(np.clip(np.ceil((end_s - start_s) / step_s - 1e-9), 1, most))
     midpoints = start_s + (end_s - start_s) * (np.arange(count) + 0.5) / count
     # A step's mean is that of its middle, and it is known by its end.
     ends: Floats = np.minimum(midpoints + step_s / 2, end_s)

@@ -184,7 +184,7 @@ class KubernetesSettings(Section):
 class ForecastSettings(Section):
     """How demand is forecast."""
 
-    model: Literal["auto", "seasonal-naive", "naive", "ets", "lightgbm"] = Field(
+    model: Literal["auto", "seasonal-naive", "naive", "ets", "stl", "arima", "ridge", "boosting", "lightgbm"] = Field(
         "auto", description="`auto` takes, per horizon bucket, what was best on the last days of the history."
     )
     horizons: tuple[Duration, ...] = Field(
@@ -289,9 +289,7 @@ class PoolDefaults(Section):
     watts_busy_per_gpu: float = Field(
         900.0, ge=0, description="W. An assumption for a loaded H100 (700 W) with its share of the host."
     )
-    carbon_g_per_kwh: float = Field(
-        400.0, ge=0, description="g CO2e per kWh. An assumption; tell your grid's."
-    )
+    carbon_g_per_kwh: float = Field(400.0, ge=0, description="g CO2e per kWh. An assumption; tell your grid's.")
 
 
 class QueueSettings(Section):
