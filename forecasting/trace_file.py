@@ -108,9 +108,10 @@ class _File:
             return self._seen("running_gpus"), self._seen("pending_gpus") if has_pending else nothing
         if self._told("demand_gpus"):
             return self._seen("demand_gpus"), None
+        others = ", ".join(self._numeric()) or "none of its columns holds numbers"
         raise SettingsError(
-            f"{self.path} tells no demand: it has neither running_gpus (and pending_gpus) nor demand_gpus; name what "
-            f"is to be forecast with --column: {', '.join(self._numeric()) or 'none of its columns holds numbers'}"
+            f"{self.path} tells no demand: running_gpus (with pending_gpus) and demand_gpus are not there, or empty; "
+            f"name what is to be forecast with --column: {others}"
         )
 
     def _seen(self, name: str) -> Floats:

@@ -17,6 +17,9 @@ SCORES = ("wql", "p95_pinball", "p99_pinball", "crps", "mase", "coverage80", "co
 LOSSES = SCORES[:5]
 """Scores of which less is better."""
 
+SAME = 1e-6
+"""Share of an outcome by which it may miss a quantile and still lie on it: means of one number differ by rounding."""
+
 LEVELS = np.array(QUANTILES)
 MEDIAN = QUANTILES.index(0.5)
 
@@ -38,7 +41,7 @@ class Tally:
 
     parts: Floats  # (M, W, S) numerators
     wholes: Floats  # (W, S) denominators, the same for all models
-    below: Floats  # (M, W, Q) outcomes at or below each quantile
+    below: Floats  # (M, W, Q) outcomes below each quantile, those on it as a half
     loss: Floats  # (M, L, W) numerators of WQL by line
     demand: Floats  # (L, W) its denominators
     lines: NDArray[np.int64]  # (W,) outcomes that were scored
@@ -68,15 +71,23 @@ class Tally:
 def _of_model(
     came: Floats, said: Floats, scored: NDArray[np.bool_], counted: NDArray[np.bool_], scale: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """(W, S) numerators, (W, Q) outcomes at or below each quantile, (L, W) numerators of WQL."""
+    """(W, S) numerators, (W, Q) outcomes below each quantile, (L, W) numerators of WQL."""
     losses = np.where(scored[..., None], pinball(came, said, QUANTILES), 0.0) @ WEIGHTS
     error = np.where(counted, np.abs(came - said[..., MEDIAN]) / scale[:, None], 0.0).sum(axis=0)
     inside = [(scored & _within(came, said, low)).sum(axis=0) for low in (0.1, 0.025)]
-    below = (scored[..., None] & (came[..., None] <= said)).sum(axis=0)
+    slack = _slack(came)[..., None]
+    over, not_under = said - came[..., None] > slack, said - came[..., None] >= -slack
+    below = np.where(scored[..., None], (over + 1.0 * not_under) / 2, 0.0).sum(axis=0)
     parts = np.column_stack([losses.sum(axis=0), error, *inside])
-    return parts, below.astype(np.float64), losses[..., 0]
+    return parts, below, losses[..., 0]
 
 
 def _within(came: Floats, said: Floats, low: float) -> NDArray[np.bool_]:
+    """(L, W) whether the outcome lies in the central interval that begins at the quantile `low`, its ends included."""
     under, over = said[..., QUANTILES.index(low)], said[..., QUANTILES.index(round(1 - low, 3))]
-    return np.asarray((came >= under) & (came <= over))
+    return np.asarray((came >= under - _slack(came)) & (came <= over + _slack(came)))
+
+
+def _slack(came: Floats) -> Floats:
+    slack: Floats = SAME * np.maximum(np.abs(came), 1.0)
+    return slack

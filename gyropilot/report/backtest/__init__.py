@@ -6,7 +6,7 @@ from forecasting.backtest.result import Result
 from gyropilot.report import Format
 
 
-def render(found: Result, format: Format, width: int = 110) -> str:  # noqa: A002 - the word that the operator types
+def render(found: Result, format: Format, width: int = 120) -> str:  # noqa: A002 - the word that the operator types
     """The backtest in one format; `width` is in columns and counts for text only."""
     if format == "html":
         from gyropilot.report.backtest.page import page

@@ -109,8 +109,8 @@ def _names(curves: Sequence[Curve], frame: Frame, x: Scale, y: Scale) -> Iterato
 
 
 def reliability(curves: Sequence[Curve], ident: str, title: str) -> Markup:
-    """Of all outcomes, the share at or below each quantile: on the diagonal every quantile is what it claims."""
-    box = Frame(PANEL, PANEL, left=34, right=8, top=10, bottom=26)
+    """Of all outcomes, the share below each quantile: on the diagonal every quantile is what it claims."""
+    box = Frame(PANEL, PANEL, left=42, right=8, top=10, bottom=26)
     x = Scale(0.0, 1.0, box.left, box.width - box.right)
     y = Scale(0.0, 1.0, box.height - box.bottom, box.top)
     parts = [line((x(0), y(0)), (x(1), y(1)), "now")]
@@ -149,7 +149,7 @@ class Outlook:
 
 def past(times_s: Floats, demand: Floats, outlooks: Sequence[Outlook], ident: str, name: str) -> Markup:
     """Demand as it came, and under it what was said of each day at its first origin."""
-    frame = Frame(360, 190, time_ticks=4)
+    frame = Frame(360, 180, top=8, time_ticks=4)
     x = Scale(float(times_s[0]), float(times_s[-1]), frame.left, frame.width - frame.right)
     y = Scale(0.0, _top(demand, outlooks), frame.height - frame.bottom, frame.top)
     window = rect((frame.left, frame.top), x.end - x.start, y.start - y.end, "")

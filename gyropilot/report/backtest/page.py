@@ -39,6 +39,7 @@ def page(found: Result) -> Part:
     return {
         "version": __version__,
         "headline": headline(found),
+        "heading": _kept_together(headline(found)),
         "tested": tested(found),
         "ours": found.replay.drawn.model,
         "peers": len(found.replay.peers),
@@ -55,6 +56,12 @@ def page(found: Result) -> Part:
         "step": duration(found.replay.plan.history.step),
         **queues.parts(found),
     }
+
+
+def _kept_together(sentence: str) -> str:
+    """So that no line of the heading ends within a name or before a unit."""
+    joined = sentence.replace("\N{EN DASH}", "\N{WORD JOINER}\N{EN DASH}\N{WORD JOINER}")
+    return joined.replace("-", "\N{NON-BREAKING HYPHEN}").replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def class_of(found: Result, model: str) -> str:
@@ -142,7 +149,8 @@ def _reliability(found: Result, bucket: Bucket, nth: int) -> Part:
     ]
     curves.sort(key=lambda curve: list(reversed(KEY)).index(curve.class_))
     mine = found.row(found.replay.drawn.model, bucket.name).scores
-    words = ", ".join(f"{shown(name, mine[name].value)} {TITLES[name]}" for name in ("coverage80", "coverage95"))
+    inner, outer = (shown(name, mine[name].value) for name in ("coverage80", "coverage95"))
+    words = _kept_together(f"80 % holds {inner}, 95 % holds {outer}")
     svg = charts.reliability(curves, f"r{nth}", f"Reliability for {spoken(bucket.name)}")
     return {"name": spoken(bucket.name), "words": words, "svg": svg}
 

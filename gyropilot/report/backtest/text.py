@@ -15,7 +15,7 @@ from gyropilot.report.backtest.words import TITLES, against, headline, percent, 
 from gyropilot.report.words import visible
 
 
-def to_text(found: Result, width: int = 110) -> str:
+def to_text(found: Result, width: int = 120) -> str:
     """Plain characters, without a single escape code."""
     paper = StringIO()
     console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})

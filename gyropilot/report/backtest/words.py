@@ -21,20 +21,21 @@ TITLES = {
 
 
 def headline(found: Result) -> str:
-    """How the drawn model fares against the best peer, else against the seasonal-naive one."""
+    """How the drawn model fares against the best peer, else against the first row: at first, and over all."""
     rows = [found.row(found.replay.drawn.model, bucket.name) for bucket in found.replay.plan.buckets]
-    whom = f"than {'the best peer' if found.replay.peers else found.replay.models[0]}"
-    if not found.replay.peers and rows[0].model == found.replay.models[0]:
-        return f"{rows[0].model}: WQL {figure(rows[0].scores['wql'].value)} for {spoken(rows[0].bucket)}"
-    parts = [f"{_less(against(row)['wql'].percent)} {{}}for {spoken(row.bucket)}" for row in rows]
-    return f"{rows[0].model}: " + ", ".join([parts[0].format(f"loss {whom} "), *(p.format("") for p in parts[1:])])
+    first, last = rows[0], rows[-1]
+    if against(first)["wql"].other == first.model:
+        return f"{first.model}: WQL {figure(first.scores['wql'].value)} for {spoken(first.bucket)}"
+    whom = "the best peer" if found.replay.peers else against(first)["wql"].other
+    told = f"{first.model} loses {_less(first)} than {whom} for {spoken(first.bucket)}"
+    return told if last is first else f"{told}, {_less(last)} for {spoken(last.bucket)}"
 
 
-def _less(percent: Score) -> str:
-    if not math.isfinite(percent.value):
-        return "nobody knows how much"
-    shown = f"{abs(percent.value):.1f} %"
-    return f"{shown} {'less' if percent.value < 0 else 'more'}"
+def _less(row: Row) -> str:
+    value = against(row)["wql"].percent.value
+    if not math.isfinite(value):
+        return "nobody knows how much more or less"
+    return f"{abs(value):.1f} % {'less' if value < 0 else 'more'}"
 
 
 def against(row: Row) -> Mapping[str, Versus]:

@@ -1,0 +1,173 @@
+"""`gyropilot backtest` as a user runs it: on a trace, on one's own Prometheus, and refused."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from gyropilot.cli import app
+from gyropilot.errors import SettingsError
+from gyropilot.wiring import our_entrants
+from tests.command import gyropilot
+from tests.controlplane.objects import GPU
+from tests.servers import PrometheusServer, Series, openmetrics
+
+FAST = ("--models", "naive")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def trace(folder: Path) -> Path:
+    """Nine days of two queues, hour by hour."""
+    rng, path = np.random.default_rng(5), folder / "trace.csv"
+    rows = [f"{3600 * hour},{queue},{rng.integers(0, 32)}" for queue in ("a", "b") for hour in range(216)]
+    path.write_text("\n".join(["t_s,queue,demand_gpus", *rows]) + "\n")
+    return path
+
+
+def answered(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["backtest", *map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def refused(*arguments: object) -> str:
+    with pytest.raises(SettingsError) as problem:
+        CliRunner().invoke(app, ["backtest", *map(str, arguments)], catch_exceptions=False)
+    return str(problem.value)
+
+
+def test_json_has_the_keys_that_programs_rely_on(trace: Path) -> None:
+    told = json.loads(answered("--trace", trace, *FAST, "--format", "json"))
+
+    assert (told["step_s"], told["origins"], told["queues"]) == (3600, 24, 2)
+    assert (told["first_origin"], told["last_origin"]) == ("1970-01-07T00:00:00Z", "1970-01-09T21:00:00Z")
+    assert [(row["bucket"], row["model"]) for row in told["rows"]] == [
+        (bucket, model) for bucket in ("1h", "1-6h", "1-24h") for model in ("seasonal-naive", "naive")
+    ]
+    assert list(told["rows"][0]) == [
+        "model",
+        "bucket",
+        "wql",
+        "p95_pinball",
+        "p99_pinball",
+        "crps",
+        "mase",
+        "coverage80",
+        "coverage95",
+        "vs_best_peer",
+        "seconds_per_queue",
+        "intervals",
+        "vs_seasonal_naive",
+        "outcomes",
+    ]
+    assert told["rows"][0]["vs_best_peer"] is None
+    low, mid, high = told["rows"][1]["vs_seasonal_naive"]["wql"]
+    assert low <= mid <= high
+
+
+def test_text_ends_with_the_summary(trace: Path) -> None:
+    told = answered("--trace", trace, *FAST, "--horizons", "1h,1-24h")
+
+    assert told.startswith("Backtest · 24 origins from 7 Jan 00:00 to 9 Jan 1970 21:00 UTC, 2 queues\n")
+    assert told.splitlines()[-1].startswith("naive loses ")
+    assert "· the trace has no dates" in told
+
+
+def test_a_page_is_written_where_it_is_asked_for(trace: Path, folder: Path) -> None:
+    answered("--trace", trace, *FAST, "--format", "html", "--output", folder / "out" / "backtest.html")
+
+    assert (folder / "out" / "backtest.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_every_forecast_is_written_where_it_is_asked_for(trace: Path, folder: Path) -> None:
+    answered("--trace", trace, *FAST, "--horizons", "1h", "--forecasts-out", folder / "forecasts.parquet")
+
+    table = parquet.read_table(folder / "forecasts.parquet").to_pandas()
+    assert list(table.columns) == ["origin", "queue", "model", "start_s", "end_s", "quantile", "value"]
+    assert set(table["model"]) == {"seasonal-naive", "naive"}
+    assert table.groupby(["origin", "queue", "model", "end_s"], observed=True).size().unique().tolist() == [23]
+
+
+def test_span_step_and_column_are_ones_own(trace: Path) -> None:
+    told = json.loads(
+        answered(
+            *("--trace", trace, *FAST, "--column", "demand_gpus", "--horizons", "2h", "--format", "json"),
+            *("--from", 5 * 86400, "--to", "1970-01-07", "--every", "6h", "--refit", "12h", "--totals"),
+        )
+    )
+
+    assert (told["first_origin"], told["last_origin"]) == ("1970-01-06T00:00:00Z", "1970-01-06T18:00:00Z")
+    assert (told["queues"], told["rows"][0]["bucket"]) == (1, "2h")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--models", "oracle"), "--models got 'oracle'; it takes "),
+        (("--horizons", "soon"), "--horizons got 'soon'; it takes 'next hour', an hour such as 1h"),
+        (("--every", "often"), "--every got 'often': takes a duration such as 90s"),
+        (("--refit", "0s"), "--refit got '0s': takes a duration such as 90s"),
+        (("--from", "monday"), "--from got 'monday': takes a date such as 2026-03-02 or 2026-03-02T12:00Z"),
+        (("--to", "9" * 20), f"--to got '{'9' * 20}': takes a date such as 2026-03-02"),
+        (("--prometheus", "http://p"), "--trace and Prometheus (--config, --prometheus) are two histories; give one"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_matter_of_usage(trace: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    assert sentence in refused("--trace", trace, *FAST, *arguments)
+
+
+def test_without_a_history_there_is_nothing_to_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GYROPILOT_PROMETHEUS__URL", raising=False)
+
+    assert refused(*FAST).startswith("there is no history to replay; give --trace FILE, or your Prometheus with")
+    assert refused(*FAST, "--column", "requests") == "--column names a column of a trace; give --trace FILE with it"
+
+
+def test_a_refusal_is_one_sentence_and_an_exit_code(folder: Path) -> None:
+    done = gyropilot("backtest", "--trace", "nowhere.csv", *FAST, folder=folder)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "gyropilot: nowhere.csv cannot be read: No such file or directory; give --trace a parquet or CSV file\n"
+    )
+
+
+def test_the_seasonal_naive_row_comes_first_asked_for_or_not() -> None:
+    names = [entrant.name for entrant in our_entrants(("naive", "ets"), refit=np.timedelta64(1, "D").item())]
+
+    assert names == ["seasonal-naive", "naive", "ets"]
+
+
+def usage(until_s: int) -> Iterator[str]:
+    """Queue `team` runs 4 and 8 GPUs by turns of an hour, told every five minutes for two days."""
+    times = range(until_s - 2 * 86400, until_s + 300, 300)
+    labels = {"cluster_queue": "team", "flavor": "h100", "resource": GPU, "replica_role": "leader"}
+    yield from openmetrics(
+        [
+            Series("kueue_cluster_queue_resource_usage", labels, times, [4.0 + 4 * (t // 3600 % 2) for t in times]),
+            Series("kueue_cluster_queue_resource_pending", labels, times, [0.0] * len(times)),
+        ]
+    )
+
+
+def test_ones_own_prometheus_is_replayed(start_prometheus: Callable[..., PrometheusServer]) -> None:
+    server = start_prometheus(usage(int(time.time())))
+
+    told = json.loads(answered("--prometheus", server.url, *FAST, "--horizons", "next hour,1h", "--format", "json"))
+
+    assert told["step_s"] == 300
+    assert told["rows"][0]["outcomes"] > 0
+    assert any(note.startswith("demand is seen only since") for note in told["notes"])
