@@ -1,0 +1,162 @@
+"""Past moments as paths of jobs: what of each age left and what arrived after them. What `Jobs` remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
+from forecasting.moments import HALF_LIFE_S, Halves, spread_columns
+from forecasting.protocol import State
+from forecasting.signals import AGES_S, Rows, Signals
+from forecasting.weighted import weighted_quantiles
+from forecasting.windows import Sums
+from gyropilot.domain import DemandHistory, Floats, Line, Window
+
+LAYERS = len(AGES_S) + 1
+INSTANTS = np.array([1, 3, 5]) / 6
+"""Where in a window it is looked at what is left of each layer."""
+
+HOURS_WIDTH = 6.0
+ANY_HOUR = 0.1
+"""Weight of a path that began at quite another time of day."""
+
+LEAST_LAYER = 0.1
+"""Share of the line's largest demand: thinner layers say nothing about survival."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Paths:
+    """What followed some past moments of some lines."""
+
+    lines: tuple[Line, ...]
+    lost: NDArray[np.float16]  # (L, W, P, LAYERS) mean share of each layer that is gone in each window
+    arrived: Halves  # (L, W, P) mean GPUs in each window that came since; NaN: not seen
+    weight: Halves  # (L, P) by age; 0: demand was not seen
+    day_s: Halves  # (L, P) second of the day
+    seen_s: Floats  # (L,) seconds that were seen
+    scale: Floats  # (L,) largest demand seen, at least a node's
+
+    @classmethod
+    def of(cls, history: DemandHistory, windows: Sequence[Window], most: int) -> Self:
+        """At most `most` paths a line."""
+        lines, count = len(history.lines), min(most, history.demand.shape[1])
+        paths = cls(
+            lines=history.lines,
+            lost=np.zeros((lines, len(windows), count, LAYERS), dtype=np.float16),
+            arrived=np.full((lines, len(windows), count), np.nan, dtype=np.float32),
+            weight=np.zeros((lines, count), dtype=np.float32),
+            day_s=np.zeros((lines, count), dtype=np.float32),
+            seen_s=seen_s(history),
+            scale=scale_gpus(history),
+        )
+        for rows, columns in spread_columns(history, count):
+            paths._remember(some_lines(history, rows), rows, columns, windows)
+        return paths
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` gave."""
+        lines = tuple(Line(queue, resource) for queue, resource in state["lines"])
+        return cls(lines, **{f.name: np.asarray(state[f.name]) for f in fields(cls) if f.name != "lines"})
+
+    def state(self) -> State:
+        """Everything, as arrays."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "lines"}
+        return {"lines": [list(line) for line in self.lines], **arrays}
+
+    def changes(self, rows: Rows, now: Floats, day_s: int, windows: Rows, quantiles: Sequence[float]) -> Floats:
+        """(R, W, Q) GPUs that lines in `rows` change by when their layers are `now` (R, LAYERS) GPUs thick."""
+        at = rows[:, None], windows
+        lost = np.einsum("rwpl,rl->rwp", self.lost[at].astype(np.float32), now.astype(np.float32))
+        change = self.arrived[at] - lost
+        apart = np.abs(self.day_s[rows] - day_s)
+        hours = np.minimum(apart, DAY_S - apart) / 3_600
+        weight = self.weight[rows] * (ANY_HOUR + np.exp(-0.5 * (hours / HOURS_WIDTH) ** 2))
+        order = np.argsort(change, axis=2)  # NaN last
+        change = np.take_along_axis(change, order, axis=2)
+        known = np.isfinite(change)
+        of_change = np.where(known, np.take_along_axis(weight[:, None], order, axis=2), 0.0)
+        shape = (order.shape[0] * order.shape[1], order.shape[2])
+        table = weighted_quantiles(np.where(known, change, 0.0).reshape(shape), of_change.reshape(shape), quantiles)
+        return table.reshape(*order.shape[:2], len(quantiles))
+
+    def _remember(self, history: DemandHistory, rows: Rows, columns: Rows, windows: Sequence[Window]) -> None:
+        """Fills in `rows`, which are the lines of `history`, with what followed `columns`."""
+        count, sums = len(columns), Sums.of(history)
+        demand, age_s = history.demand[:, columns], history.times[-1] - history.times[columns]
+        self.weight[rows, :count] = np.isfinite(demand) * 0.5 ** (age_s / HALF_LIFE_S)
+        self.day_s[rows, :count] = history.times[columns] % DAY_S
+        line, moment = (grid.ravel() for grid in np.indices(demand.shape))
+        layers = layers_of(history, line, columns[moment]).reshape(*demand.shape, LAYERS)
+        least = LEAST_LAYER * self.scale[rows][:, None, None]
+        for w, lowest in enumerate(_lowest_in(history, columns, windows)):
+            within_step = min(1.0, windows[w].end / history.step)  # there nothing was measured
+            lost = np.mean([_lost(layers, low) for low in lowest], axis=0)
+            arrived = sums.means_after(columns, windows[w]) - np.mean(lowest, axis=0)
+            share = _drawn_where_unknown(np.where(layers > least, lost / np.maximum(layers, least), np.nan))
+            self.lost[rows, w, :count] = share * within_step
+            self.arrived[rows, w, :count] = arrived * within_step
+
+
+def layers_of(history: DemandHistory, line: Rows, column: Rows) -> Floats:
+    """(N, LAYERS) GPUs of demand at `column` by age, the youngest first; the last one was there all day.
+
+    Last in, first out: what a line holds above its lowest demand of the last hour came within the hour.
+    """
+    if not history.demand.shape[1]:
+        return np.zeros((len(line), LAYERS))
+    values = Signals.of(history).at(line, column, ("demand", *(f"young {age}" for age in AGES_S)))
+    edges = np.column_stack([np.zeros(len(line)), values[:, 1:], values[:, 0]])
+    return np.nan_to_num(np.diff(edges, axis=1))
+
+
+def _lost(layers: Floats, lowest: Floats) -> Floats:
+    """(L, P, LAYERS) GPUs of each layer that left while demand fell to `lowest` (L, P): the youngest leave first."""
+    top = np.cumsum(layers[..., ::-1], axis=-1)[..., ::-1]
+    gone: Floats = np.clip(top - lowest[..., None], 0.0, layers)
+    return gone
+
+
+def _lowest_in(history: DemandHistory, columns: Rows, windows: Sequence[Window]) -> Iterator[Floats]:
+    """For each window (INSTANTS, L, P): the lowest demand from each column to each instant of it; NaN: not seen."""
+    leads = np.array([[_lead(window, share, history.step) for share in INSTANTS] for window in windows], np.int64)
+    wanted, place = np.unique(leads, return_inverse=True)
+    lowest = np.array(list(_lowest_after(history.demand, columns, wanted)))
+    for at in place.reshape(leads.shape):
+        yield lowest[at]
+
+
+def _lead(window: Window, share: float, step: timedelta) -> int:
+    return max(1, round((window.start + share * (window.end - window.start)) / step))
+
+
+def _lowest_after(demand: Floats, columns: Rows, leads: Rows) -> Iterator[Floats]:
+    """(L, P) lowest demand over each of `leads` (ascending) steps after the columns; NaN beyond the end.
+
+    By doubling: `table` holds minima over `width` columns, and any longer stretch is two overlapping ones.
+    """
+    now = demand[:, columns]
+    table, width, end = np.where(np.isfinite(demand), demand, np.inf), 1, demand.shape[1]
+    for lead in leads:
+        while 2 * width <= lead:
+            table[:, :-width] = np.minimum(table[:, :-width], table[:, width:])
+            width *= 2
+        first, last = np.minimum(columns + 1, end - 1), np.clip(columns + lead - width + 1, 0, end - 1)
+        lowest = np.minimum(np.minimum(table[:, first], table[:, last]), now)
+        yield np.where((columns + lead < end) & np.isfinite(lowest), lowest, np.nan)
+
+
+def _drawn_where_unknown(share: Floats) -> Floats:
+    """The same (L, P, LAYERS); what is not known of a path is drawn from the paths of which it is, else 0: it stays."""
+    count = share.shape[1]
+    order = np.argsort(np.isnan(share), axis=1, kind="stable")
+    known = np.isfinite(share).sum(axis=1, keepdims=True)
+    drawn = np.random.default_rng(0).permutation(count)[None, :, None] % np.maximum(known, 1)
+    donor = np.take_along_axis(share, np.take_along_axis(order, drawn, axis=1), axis=1)
+    return np.nan_to_num(np.where(np.isnan(share), donor, share))
