@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from forecasting.analog import Analog
 from forecasting.arima import Arima
 from forecasting.auto import Auto
 from forecasting.boosting import Boosting
 from forecasting.ets import Ets
+from forecasting.jobs import Jobs
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
@@ -25,6 +27,8 @@ ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "ridge": Ridge,
     "boosting": Boosting,
     "lightgbm": LightGbm,
+    "analog": Analog,
+    "jobs": Jobs,
     "auto": Auto,
 }
 

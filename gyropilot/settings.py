@@ -184,9 +184,9 @@ class KubernetesSettings(Section):
 class ForecastSettings(Section):
     """How demand is forecast."""
 
-    model: Literal["auto", "seasonal-naive", "naive", "ets", "stl", "arima", "ridge", "boosting", "lightgbm"] = Field(
-        "auto", description="`auto` takes, per horizon bucket, what was best on the last days of the history."
-    )
+    model: Literal[
+        "auto", "seasonal-naive", "naive", "ets", "stl", "arima", "ridge", "boosting", "lightgbm", "analog", "jobs"
+    ] = Field("auto", description="`auto` takes, per horizon bucket, what was best on the last days of the history.")
     horizons: tuple[Duration, ...] = Field(
         tuple(timedelta(minutes=m) for m in (5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 960, 1200, 1440)),
         min_length=1,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from forecasting.analog import Analog
-from forecasting.check import check_forecaster, gangs
+from forecasting.check import gangs
 from forecasting.grid import GRID
 from forecasting.naive import Naive
 from forecasting.rolling import until
@@ -14,10 +14,6 @@ from tests.fakes import history
 
 HOUR = Window(timedelta(0), timedelta(hours=1))
 DECILES = tuple(round(0.1 * i, 1) for i in range(1, 10))
-
-
-def test_keeps_every_promise() -> None:
-    check_forecaster(Analog)
 
 
 def test_expects_what_followed_moments_like_this_one() -> None:

@@ -3,7 +3,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from forecasting.check import check_forecaster, gangs
+from forecasting.check import gangs
 from forecasting.jobs import Jobs
 from forecasting.paths import LAYERS, LEAST_LAYER, Paths, layers_of
 from gyropilot.domain import DemandHistory, Window
@@ -11,10 +11,6 @@ from tests.fakes import history
 
 HOUR = Window(timedelta(0), timedelta(hours=1))
 DECILES = tuple(round(0.1 * i, 1) for i in range(1, 10))
-
-
-def test_keeps_every_promise() -> None:
-    check_forecaster(Jobs)
 
 
 def test_a_fall_ends_the_youngest_demand_first() -> None:
