@@ -30,7 +30,7 @@ OUTLIER = 10.0
 class Pace:
     """How fast shares follow the losses."""
 
-    rate: float = 0.5  # of learning, 0.5 is the paper's; more learns faster, and also from luck
+    rate: float = 1.0  # of learning; 0.5 is the paper's, more learns faster, and also from luck
     forget: float = 0.01  # share of what was learnt that fades with each feedback, in [0, 1)
     fixed_share: float = 0.0  # handed to all experts alike at each feedback: Herbster and Warmuth (1998)
     own_after: float = 50.0  # feedbacks after which a line's own losses count as much as those of all lines

@@ -31,8 +31,8 @@ class Steps:
     least: float = 0.005  # in the long run: the smaller the sharper, the larger the sooner right again
     patience: float = 50.0  # outcomes after which a step has shrunk by 0.7
     tail: float = 0.5  # steps grow by (1 / (4 q (1 - q))) to this power, because quantiles lie further apart there
-    own: float = 0.5  # part of a step that moves the line's own offset, beside that of all lines
-    together: float = 4.0  # steps of n lines together are longer by sqrt(n), at most by this: their mean is surer
+    own: float = 0.25  # part of a step that moves the line's own offset, beside that of all lines
+    together: float = 2.0  # steps of n lines together are longer by sqrt(n), at most by this: their mean is surer
     leak: float = 0.02  # by which a line's own offset falls back to that of all lines, per step
     most: float = 10.0  # spreads that an offset may reach
 

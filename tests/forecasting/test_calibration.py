@@ -138,7 +138,7 @@ def test_one_queue_that_is_off_moves_itself_more_than_all_others() -> None:
     for _ in range(200):
         now = now.learnt(actual, said, spread)
 
-    assert now.offsets[7, 0, 2] > 0.5
+    assert now.offsets[7, 0, 2] > 0.3
     assert abs(now.offsets[0, 0, 2]) < 0.1
 
 
