@@ -83,10 +83,11 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         refit=_duration("--refit", refit),
         totals=totals,
     )
-    ours, theirs = our_entrants(_parted(models), protocol.refit), peer_entrants() if peers else []
+    ours = our_entrants(_parted(models), protocol.refit)
     with progress() as told:
         known = _known(trace, column, config, prometheus, told)
         plan = Plan.of(known.history, protocol)
+        theirs = peer_entrants(plan.history.step) if peers else []
         with _written(forecasts_out) as heard:
             replayed = replay(plan, ours, theirs, time.perf_counter, Listeners(heard, told))
         found = render(result(replayed, known.notes), format.value)

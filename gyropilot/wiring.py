@@ -142,11 +142,11 @@ def our_entrants(names: Sequence[str], refit: timedelta) -> list[Own]:
     return [Own(name, make(name), refit) for name in dict.fromkeys((*first, *names))]
 
 
-def peer_entrants() -> list[Peer]:
-    """Everybody else's. Raises ForecastError where they are not installed."""
+def peer_entrants(step: timedelta) -> list[Peer]:
+    """Everybody else's that suit a history of that step. Raises ForecastError where they are not installed."""
     from forecasting.peers import peers
 
-    return list(peers())
+    return list(peers(step))
 
 
 def remembered_demand(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Trace:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from gyropilot.cli import app
-from gyropilot.errors import SettingsError
+from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.wiring import our_entrants
 from tests.command import gyropilot
 from tests.controlplane.objects import GPU
@@ -149,6 +149,13 @@ def test_the_seasonal_naive_row_comes_first_asked_for_or_not() -> None:
     names = [entrant.name for entrant in our_entrants(("naive", "ets"), refit=np.timedelta64(1, "D").item())]
 
     assert names == ["seasonal-naive", "naive", "ets"]
+
+
+def test_peers_that_are_not_installed_are_named_with_the_fix(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forecasting.peers.LIBRARIES", ("a_library_that_nobody_has",))
+
+    with pytest.raises(ForecastError, match=r"a_library_that_nobody_has: pip install 'gyropilot\[bench\]'"):
+        answered("--trace", trace, *FAST, "--peers")
 
 
 def usage(until_s: int) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Curve:
 
 def leads(curves: Sequence[Curve], frame: Frame, ident: str) -> Markup:
     """How the loss grows with every hour ahead."""
-    top = max([float(np.nanmax(c.ys)) for c in curves if np.isfinite(c.ys).any()], default=1.0) * 1.08
+    top = max([float(np.max(c.ys[np.isfinite(c.ys)], initial=0.0)) for c in curves], default=0.0) * 1.08
     last = max([float(c.xs[-1]) for c in curves], default=1.0)
     x = Scale(0.0, last, frame.left, frame.width - frame.right)
     y = Scale(0.0, top or 1.0, frame.height - frame.bottom, frame.top)
@@ -157,15 +157,16 @@ def past(times_s: Floats, demand: Floats, outlooks: Sequence[Outlook], ident: st
     fans = [part for outlook in outlooks for part in _fan(outlook, x, y)]
     came = [path(points, "demand") for points in _unbroken(times_s, demand, x, y)]
     drawn = tag("g", *fans, *came, clip_path=f"url(#{ident}-c)")
-    words = f"between {number(float(np.nanmin(demand)))} and {number(float(np.nanmax(demand)))} GPUs"
+    seen = demand[np.isfinite(demand)]
+    words = f"between {number(float(seen.min()))} and {number(float(seen.max()))} GPUs" if len(seen) else "not seen"
     parts = (clip, *_levels(frame, y), *_days(frame, times_s, x, y(0)), drawn)
     return drawing(ident, f"Demand of {name} and what was said of it", words, (frame.width, frame.height), *parts)
 
 
 def _top(demand: Floats, outlooks: Sequence[Outlook]) -> float:
     """High enough for what came and for most of what was said; a wilder tail is cut off."""
-    came = float(np.nanmax(demand))
-    said = max([float(np.nanmax(o.high80)) for o in outlooks if np.isfinite(o.high80).any()], default=0.0)
+    came = float(np.max(demand[np.isfinite(demand)], initial=0.0))
+    said = max([float(np.max(o.high80[np.isfinite(o.high80)], initial=0.0)) for o in outlooks], default=0.0)
     return max(1.0, came, min(said, 1.5 * came)) * 1.1
 
 

@@ -15,13 +15,13 @@ from gyropilot.report.backtest import charts, queues
 from gyropilot.report.backtest.words import (
     TITLES,
     against,
+    asked_of,
     headline,
     percent,
     percent_span,
     shown,
     span,
     spoken,
-    tested,
 )
 from gyropilot.report.charts import Frame
 from gyropilot.report.svg import line, tag
@@ -40,7 +40,7 @@ def page(found: Result) -> Part:
         "version": __version__,
         "headline": headline(found),
         "heading": _kept_together(headline(found)),
-        "tested": tested(found),
+        "tested": asked_of(found),
         "ours": found.replay.drawn.model,
         "peers": len(found.replay.peers),
         "whom": "the best peer" if found.replay.peers else found.replay.models[0],

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from forecasting.backtest.protocol import Bucket
 from forecasting.backtest.result import Result, Row
-from gyropilot.report.backtest.words import TITLES, against, headline, percent, percent_span, shown, tested
+from gyropilot.report.backtest.words import TITLES, against, asked_of, headline, percent, percent_span, shown
 from gyropilot.report.words import visible
 
 
@@ -19,7 +19,7 @@ def to_text(found: Result, width: int = 120) -> str:
     """Plain characters, without a single escape code."""
     paper = StringIO()
     console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})
-    console.print(Text(f"Backtest · {tested(found)}\n"))
+    console.print(Text(f"Backtest · {asked_of(found)}\n"))
     for bucket in found.replay.plan.buckets:
         console.print(_table(found, bucket))
     for note in found.notes:

@@ -48,7 +48,7 @@ def spoken(bucket: str) -> str:
     return "the next hour" if bucket == "next hour" else bucket.replace("-", "\N{EN DASH}")
 
 
-def tested(found: Result) -> str:
+def asked_of(found: Result) -> str:
     """What was asked of whom: 56 origins, 18 May 00:00 to 24 May 2020 21:00 UTC, 16 queues."""
     plan = found.replay.plan
     first, last = (datetime.fromtimestamp(int(plan.history.times[c]), UTC) for c in (plan.origins[0], plan.origins[-1]))
