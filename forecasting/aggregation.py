@@ -92,8 +92,8 @@ class Weights:
     def learnt(self, losses: Floats, fresh: Floats | float = 1.0) -> Self:
         """Having seen losses (E, L, W, Q) in GPUs; NaN: nothing is learnt there, or of that expert.
 
-        `fresh` broadcasts to (L, W, Q): how much each feedback says that those before it did not. Where outcomes of
-        an hour come in every five minutes it is 1/12.
+        `fresh` broadcasts to (L, W, Q): how much each feedback says that those before it did not. Forecasts of six
+        hours ahead that are made each hour err together: 1/6.
         """
         new = np.broadcast_to(np.asarray(fresh, dtype=np.float64), losses.shape[1:])
         regret = self._regret(losses)

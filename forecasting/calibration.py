@@ -80,7 +80,8 @@ class Tracker:
         """Having seen what came, (L, W); NaN: not seen.
 
         `said` (L, W, Q) and `spread` (L, W) are what was handed to `adjusted` at the time, not what it answered.
-        `fresh` broadcasts to (L, W): how much each outcome says that those before it did not.
+        `fresh` broadcasts to (L, W): how much each outcome says that those before it did not. Forecasts of six
+        hours ahead that are made each hour err together: 1/6.
         """
         miss = self._miss(actual, said, spread)
         seen = np.isfinite(miss[..., 0])
