@@ -42,14 +42,19 @@ class Sums:
 
     def means_after(self, columns: NDArray[np.int64], window: Window) -> Floats:
         """(L, len(columns)) mean of what was seen in the window after each column; see `means_after`."""
+        lines = np.arange(len(self.total))[:, None]
+        return self.means_at(lines, columns[None, :], window)
+
+    def means_at(self, line: NDArray[np.int64], column: NDArray[np.int64], window: Window) -> Floats:
+        """The same for pairs of a line and a column: of the shape that the two broadcast to."""
         start, end = window.start / self.step, window.end / self.step
         if end <= start:
             start = end - 1  # an instant is the step that ends there
-        origin = columns.astype(np.float64) + 1
+        origin = column.astype(np.float64) + 1
         first, last = origin + start, origin + end
-        seen = _between(self.seen, first, last)
+        seen = _between(self.seen, line, first, last)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.maximum(_between(self.total, first, last) / seen, 0.0)
+            mean = np.maximum(_between(self.total, line, first, last) / seen, 0.0)
         known = (seen >= LEAST_SEEN * (end - start) - 1e-9) & (first >= 0) & (last <= self.total.shape[1] - 1)
         return np.where(known, mean, np.nan)
 
@@ -96,18 +101,18 @@ def instants_s(window: Window, step: timedelta, most: int = INSTANTS) -> Floats:
     return ends
 
 
-def _between(running: Floats, first: Floats, last: Floats) -> Floats:
-    """(L, N) what was added to running sums from `first` to `last` columns, which may be fractions."""
-    return _at(running, last) - _at(running, first)
+def _between(running: Floats, line: NDArray[np.int64], first: Floats, last: Floats) -> Floats:
+    """What was added to running sums of `line` from `first` to `last` columns, which may be fractions."""
+    return _at(running, line, last) - _at(running, line, first)
 
 
-def _at(running: Floats, column: Floats) -> Floats:
+def _at(running: Floats, line: NDArray[np.int64], column: Floats) -> Floats:
     within = np.clip(column, 0, running.shape[1] - 1)
     below = np.floor(within).astype(np.int64)
     part = within - below
-    low = running[:, below]
+    low: Floats = running[line, below]
     if not part.any():
         return low
-    above = running[:, np.minimum(below + 1, running.shape[1] - 1)]
+    above = running[line, np.minimum(below + 1, running.shape[1] - 1)]
     between: Floats = low + (above - low) * part
     return between

@@ -1,0 +1,291 @@
+"""What followed moments like this one in any queue: a forest of distributions of change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Self
+
+import numpy as np
+
+from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s, some_lines
+from forecasting.grid import GRID, Neighbours, middle_s, window
+from forecasting.protocol import State
+from forecasting.signals import NAMES, Rows, Signals
+from forecasting.store import lines_from_state, lines_to_state
+from forecasting.trees import Growth, Trees
+from forecasting.windows import Sums
+from gyropilot.domain import DemandHistory, Floats, Line, Window
+
+REACHES: Mapping[float, tuple[Window, ...]] = {
+    480: (window(0, 5), window(0, 10), window(5, 10)),
+    1_500: (window(10, 20), window(20, 30), window(15, 20), window(25, 30)),
+    3_600: (window(30, 40), window(40, 50), window(50, 60), window(55, 60), window(0, 60)),
+    10_800: (window(60, 120), window(120, 180), window(115, 120), window(0, 120), window(175, 180)),
+    21_600: (window(180, 240), window(240, 300), window(300, 360), window(235, 240), window(0, 360)),
+    43_200: tuple(window(60 * (hour - 1), 60 * hour) for hour in range(7, 13)),
+    64_800: tuple(window(60 * (hour - 1), 60 * hour) for hour in range(13, 19)),
+    90_000: tuple(window(60 * (hour - 1), 60 * hour) for hour in range(19, 26)),
+    8 * DAY_S: tuple(window(60 * (hour - 1), 60 * hour) for hour in (30, 36, 48, 72, 96, 120, 144, 168)),
+}
+"""By the middle of a window, in seconds, up to which one forest answers: the windows that it learns from."""
+
+MOMENTS = 40_000
+LEAST_MOMENTS = 1_000
+WARM_UP_S = DAY_S / 2
+"""Of history before the first moment that is learnt from, so that there is something to describe it with."""
+
+LEAST_SPREAD = 0.02
+"""Of a line's largest demand: a line that hardly ever moves must not turn a small change into a huge one."""
+
+SPREAD_MOMENTS = 1_500
+IN_SCALE = tuple(
+    NAMES.index(name)
+    for name in ("demand", "young 15 min", "young 1 h", "young 4 h", "young 24 h", "gone 1 h", "gone 24 h")
+)
+DEMAND = NAMES.index("demand")
+TIMES = [i for i, name in enumerate(NAMES) if name.startswith("minutes")]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Spreads:
+    """How far demand of each line usually is from where it was, per window of the grid."""
+
+    lines: tuple[Line, ...]
+    gpus: Floats  # (L, G) mean size of changes
+    seen_s: Floats  # (L,) seconds that were seen
+    scale: Floats  # (L,) largest demand seen, at least a node's
+
+    @classmethod
+    def of(cls, history: DemandHistory) -> Self:
+        """Measured at some moments of each line; windows that nothing is known of are taken from those before."""
+        scale, count = scale_gpus(history), history.demand.shape[1]
+        sums, gpus = Sums.of(history), np.zeros((len(history.lines), len(GRID)))
+        for g, asked in enumerate(GRID):
+            last = count - 1 - int(np.ceil(asked.end / history.step))
+            columns = np.unique(np.linspace(0, max(last, 0), SPREAD_MOMENTS).astype(np.int64))
+            known = sums.means_after(columns, asked) - history.demand[:, columns] if last > 0 else np.empty((0, 0))
+            gpus[:, g] = _mean_size(known) if known.size else np.nan
+        by_lead = np.argsort([middle_s(asked) for asked in GRID], kind="stable")
+        gpus[:, by_lead] = _filled(gpus[:, by_lead])
+        return cls(history.lines, gpus + LEAST_SPREAD * scale[:, None], seen_s(history), scale)
+
+    def for_lines(self, history: DemandHistory) -> Spreads:
+        """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
+        known, seen = rows_of(self.lines, history.lines), seen_s(history)
+        known = np.where(seen >= 2 * np.append(self.seen_s, 0.0)[known] + 1, -1, known)
+        new = np.flatnonzero(known < 0)
+        gpus, scale = np.empty((len(known), len(GRID))), scale_gpus(history)
+        gpus[known >= 0] = self.gpus[known[known >= 0]]
+        scale[known >= 0] = np.maximum(scale, np.append(self.scale, 0.0)[known])[known >= 0]
+        if len(new):
+            gpus[new] = Spreads.of(some_lines(history, new)).gpus
+        return Spreads(history.lines, gpus, seen, scale)
+
+    def at(self, line: Rows, windows: Sequence[Window], which: Rows) -> Floats:
+        """(N,) GPUs for `line` (N,) and the window `which` (N,) of `windows`."""
+        around = Neighbours.of(GRID, windows)
+        table = around.blend(self.gpus[:, around.needed, None])[..., 0] / np.maximum(around.size, 1e-9)
+        found: Floats = table[line, which]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """One forest for all lines and a reach of windows: the newest reading plus a distribution of change.
+
+    Changes are in units of the line's own usual change over such a window, so that lines of all sizes teach each
+    other; what is known of a moment are the leading signals in the same unit. What was never seen is blended in as
+    in `Bands`. Before `fit`, and with too few moments, only that is left.
+    """
+
+    growth: Growth = field(default_factory=Growth)
+    trees: tuple[Trees, ...] = ()  # one per reach; fewer where the history is too short for the later ones
+    spreads: Spreads | None = None
+    name: str = field(default="forest", init=False)
+
+    def fit(self, history: DemandHistory) -> Self:
+        """Learns from moments drawn at random."""
+        spreads = Spreads.of(history)
+        drawn = _moments(history, self.growth.seed)
+        if len(drawn[0]) < LEAST_MOMENTS:
+            return replace(self, spreads=spreads, trees=())
+        signals = Signals.of(history).at(*drawn)
+        sums, trees = Sums.of(history), list[Trees]()
+        for reach, windows in enumerate(REACHES.values()):
+            grown = self._grown(reach, windows, history, sums, spreads, drawn, signals)
+            if grown is None:
+                break
+            trees.append(grown)
+        return replace(self, spreads=spreads, trees=tuple(trees))
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs."""
+        shape = (len(history.lines), len(windows), len(quantiles))
+        if not shape[0] or not shape[1]:
+            return np.zeros(shape)
+        spreads = (self.spreads or _NO_SPREADS).for_lines(history)
+        now, age_s = newest(history)
+        change = np.zeros(shape)
+        if self.trees and history.demand.shape[1]:
+            for age in np.unique(age_s):
+                rows = np.flatnonzero(age_s == age)
+                change[rows] = self._changes(history, rows, float(age), windows, quantiles, spreads)
+        return _with_doubt(now, age_s, change, windows, quantiles, spreads)
+
+    def state(self) -> State:
+        """Everything that was fitted."""
+        known = self.spreads or _NO_SPREADS
+        return {
+            "trees": [trees.state() for trees in self.trees],
+            "lines": lines_to_state(known.lines),
+            "gpus": known.gpus,
+            "seen_s": known.seen_s,
+            "scale": known.scale,
+        }
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` gave."""
+        lines = lines_from_state(state["lines"])
+        spreads = Spreads(lines, *(np.asarray(state[name]) for name in ("gpus", "seen_s", "scale")))
+        return cls(trees=tuple(Trees.restored(trees) for trees in state["trees"]), spreads=spreads)
+
+    def _grown(
+        self,
+        reach: int,
+        windows: Sequence[Window],
+        history: DemandHistory,
+        sums: Sums,
+        spreads: Spreads,
+        drawn: tuple[Rows, Rows],
+        signals: Floats,
+    ) -> Trees | None:
+        """The forest of one reach; None where too little is known of what followed."""
+        line, column = drawn
+        asked = [w for w in windows if w.end - w.start >= history.step] or [_at_step(windows[-1], history.step)]
+        which = np.random.default_rng([self.growth.seed, reach]).integers(len(asked), size=len(line))
+        change = np.full(len(line), np.nan)
+        for w, one in enumerate(asked):
+            mine = np.flatnonzero(which == w)
+            change[mine] = sums.means_at(line[mine], column[mine], one) - history.demand[line[mine], column[mine]]
+        known = np.flatnonzero(np.isfinite(change))
+        if len(known) < LEAST_MOMENTS:
+            return None
+        line, column, which = line[known], column[known], which[known]
+        spread = spreads.at(line, asked, which)
+        features = _described(signals[known], history.times[column], asked, which, spread, spreads.scale[line])
+        # Between all lines alike (1) and GPU for GPU (spread): the latter is the loss, the former learns from more.
+        return Trees.grow(features, change[known] / spread, np.sqrt(spread / spread.mean()), self.growth)
+
+    def _changes(
+        self,
+        history: DemandHistory,
+        rows: Rows,
+        age_s: float,
+        windows: Sequence[Window],
+        quantiles: Sequence[float],
+        spreads: Spreads,
+    ) -> Floats:
+        """(R, W, Q) GPUs of change since the newest reading of lines that are equally late."""
+        age = timedelta(seconds=age_s)
+        asked = [Window(w.start + age, w.end + age) for w in windows]
+        column = np.full(len(rows), max(0, history.demand.shape[1] - 1 - round(age / history.step)))
+        signals = Signals.of(history).at(rows, column)
+        reach = np.searchsorted(list(REACHES), [middle_s(w) for w in asked])
+        reach = np.minimum(reach, len(self.trees) - 1)
+        change = np.zeros((len(rows), len(asked), len(quantiles)))
+        for r in np.unique(reach):
+            mine = np.flatnonzero(reach == r)
+            line, which = (grid.ravel() for grid in np.indices((len(rows), len(mine))))
+            some = [asked[i] for i in mine]
+            spread = spreads.at(rows[line], some, which)
+            times = history.times[column][line]
+            features = _described(signals[line], times, some, which, spread, spreads.scale[rows[line]])
+            answer = self.trees[r].quantiles(features, quantiles) * spread[:, None]
+            change[:, mine] = answer.reshape(len(rows), len(mine), len(quantiles))
+        # Before the first window that was learnt from, change shrinks in proportion to time.
+        first = middle_s(_at_step(REACHES[480][0], history.step))
+        change *= np.minimum(1.0, np.array([middle_s(w) for w in asked]) / first)[:, None]
+        return change
+
+
+def _described(
+    signals: Floats, times: np.ndarray, windows: Sequence[Window], which: Rows, spread: Floats, scale: Floats
+) -> Floats:
+    """(N, F) numbers without unit; 0 where not known."""
+    size, in_gpus = signals.copy(), Signals.in_gpus
+    size[:, in_gpus] /= spread[:, None]
+    size[:, TIMES] = np.log1p(size[:, TIMES])
+    lead_s = np.array([middle_s(w) for w in windows])[which]
+    length_s = np.array([(w.end - w.start).total_seconds() for w in windows])[which]
+    target_s = times + lead_s
+    hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
+    weekend = ((target_s // DAY_S + 4) % 7) % 6 == 0  # the epoch began on a Thursday; 0 is Sunday
+    columns = [
+        size,
+        signals[:, IN_SCALE] / scale[:, None],
+        (spread / scale)[:, None],
+        np.log(lead_s)[:, None],
+        (length_s / lead_s)[:, None],
+        np.sin(hour)[:, None],
+        np.cos(hour)[:, None],
+        weekend[:, None],
+    ]
+    described: Floats = np.nan_to_num(np.hstack(columns), posinf=0.0, neginf=0.0)
+    return described
+
+
+def _moments(history: DemandHistory, seed: int) -> tuple[Rows, Rows]:
+    """Lines and columns drawn at random where demand was seen, after the warm-up."""
+    lines, count = history.demand.shape
+    first = int(WARM_UP_S / history.step.total_seconds())
+    if not lines or count <= first + 1:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    rng = np.random.default_rng(seed)
+    rows = min(MOMENTS, lines * (count - first))
+    line, column = rng.integers(lines, size=rows), rng.integers(first, count, size=rows)
+    seen = np.isfinite(history.demand[line, column])
+    return line[seen], column[seen]
+
+
+def _with_doubt(
+    now: Floats,
+    age_s: Floats,
+    change: Floats,
+    windows: Sequence[Window],
+    quantiles: Sequence[float],
+    spreads: Spreads,
+) -> Floats:
+    """(L, W, Q) around the newest reading, with room for what never happened: as one change among those seen."""
+    nothing = np.zeros((len(now), len(LEADS_S), len(LEVELS)))
+    doubt = Bands(spreads.lines, nothing, spreads.seen_s, spreads.scale)
+    leads_s = age_s[:, None] + np.array([middle_s(w) for w in windows])
+    share = leads_s / np.maximum(np.maximum(leads_s, spreads.seen_s[:, None]), 1.0)
+    return doubt.bounded(now[:, None, None] + change * (1 - share[..., None]) + doubt.at(leads_s, quantiles))
+
+
+def _at_step(asked: Window, step: timedelta) -> Window:
+    """The window, or where it is shorter than a step the step that ends where it does, one step ahead at least."""
+    end = max(asked.end, step)
+    return Window(min(asked.start, end - step), end)
+
+
+def _mean_size(changes: Floats) -> Floats:
+    """(L,) mean of absolute changes that are known; NaN where none is."""
+    known = np.isfinite(changes)
+    total = np.where(known, np.abs(changes), 0.0).sum(axis=1)
+    mean: Floats = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+    return mean
+
+
+def _filled(gpus: Floats) -> Floats:
+    """(L, G) with what is not known taken from the window before; 0 where there is none."""
+    known = np.where(np.isfinite(gpus), np.arange(gpus.shape[1]), 0)
+    last = np.maximum.accumulate(known, axis=1)
+    filled: Floats = np.nan_to_num(np.take_along_axis(gpus, last, axis=1))
+    return filled
+
+
+_NO_SPREADS = Spreads((), np.empty((0, len(GRID))), np.empty(0), np.empty(0))

@@ -1,0 +1,140 @@
+"""Trees whose leaves are distributions: grown by scikit-learn, kept and asked as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.protocol import State
+from gyropilot.domain import Floats
+
+Halves = NDArray[np.float32]
+Nodes = NDArray[np.int32]
+
+THRESHOLDS = 25
+"""Of the outcome; a split is good where it tells apart on which side of them outcomes fall."""
+
+VALUES = 120
+"""That an outcome may have, so that a leaf is as many chances: drawn from the outcomes themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How trees are grown."""
+
+    trees: int = 24
+    least_leaf: int = 100
+    tried_features: float = 0.5
+    drawn_rows: float = 0.6
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trees:
+    """A forest of distributions (Meinshausen 2006, "Quantile regression forests"), split by the CRPS.
+
+    Extremely randomised (Geurts et al. 2006). The sum of squared errors of the indicators of some thresholds, by
+    which trees are split, is the continuous ranked probability score on those thresholds.
+    """
+
+    roots: Nodes  # (T,) nodes
+    feature: Nodes  # (N,) of each node; a leaf asks for any
+    threshold: Halves  # (N,)
+    low: Nodes  # (N,) the node for features up to the threshold; a leaf is its own
+    high: Nodes  # (N,)
+    chances: Halves  # (N, V) of each value; zero in nodes that are no leaves
+    values: Floats  # (V,) ascending
+    depth: int
+
+    @classmethod
+    def grow(cls, features: Floats, outcome: Floats, weight: Floats, growth: Growth) -> Self:
+        """From rows (N, F), what came of each (N,) and how much each counts (N,)."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        thresholds = np.unique(np.quantile(outcome, np.linspace(0.01, 0.99, THRESHOLDS)))
+        forest = ExtraTreesRegressor(
+            growth.trees,
+            min_samples_leaf=growth.least_leaf,
+            max_features=growth.tried_features,
+            bootstrap=True,
+            max_samples=growth.drawn_rows,
+            random_state=growth.seed,
+            n_jobs=1,
+        )
+        below = (outcome[:, None] <= thresholds).astype(np.float32)
+        forest.fit(features, below if below.shape[1] > 1 else below[:, 0], sample_weight=weight)
+        return cls._of([tree.tree_ for tree in forest.estimators_], features.astype(np.float32), outcome, weight)
+
+    @classmethod
+    def _of(cls, grown: Sequence[Any], features: Halves, outcome: Floats, weight: Floats) -> Self:
+        sizes = np.array([tree.node_count for tree in grown])
+        roots = (np.cumsum(sizes) - sizes).astype(np.int32)
+        values, nearest = _values(outcome)
+        own = np.arange(sizes.sum(), dtype=np.int32)
+        # A leaf of scikit-learn's has children -1.
+        low, high = (
+            np.concatenate([np.where(c < 0, -1, c + root) for c, root in zip(children, roots, strict=True)])
+            for children in ([tree.children_left for tree in grown], [tree.children_right for tree in grown])
+        )
+        leaf = low < 0
+        chances = np.zeros((len(own), len(values)), dtype=np.float32)
+        for tree, root in zip(grown, roots, strict=True):
+            np.add.at(chances, (tree.apply(features) + root, nearest), weight)
+        chances /= np.maximum(chances.sum(axis=1, keepdims=True), np.float32(1e-30))
+        return cls(
+            roots,
+            np.where(leaf, 0, np.concatenate([tree.feature for tree in grown])).astype(np.int32),
+            np.concatenate([tree.threshold for tree in grown]).astype(np.float32),
+            np.where(leaf, own, low).astype(np.int32),
+            np.where(leaf, own, high).astype(np.int32),
+            chances,
+            values,
+            max(int(tree.max_depth) for tree in grown),
+        )
+
+    def quantiles(self, features: Floats, levels: Sequence[float]) -> Floats:
+        """(N, Q) of the mean of the leaves that rows (N, F) fall into."""
+        leaves = self.leaves(features.astype(np.float32))
+        chances = np.zeros((len(features), len(self.values)), dtype=np.float32)
+        for tree in leaves.T:
+            chances += self.chances[tree]
+        below = np.cumsum(chances, axis=1)
+        below /= below[:, -1:]
+        rank = np.stack([(below < level - 1e-6).sum(axis=1) for level in levels], axis=1)
+        found: Floats = self.values[np.minimum(rank, len(self.values) - 1)]
+        return found
+
+    def leaves(self, features: Halves) -> Nodes:
+        """(N, T) the leaf of each row in each tree."""
+        node = np.broadcast_to(self.roots, (len(features), len(self.roots))).copy()
+        row = np.arange(len(features))[:, None]
+        for _ in range(self.depth):
+            left = features[row, self.feature[node]] <= self.threshold[node]
+            node = np.where(left, self.low[node], self.high[node])
+        return node
+
+    def state(self) -> State:
+        """Everything, as arrays."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From what `state` gave."""
+        return cls(**{field.name: state[field.name] for field in fields(cls)})
+
+
+def _values(outcome: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """(V,) values that stand for all outcomes, and which of them stands for each of (N,).
+
+    Each is the median of its share, so that where most outcomes are alike the value is exactly that.
+    """
+    edges = np.unique(np.quantile(outcome, np.linspace(0, 1, VALUES + 1)[1:]))
+    place = np.minimum(np.searchsorted(edges, outcome), len(edges) - 1)
+    order = np.argsort(place, kind="stable")
+    shares = np.split(outcome[order], np.flatnonzero(np.diff(place[order])) + 1)
+    values = np.array([float(np.median(share)) for share in shares])
+    return values, np.unique(place, return_inverse=True)[1].astype(np.int64)
