@@ -7,9 +7,9 @@ Durations are written `90s`, `15m`, `2h`, `14d`, or ISO 8601.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -94,6 +94,24 @@ def _read_crontab(expression: str) -> str:
 
 
 Crontab = Annotated[str, AfterValidator(_read_crontab)]
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as problem:
+        raise ValueError(f"no time zone {name!r}; take an IANA name such as Europe/Berlin") from problem
+    return name
+
+
+def _day_or_time(value: object) -> object:
+    """`2026-12-24` as a day; everything else is left to pydantic, which would take it for midnight."""
+    plain_date = isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value)
+    return date.fromisoformat(str(value)) if plain_date else value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_timezone)]
+DayOrTime = Annotated[datetime | date, BeforeValidator(_day_or_time)]
 
 
 class Section(BaseModel):
@@ -214,6 +232,62 @@ class ForecastSettings(Section):
         return values
 
 
+class Span(Section):
+    """From `start` to `end`; a date without a time begins with its day, and as an end lasts until its day is over."""
+
+    start: DayOrTime = Field(description="A date or a time; without an offset it is in `timezone`.")
+    end: DayOrTime = Field(description="Likewise. A date is included, a time is not.")
+    timezone: TimeZone = Field("UTC", description="IANA name, e.g. `Europe/Berlin`; daylight saving is followed.")
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        begins, ends = self.times()
+        if ends <= begins:
+            raise ValueError(f"ends at {self.end}, which is not after its start {self.start}; swap or correct them")
+        return self
+
+    def times(self) -> tuple[datetime, datetime]:
+        """Beginning and end as times with an offset."""
+        zone = ZoneInfo(self.timezone)
+        return _localised(self.start, zone, days=0), _localised(self.end, zone, days=1)
+
+
+def _localised(moment: datetime | date, zone: ZoneInfo, days: int) -> datetime:
+    """A date as the midnight that is `days` after it begins; a time without an offset is in `zone`."""
+    if isinstance(moment, datetime):
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return datetime.combine(moment + timedelta(days=days), time(0), zone)
+
+
+class CalendarEvent(Span):
+    """Days or hours that are unlike others, as people know beforehand."""
+
+    name: str = Field(description="Said where the forecast is explained, e.g. `spring festival`.")
+    kind: Literal["holiday", "deadline", "maintenance", "event"] = Field(
+        "event", description="Events of a kind are taken to be alike."
+    )
+    queues: tuple[str, ...] = Field((), description="Queues that it is for. Empty: all.")
+
+
+class Reservation(Span):
+    """GPUs that a queue was promised, or has announced to need, for a time."""
+
+    queue: str = Field(description="Its name, as the forecast names it.")
+    gpus: int = Field(gt=0, description="GPUs.")
+    resource: str = Field("nvidia.com/gpu", description="Of which accelerator resource.")
+
+
+class CalendarSettings(Section):
+    """What people know beforehand. It moves a forecast only where it did so rightly before."""
+
+    timezone: TimeZone = Field("UTC", description="Where the users are: their hours, weekdays and weekends are meant.")
+    weekend: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        ("sat", "sun"), description="Days off."
+    )
+    events: tuple[CalendarEvent, ...] = Field((), description="Holidays, deadlines, maintenance. Past ones teach.")
+    reservations: tuple[Reservation, ...] = Field((), description="Announced needs. Past ones tell who keeps to them.")
+
+
 class PilotSettings(Section):
     """Who decides how much."""
 
@@ -332,17 +406,8 @@ class FreezeWindow(Section):
         None, description="Beginning of a single window; without an offset it is in `timezone`."
     )
     ends: datetime | None = Field(None, description="End of a single window; without an offset it is in `timezone`.")
-    timezone: str = Field("UTC", description="IANA name, e.g. `Europe/Berlin`; daylight saving is followed.")
+    timezone: TimeZone = Field("UTC", description="IANA name, e.g. `Europe/Berlin`; daylight saving is followed.")
     dials: tuple[Dial, ...] = Field((), description="Dials it freezes. Empty: all.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as problem:
-            raise ValueError(f"no time zone {name!r}; take an IANA name such as Europe/Berlin") from problem
-        return name
 
     @model_validator(mode="after")
     def _whole(self) -> FreezeWindow:
@@ -421,6 +486,7 @@ class Settings(Section):
         KubernetesSettings(), description="Where nodes, queues and workloads are read from."
     )
     forecast: ForecastSettings = Field(ForecastSettings(), description="How demand is forecast.")
+    calendar: CalendarSettings = Field(CalendarSettings(), description="What people know beforehand.")
     pilot: PilotSettings = Field(PilotSettings(), description="Who decides how much.")
     guardrails: GuardrailSettings = Field(GuardrailSettings(), description="What holds Gyropilot back.")
     journal: JournalSettings = Field(JournalSettings(), description="Where every cycle is written down.")
