@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import Bands, rows_of
-from forecasting.hourly import HOUR_S, sample_seconds, sampled
+from forecasting.hourly import HOUR_S, own_bands, sample_seconds, sampled, within_a_sample
 from forecasting.naive import plain
 from forecasting.protocol import State
 from forecasting.threads import one_thread
@@ -32,7 +32,7 @@ class Arima:
     lines with the largest demand are fitted; the others are left to `Naive`. Bands come from past errors.
     """
 
-    most: int = 300  # lines
+    most: int = 600  # lines
     bands: Bands = field(default_factory=Bands.none)
     weights: Floats = field(default_factory=lambda: np.empty((0, 3)))  # mean, phi, theta of each line; NaN: not fitted
     sample_s: float = HOUR_S
@@ -64,9 +64,10 @@ class Arima:
         row = rows_of(self.bands.lines, history.lines)
         weights = np.where(row[:, None] >= 0, self.weights[row], np.nan)
         shocks = _shocks(samples, weights)
-        centre = _ahead(samples[:, -1:], shocks[:, -1:], weights, ahead_s / sample_s)
-        own = bands.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
-        return np.where(np.isfinite(centre[:, :1, None]), own, naive) if len(ahead_s) else naive
+        leads_s = np.maximum(ahead_s, sample_s)
+        centre = _ahead(samples[:, -1:], shocks[:, -1:], weights, leads_s / sample_s)
+        own = bands.around(np.nan_to_num(centre), np.broadcast_to(leads_s, centre.shape), quantiles)
+        return np.where(np.isfinite(centre)[..., None], within_a_sample(naive, own, ahead_s, sample_s), naive)
 
     def state(self) -> State:
         """Its weights and its bands."""
@@ -115,21 +116,19 @@ def _shocks(samples: Floats, weights: Floats) -> Floats:
 
 
 def _ahead(newest: Floats, shock: Floats, weights: Floats, steps: Floats) -> Floats:
-    """(L, N) GPUs that are expected after `steps` (N,), which may be fractions of a sample."""
+    """(L, N) GPUs that are expected after `steps` (N,) of a sample, at least one."""
     mean, phi, theta = (weights[:, [i]] for i in range(3))
-    expected: Floats = mean + phi**steps * (newest - mean) + phi ** (steps - 1) * theta * shock * np.minimum(steps, 1)
+    expected: Floats = mean + phi**steps * (newest - mean) + phi ** (steps - 1) * theta * shock
     return expected
 
 
 def _own_errors(history: DemandHistory, samples: Floats, weights: Floats, sample_s: float) -> Bands:
     """Bands of what these models got wrong before, at each lead; of lines without a model, of changes."""
-    shocks, fitted = _shocks(samples, weights), np.isfinite(weights[:, 0])
+    shocks = _shocks(samples, weights)
 
     def errors_at(steps: int) -> Floats:
         before = samples.shape[1] - steps
         expected = _ahead(samples[:, :before], shocks[:, :before], weights, np.array([float(steps)]))
         return samples[:, steps:] - expected
 
-    bands = Bands.of_changes(history)
-    own = Bands.of_errors(history, errors_at, sample_s)
-    return replace(bands, errors=np.where(fitted[:, None, None], own.errors, bands.errors))
+    return own_bands(history, errors_at, sample_s)

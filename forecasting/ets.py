@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import Bands, rows_of
-from forecasting.hourly import HOUR_S, sample_seconds, sampled
+from forecasting.hourly import HOUR_S, own_bands, sample_seconds, sampled, within_a_sample
 from forecasting.naive import plain
 from forecasting.protocol import State
 from forecasting.threads import one_thread
@@ -59,8 +59,10 @@ class Ets:
         row = rows_of(self.bands.lines, history.lines)
         weights = np.where(row[:, None] >= 0, self.weights[row], AS_NAIVE)
         level, trend = (state[:, -1] for state in _smooth(samples, weights))
-        centre = level[:, None] + trend[:, None] * _damped_sum(weights[:, 2:], ahead_s / sample_s)
-        smooth = bands.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
+        leads_s = np.maximum(ahead_s, sample_s)
+        centre = level[:, None] + trend[:, None] * _damped_sum(weights[:, 2:], leads_s / sample_s)
+        own = bands.around(np.nan_to_num(centre), np.broadcast_to(leads_s, centre.shape), quantiles)
+        smooth = within_a_sample(naive, own, ahead_s, sample_s)
         current = np.isfinite(samples[:, -1]) & (row >= 0)
         return np.where(current[:, None, None], smooth, naive)
 
@@ -123,4 +125,4 @@ def _own_errors(history: DemandHistory, samples: Floats, weights: Floats, sample
         ahead = _damped_sum(weights[:, 2:], np.array([float(steps)]))
         return samples[:, steps:] - (level + trend * ahead)[:, : samples.shape[1] - steps]
 
-    return Bands.of_errors(history, errors_at, sample_s)
+    return own_bands(history, errors_at, sample_s)
