@@ -16,7 +16,7 @@ from gyropilot.domain import ALL_QUEUES, DemandHistory, Window
 from gyropilot.errors import SettingsError
 
 TENTHS = tuple(round(0.1 * n, 1) for n in range(1, 10))
-QUANTILES = tuple(sorted({0.01, 0.025, *(round(0.05 * n, 2) for n in range(1, 20)), 0.975, 0.99}))
+QUANTILES = (0.01, 0.025, 0.05, *TENTHS, 0.95, 0.975, 0.99)
 """What every model is asked for: the body and both tails."""
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)

@@ -42,14 +42,14 @@ def test_a_row_is_the_quantile_of_mean_demand_in_a_window(tmp_path: Path) -> Non
 
 
 def test_many_answers_are_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecasts, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(forecasts, "ROWS_AT_ONCE", 60)
     path = tmp_path / "forecasts.parquet"
 
     with forecasts_to(path) as written:
         for value in range(7):
             written(answer(float(value)))
 
-    assert parquet.ParquetFile(path).num_row_groups == 3
+    assert parquet.ParquetFile(path).num_row_groups == 4
     values = parquet.read_table(path).to_pydict()["value"]
     assert values[:: 2 * len(QUANTILES)] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 

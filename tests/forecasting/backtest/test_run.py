@@ -137,7 +137,7 @@ def test_a_forecast_that_a_pilot_could_not_act_on_stops_the_replay() -> None:
 def test_a_peer_with_a_table_of_another_shape_is_named() -> None:
     peer = Stranger("crooked", lambda history, windows, quantiles: np.zeros((1, 1, 2)))
 
-    with pytest.raises(ForecastError, match=r"crooked gave a table of shape \(1, 1, 2\), expected \(1, 1, 23\)"):
+    with pytest.raises(ForecastError, match=r"crooked gave a table of shape \(1, 1, 2\), expected \(1, 1, 15\)"):
         replayed(week(), [Says("first")], [peer])
 
 
