@@ -1,0 +1,129 @@
+import math
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from forecasting.lineage import idle_s, joined, quieted, renamed, with_borrowed_pasts
+from gyropilot.domain import DemandHistory, Line, Window
+from tests.fakes import GPU, history
+
+NAN = math.nan
+DAY = 288
+HOUR, A_DAY = (Window(timedelta(0), timedelta(hours=h)) for h in (1, 24))
+
+
+def test_a_queue_that_vanished_as_another_appeared_with_like_demand_was_renamed() -> None:
+    seen = history(
+        {
+            "nlp": [64.0] * 500 + [NAN] * 100,
+            "language": [NAN] * 501 + [60.0] * 99,
+            "vision": [60.0] * 600,
+        }
+    )
+
+    assert renamed(seen) == {_line("language"): _line("nlp")}
+
+
+def test_a_renamed_queue_keeps_its_past() -> None:
+    seen = history({"nlp": [64.0] * 500 + [NAN] * 100, "language": [NAN] * 500 + [60.0] * 100})
+
+    assert joined(seen).of(_line("language")).tolist() == [64.0] * 500 + [60.0] * 100
+    assert np.isnan(seen.of(_line("language"))[:500]).all()  # what was given is left as it was
+
+
+def test_a_new_name_that_reads_zero_before_is_a_rename_too() -> None:
+    seen = history({"nlp": [64.0] * 500 + [0.0] * 100, "language": [0.0] * 500 + [60.0] * 100})
+
+    assert renamed(seen) == {_line("language"): _line("nlp")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([64.0] * 500 + [NAN] * 100, [NAN] * 501 + [8.0] * 99),  # another size
+        ([64.0] * 400 + [NAN] * 200, [NAN] * 501 + [64.0] * 99),  # another time
+        ([64.0] * 600, [NAN] * 501 + [64.0] * 99),  # did not vanish
+        (([0.0] * 80 + [64.0] * 20) * 5 + [0.0] * 100, [NAN] * 501 + [64.0] * 99),  # pauses all the time
+        ([64.0] * 500 + [0.0] * 100, [64.0] * 300 + [0.0] * 200 + [64.0] * 100),  # was there before
+    ],
+)
+def test_an_unlike_newcomer_is_nobodys_heir(old: list[float], new: list[float]) -> None:
+    assert renamed(history({"nlp": old, "language": new})) == {}
+
+
+def test_one_old_name_has_one_heir_the_likest() -> None:
+    heirs = {"a": [NAN] * 500 + [60.0] * 100, "b": [NAN] * 500 + [64.0] * 100}
+
+    assert renamed(history({"nlp": [64.0] * 500 + [NAN] * 100, **heirs})) == {_line("b"): _line("nlp")}
+
+
+def test_a_new_queue_borrows_the_past_of_the_sibling_nearest_in_size_scaled() -> None:
+    seen = history(
+        {
+            "large": [400.0] * 5 * DAY,
+            "like": [10.0, 30.0] * (5 * DAY // 2),
+            "new": [NAN] * (5 * DAY - 24) + [20.0, 60.0] * 12,
+        }
+    )
+
+    past = with_borrowed_pasts(seen).of(_line("new"))
+
+    assert past.tolist() == [20.0, 60.0] * (5 * DAY // 2)
+
+
+def test_a_queue_of_quite_another_size_borrows_nothing() -> None:
+    seen = history({"large": [400.0] * 5 * DAY, "new": [NAN] * (5 * DAY - 24) + [8.0] * 24})
+
+    assert np.isnan(with_borrowed_pasts(seen).of(_line("new"))[: 5 * DAY - 24]).all()
+
+
+def test_a_queue_with_a_past_of_its_own_keeps_it() -> None:
+    seen = history({"old": [64.0] * 5 * DAY, "late": [NAN] * 2 * DAY + [32.0] * 3 * DAY})
+
+    assert np.array_equal(with_borrowed_pasts(seen).demand, seen.demand, equal_nan=True)
+
+
+def test_a_dead_queue_has_a_narrow_band_in_which_the_first_burst_is_possible() -> None:
+    quantiles = (0.5, 0.9, 0.95, 0.99)
+    ten_days, hundred_days = (history({"old": [16.0] * 50 + [0.0] * n * DAY}) for n in (10, 100))
+    wide = np.full((1, 1, 4), 16.0)
+
+    tables = [quieted(wide, seen, [A_DAY], quantiles)[0, 0].tolist() for seen in (ten_days, hundred_days)]
+
+    # One in ten days is 9.5 % within a day; one in a hundred is just under 1 %.
+    assert tables == [[0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 0.0, 0.0]]
+    assert quieted(wide, hundred_days, [A_DAY], (0.5, 0.9, 0.95, 0.999))[0, 0, -1] == 16.0
+
+
+def test_a_queue_that_was_never_used_may_begin_with_a_node() -> None:
+    never = history({"new": [0.0] * 10 * DAY})
+
+    assert quieted(np.zeros((1, 1, 2)), never, [A_DAY], (0.5, 0.99))[0, 0].tolist() == [0.0, 8.0]
+
+
+def test_the_living_are_left_alone() -> None:
+    seen = history({"a": [8.0] * 10 * DAY, "b": [8.0] * 9 * DAY + [0.0] * DAY})
+    table = np.full((2, 1, 1), 5.0)
+
+    assert quieted(table, seen, [HOUR], (0.9,)).tolist() == table.tolist()
+
+
+def test_a_gap_is_not_a_time_without_demand() -> None:
+    seen = history({"blind": [8.0] * DAY + [NAN] * 20 * DAY, "idle": [8.0] * DAY + [0.0] * 20 * DAY})
+
+    assert idle_s(seen).tolist() == [0.0, 20 * 86_400.0]
+
+
+def test_answers_without_lines_and_without_readings() -> None:
+    nothing = DemandHistory.empty()
+    unread = DemandHistory((_line("a"),), np.empty(0, np.int64), np.empty((1, 0)), np.empty((1, 0)))
+
+    for seen in (nothing, unread):
+        assert renamed(seen) == {}
+        assert joined(seen).demand.shape == with_borrowed_pasts(seen).demand.shape == seen.demand.shape
+        assert idle_s(seen).tolist() == [0.0] * len(seen.lines)
+
+
+def _line(queue: str) -> Line:
+    return Line(queue, GPU)
