@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from forecasting.bands import newest
 from forecasting.foundation import widened, zero_shot
 from forecasting.steps import over_windows, resampled, whole_steps
 from gyropilot.domain import DemandHistory, Floats, Line, Window
@@ -36,8 +37,6 @@ CALIBRATIONS = 100
 TREE_CALIBRATIONS = 20
 """At most, and from at most half of the history: what they are made from is not learnt from meanwhile."""
 
-LEAST_TREE_DAYS = 3
-
 LEAST_STEPS = 10
 MOST_STEPS = 2_016
 """From which a model is fitted: two weeks of ten minutes, twelve of hours."""
@@ -51,7 +50,7 @@ class Asked:
     """Rows of means, and how many steps after them are wanted."""
 
     lines: tuple[Line, ...]
-    rows: Floats  # (L, N) without gaps
+    rows: Floats  # (L, N) without gaps; the newest reading where there is no whole sample
     end_s: int  # of the last mean
     sample: timedelta
     ahead: int
@@ -163,7 +162,7 @@ class Trees:
 
     def __call__(self, asked: Asked) -> Floats:
         calibrations = min(TREE_CALIBRATIONS, asked.rows.shape[1] // (2 * asked.ahead))
-        if calibrations < 2 or asked.rows.shape[1] < LEAST_TREE_DAYS * asked.per_day:
+        if calibrations < 2:
             return asked.unmoved()
         fitted_s, model = self._fitted(asked, calibrations)
         fresh = round((asked.end_s - fitted_s) / asked.sample.total_seconds())
@@ -182,7 +181,7 @@ class Trees:
         key = asked.sample, asked.ahead
         if key not in self.kept or not 0 <= asked.end_s - self.kept[key][0] < DAY.total_seconds():
             intervals = PredictionIntervals(n_windows=calibrations, h=asked.ahead)
-            model = _trees(asked.per_day)
+            model = _trees(asked.per_day, asked.rows.shape[1] - calibrations * asked.ahead)
             model.fit(_frame(asked, asked.rows), prediction_intervals=intervals, static_features=[])
             self.kept[key] = asked.end_s, model
         return self.kept[key]
@@ -256,7 +255,10 @@ def _peer(title: str, library: str, method: Method, minutes: Samples, step: time
 def _asked(history: DemandHistory, sample: timedelta, windows: Sequence[Window], quantiles: Sequence[float]) -> Asked:
     end_s = int(history.times[-1]) if len(history.times) else 0
     ahead = max(1, ceil(max(window.end for window in windows) / sample))
-    return Asked(history.lines, _filled(resampled(history, sample)), end_s, sample, ahead, tuple(quantiles))
+    rows = _filled(resampled(history, sample))
+    if not rows.shape[1]:
+        rows = newest(history)[0][:, None]
+    return Asked(history.lines, rows, end_s, sample, ahead, tuple(quantiles))
 
 
 def _filled(rows: Floats) -> Floats:
@@ -296,13 +298,14 @@ def _season(per_day: int) -> int:
     return per_day if per_day <= 24 else 1
 
 
-def _trees(per_day: int) -> Any:
+def _trees(per_day: int, steps: int) -> Any:
+    """Not fitted yet. Lags reach a week back, or as far as leaves three quarters of `steps` to learn from."""
     from lightgbm import LGBMRegressor
     from mlforecast import MLForecast
     from mlforecast.target_transforms import Differences
 
     model = LGBMRegressor(n_estimators=100, num_leaves=15, learning_rate=0.05, num_threads=1, verbosity=-1, seed=0)
-    lags = sorted({1, 2, 3, 6, 12, 24, per_day, 7 * per_day})
+    lags = sorted(lag for lag in {1, 2, 3, 6, 12, 24, per_day, 7 * per_day} if lag == 1 or 4 * lag <= steps)
     return MLForecast({"trees": model}, freq=1, lags=lags, target_transforms=[Differences([1])], num_threads=1)
 
 
