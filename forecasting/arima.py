@@ -13,6 +13,7 @@ from forecasting.bands import Bands, rows_of
 from forecasting.hourly import HOUR_S, own_bands, sample_seconds, sampled, within_a_sample
 from forecasting.naive import plain
 from forecasting.protocol import State
+from forecasting.store import floats, nested, number
 from forecasting.threads import one_thread
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
@@ -77,7 +78,9 @@ class Arima:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        return cls(state["most"], Bands.restored(state["bands"]), state["weights"], state["sample_s"])
+        bands = Bands.restored(nested(state, "bands"))
+        weights = floats(state, "weights", (len(bands.lines), 3))
+        return cls(int(number(state, "most")), bands, weights, number(state, "sample_s"))
 
 
 def _fit_one(samples: Floats) -> tuple[float, float, float]:

@@ -15,6 +15,7 @@ from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster, State
 from forecasting.rolling import replay, until
+from forecasting.store import nested
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
 BUCKETS: Mapping[str, tuple[timedelta, ...]] = {
@@ -85,7 +86,9 @@ class Auto:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` of one with the usual candidates gave."""
-        models = {name: type(blank).restored(state["models"][name]) for name, blank in candidates().items()}
+        models = {
+            name: type(blank).restored(nested(nested(state, "models"), name)) for name, blank in candidates().items()
+        }
         return cls(models, {(group, bucket): name for group, bucket, name in state["chosen"]})
 
     def _said(self) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.protocol import State
+from forecasting.store import floats, lines_from_state, lines_to_state, nested
 from gyropilot.domain import DemandHistory, Floats, Line
 
 DAY_S = 86_400.0
@@ -90,14 +91,14 @@ class Bands:
 
     def state(self) -> State:
         """As plain data."""
-        lines = [list(line) for line in self.lines]
-        return {"lines": lines, "errors": self.errors, "seen_s": self.seen_s, "scale": self.scale}
+        return {"lines": lines_to_state(self.lines), "errors": self.errors, "seen_s": self.seen_s, "scale": self.scale}
 
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        lines = tuple(Line(queue, resource) for queue, resource in state["lines"])
-        return cls(lines, state["errors"], state["seen_s"], state["scale"])
+        lines = lines_from_state(nested(state, "lines"))
+        errors = floats(state, "errors", (len(lines), len(LEADS_S), len(LEVELS)))
+        return cls(lines, errors, *(floats(state, name, (len(lines),)) for name in ("seen_s", "scale")))
 
     def at(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""

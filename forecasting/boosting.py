@@ -13,6 +13,8 @@ from forecasting.bands import Bands
 from forecasting.naive import plain
 from forecasting.pooled import INSTANTS, LEVELS, MIN_EXAMPLES, Examples, corrected, examples
 from forecasting.protocol import State
+from forecasting.store import nested, number
+from forecasting.store import plain as plain_fields
 from forecasting.threads import one_thread
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
@@ -107,14 +109,16 @@ class Boosting:
     def state(self) -> State:
         """Its bands and its trees."""
         options = {"rows": self.rows, "trees": self.trees, "seed": self.seed}
-        return {**options, "bands": self.bands.state(), "boosted": [trees.state() for trees in self.boosted]}
+        boosted = {str(level): trees.state() for level, trees in zip(LEVELS, self.boosted, strict=False)}
+        return {**options, "bands": self.bands.state(), "boosted": boosted}
 
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        options = {name: state[name] for name in ("rows", "trees", "seed")}
-        boosted = tuple(Trees(**trees) for trees in state["boosted"])
-        return cls(**options, bands=Bands.restored(state["bands"]), boosted=boosted)
+        rows, trees, seed = (int(number(state, name)) for name in ("rows", "trees", "seed"))
+        boosted = nested(state, "boosted")
+        levels = tuple(plain_fields(Trees, boosted, level) for level in boosted)
+        return cls(rows, trees, seed, Bands.restored(nested(state, "bands")), levels)
 
     def _correction(self, features: Floats) -> Floats:
         return np.column_stack([trees.predict(features) for trees in self.boosted])

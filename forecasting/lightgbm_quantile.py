@@ -12,6 +12,7 @@ from forecasting.bands import Bands
 from forecasting.naive import plain
 from forecasting.pooled import INSTANTS, LEVELS, MIN_EXAMPLES, Examples, corrected, examples
 from forecasting.protocol import State
+from forecasting.store import nested, number, texts
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
@@ -68,10 +69,9 @@ class LightGbm:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        texts = state["boosters"]
-        boosters = tuple(_library().Booster(model_str=text) for text in texts) if texts else ()
-        options = {name: state[name] for name in ("rows", "trees", "num_threads", "seed")}
-        return cls(**options, bands=Bands.restored(state["bands"]), boosters=boosters)
+        boosters = tuple(_library().Booster(model_str=text) for text in texts(state, "boosters"))
+        rows, trees, num_threads, seed = (int(number(state, n)) for n in ("rows", "trees", "num_threads", "seed"))
+        return cls(rows, trees, num_threads, seed, Bands.restored(nested(state, "bands")), boosters)
 
     def _correction(self, features: Floats) -> Floats:
         return np.column_stack([b.predict(features, num_threads=self.num_threads) for b in self.boosters])

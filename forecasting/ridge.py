@@ -22,6 +22,7 @@ from forecasting.pooled import (
 )
 from forecasting.protocol import State
 from forecasting.rolling import until
+from forecasting.store import floats, nested, number
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 
@@ -84,9 +85,10 @@ class Ridge:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        options = {name: state[name] for name in ("rows", "alpha", "seed")}
-        changes, errors = (Bands.restored(state[name]) for name in ("changes", "errors"))
-        return cls(**options, changes=changes, errors=errors, weights=state["weights"])
+        changes, errors = (Bands.restored(nested(state, name)) for name in ("changes", "errors"))
+        weights = floats(state, "weights", (len(LEADS_S), len(NAMES) + 1))
+        rows, seed = (int(number(state, name)) for name in ("rows", "seed"))
+        return cls(rows, number(state, "alpha"), seed, changes, errors, weights)
 
     def _learn(self, history: DemandHistory, changes: Bands) -> Floats:
         """(leads, features + 1) weights; zeros at leads with too few examples."""

@@ -11,6 +11,7 @@ import numpy as np
 from forecasting.bands import DAY_S, Bands
 from forecasting.naive import plain
 from forecasting.protocol import State
+from forecasting.store import nested
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 
@@ -42,7 +43,7 @@ class SeasonalNaive:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        return cls(Bands.restored(state["bands"]))
+        return cls(Bands.restored(nested(state, "bands")))
 
 
 def _seasonal(bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequence[float]) -> Floats:

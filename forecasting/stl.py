@@ -12,6 +12,7 @@ from forecasting.bands import DAY_S, Bands, newest, rows_of, scale_gpus, seen_s
 from forecasting.hourly import HOUR_S, sampled
 from forecasting.protocol import State
 from forecasting.rolling import until
+from forecasting.store import floats, nested, number
 from forecasting.windows import over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 
@@ -65,12 +66,13 @@ class Stl:
 
     def state(self) -> State:
         """Its bands and seasons."""
-        return {"bands": self.bands.state(), "season": self.season}
+        return {"bands": self.bands.state(), "season": self.season, "period": self.season.shape[1]}
 
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        return cls(Bands.restored(state["bands"]), state["season"])
+        bands, period = Bands.restored(nested(state, "bands")), int(number(state, "period"))
+        return cls(bands, floats(state, "season", (len(bands.lines), period)))
 
 
 def seasons(history: DemandHistory) -> Floats:

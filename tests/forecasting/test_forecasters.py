@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting.check import QUANTILES, WINDOWS, check_forecaster
+from forecasting.check import QUANTILES, WINDOWS, check_forecaster, gangs
 from forecasting.forecast import guard
 from forecasting.protocol import Forecaster
 from forecasting.registry import ALL_FORECASTERS, make
+from forecasting.rolling import until
+from forecasting.store import load, save
 from gyropilot.domain import DemandHistory, Floats, Line
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
@@ -39,6 +42,17 @@ def test_gives_a_sound_table_whatever_was_seen(
 
     for model in (make_one(), make_one().fit(history)):
         guard(model.predict(history, WINDOWS, QUANTILES), (len(demand), len(WINDOWS), len(QUANTILES)), model.name)
+
+
+@each_forecaster
+def test_answers_the_same_after_a_restart(make_one: Callable[[], Forecaster], tmp_path: Path) -> None:
+    whole = gangs()
+    model, seen = make_one().fit(whole), until(whole, 200)
+
+    save(model.state(), tmp_path / "model.npz")
+    again = type(model).restored(load(tmp_path / "model.npz"))
+
+    assert np.array_equal(model.predict(seen, WINDOWS, QUANTILES), again.predict(seen, WINDOWS, QUANTILES))
 
 
 @each_forecaster
