@@ -6,8 +6,8 @@ from forecasting.backtest.result import Result
 from gyropilot.report import Format
 
 
-def render(found: Result, format: Format, width: int = 120) -> str:  # noqa: A002 - the word that the operator types
-    """The backtest in one format; `width` is in columns and counts for text only."""
+def render(found: Result, format: Format) -> str:  # noqa: A002 - the word that the operator types
+    """The backtest in one format."""
     if format == "html":
         from gyropilot.report.backtest.page import page
         from gyropilot.report.html import fill
@@ -19,4 +19,4 @@ def render(found: Result, format: Format, width: int = 120) -> str:  # noqa: A00
         return to_json(found)
     from gyropilot.report.backtest.text import to_text
 
-    return to_text(found, width)
+    return to_text(found)

@@ -19,6 +19,8 @@ from gyropilot.report.words import number
 
 PANEL = 270  # pixels wide: four of them stand side by side
 ROW = 34
+LETTERS = 33
+"""Of a model's name, before it would run into its figure; the tables have all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Mark:
     name: str
     class_: str
     score: Score
+
+
+def cut(name: str) -> str:
+    """The beginning of a name that is too long for a picture."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def ladder(marks: Sequence[Mark], ident: str, title: str) -> Markup:
@@ -42,7 +49,7 @@ def ladder(marks: Sequence[Mark], ident: str, title: str) -> Markup:
 
 
 def _rung(mark: Mark, x: Scale, y: float) -> Iterator[Markup]:
-    yield text(7, y, mark.name, "label")
+    yield text(7, y, cut(mark.name), "label")
     yield text(PANEL - 2, y, figure(mark.score.value), "label strong", "end")
     yield line((x(0), y + 10), (x.end, y + 10), "grid")
     if math.isfinite(mark.score.low):
@@ -105,7 +112,7 @@ def _names(curves: Sequence[Curve], frame: Frame, x: Scale, y: Scale) -> Iterato
     above = y.start
     for curve in (c for c in named if math.isfinite(c.ys[-1])):
         above = min(y(float(curve.ys[-1])) + 4, above - 15)
-        yield text(x.end + 8, above, curve.name, "label strong" if curve.class_ == "ours" else "label")
+        yield text(x.end + 8, above, cut(curve.name), "label strong" if curve.class_ == "ours" else "label")
 
 
 def reliability(curves: Sequence[Curve], ident: str, title: str) -> Markup:
@@ -149,7 +156,7 @@ class Outlook:
 
 def past(times_s: Floats, demand: Floats, outlooks: Sequence[Outlook], ident: str, name: str) -> Markup:
     """Demand as it came, and under it what was said of each day at its first origin."""
-    frame = Frame(360, 180, top=8, time_ticks=4)
+    frame = Frame(360, 180, left=50, top=8, time_ticks=4)
     x = Scale(float(times_s[0]), float(times_s[-1]), frame.left, frame.width - frame.right)
     y = Scale(0.0, _top(demand, outlooks), frame.height - frame.bottom, frame.top)
     window = rect((frame.left, frame.top), x.end - x.start, y.start - y.end, "")
@@ -158,7 +165,7 @@ def past(times_s: Floats, demand: Floats, outlooks: Sequence[Outlook], ident: st
     came = [path(points, "demand") for points in _unbroken(times_s, demand, x, y)]
     drawn = tag("g", *fans, *came, clip_path=f"url(#{ident}-c)")
     seen = demand[np.isfinite(demand)]
-    words = f"between {number(float(seen.min()))} and {number(float(seen.max()))} GPUs" if len(seen) else "not seen"
+    words = f"between {number(float(seen.min()))} and {number(float(seen.max()))}" if len(seen) else "not seen"
     parts = (clip, *_levels(frame, y), *_days(frame, times_s, x, y(0)), drawn)
     return drawing(ident, f"Demand of {name} and what was said of it", words, (frame.width, frame.height), *parts)
 

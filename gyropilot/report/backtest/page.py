@@ -22,6 +22,7 @@ from gyropilot.report.backtest.words import (
     shown,
     span,
     spoken,
+    unit,
 )
 from gyropilot.report.charts import Frame
 from gyropilot.report.svg import line, tag
@@ -29,7 +30,7 @@ from gyropilot.report.words import duration
 
 Part = dict[str, Any]
 
-WIDE = Frame(1120, 300, left=46, right=150, labels=True)
+WIDE = Frame(1120, 300, left=46, right=210, labels=True)
 NARROW = Frame(340, 240, left=46)
 KEY = {"ours": "", "first": "the first row", "best": "best peer in some bucket", "other": "others"}
 
@@ -43,6 +44,7 @@ def page(found: Result) -> Part:
         "tested": asked_of(found),
         "ours": found.replay.drawn.model,
         "peers": len(found.replay.peers),
+        "unit": unit(found),
         "whom": "the best peer" if found.replay.peers else found.replay.models[0],
         "figures": _figures(found),
         "key": list(_key(found)),
@@ -117,8 +119,13 @@ def _direction(versus: Versus) -> str:
 
 def _ladder(found: Result, bucket: Bucket, nth: int) -> Part:
     rows = [row for row in found.rows if row.bucket == bucket.name]
+    rows.sort(key=lambda row: _last_if_unknown(row.scores["wql"].value))
     marks = [charts.Mark(row.model, class_of(found, row.model), row.scores["wql"]) for row in rows]
     return {"name": spoken(bucket.name), "svg": charts.ladder(marks, f"l{nth}", f"WQL for {spoken(bucket.name)}")}
+
+
+def _last_if_unknown(value: float) -> float:
+    return value if math.isfinite(value) else math.inf
 
 
 def _leads(found: Result) -> Part | None:
@@ -144,8 +151,9 @@ def _reliability(found: Result, bucket: Bucket, nth: int) -> Part:
     count = max(1, sum(int(tally.lines[within].sum()) for tally in found.replay.tallies))
     levels = np.array(QUANTILES)
     curves = [
-        charts.Curve(name, class_of(found, name), levels, below[at] / count)
+        charts.Curve(name, class_, levels, below[at] / count)
         for at, name in enumerate(found.replay.models)
+        if (class_ := class_of(found, name)) != "other"
     ]
     curves.sort(key=lambda curve: list(reversed(KEY)).index(curve.class_))
     mine = found.row(found.replay.drawn.model, bucket.name).scores

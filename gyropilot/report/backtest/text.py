@@ -14,11 +14,14 @@ from forecasting.backtest.result import Result, Row
 from gyropilot.report.backtest.words import TITLES, against, asked_of, headline, percent, percent_span, shown
 from gyropilot.report.words import visible
 
+WIDTH = 200
+"""Columns: tables are as wide as the names of models ask for, and no wider."""
 
-def to_text(found: Result, width: int = 120) -> str:
+
+def to_text(found: Result) -> str:
     """Plain characters, without a single escape code."""
     paper = StringIO()
-    console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})
+    console = Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={})
     console.print(Text(f"Backtest · {asked_of(found)}\n"))
     for bucket in found.replay.plan.buckets:
         console.print(_table(found, bucket))
@@ -30,7 +33,7 @@ def to_text(found: Result, width: int = 120) -> str:
 
 def _table(found: Result, bucket: Bucket) -> Table:
     table = Table(title=bucket.name, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", overflow="fold", min_width=14)
+    table.add_column("model", overflow="fold", max_width=60)
     whom = "best peer" if found.replay.peers else "first row"
     for name in (*TITLES.values(), f"WQL vs {whom}", "ms/queue"):
         table.add_column(name, justify="right", no_wrap=True)

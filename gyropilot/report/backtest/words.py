@@ -59,6 +59,12 @@ def asked_of(found: Result) -> str:
     )
 
 
+def unit(found: Result) -> str:
+    """What demand is counted in: GPUs, or the name of the trace's column."""
+    resource = found.replay.plan.history.lines[0].resource
+    return "GPUs" if "/" in resource else resource
+
+
 def figure(value: float) -> str:
     """0.0311, 7.78, 124."""
     if not math.isfinite(value):
