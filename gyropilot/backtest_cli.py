@@ -46,7 +46,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         str, typer.Option("--horizons", help="Stretches after each origin, parted by commas.")
     ] = "next hour,1h,1-6h,1-24h",
     begin: Annotated[
-        str | None, typer.Option("--from", help="First origin [default: a week before the end]", metavar="TIME")
+        str | None, typer.Option("--from", help="First origin. Not told: the last week is tested.", metavar="TIME")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Leave out what is later.", metavar="TIME")] = None,
     every: Annotated[str, typer.Option("--every", help="From one origin to the next.", metavar="DURATION")] = "3h",
