@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S
+from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats
 
 Rows = NDArray[np.int64]
@@ -38,8 +39,13 @@ class Questions:
     lead_s: Floats  # (N,)
 
 
-def describe(history: DemandHistory, asked: Questions, spread: Floats, scale: Floats) -> Floats:
-    """(N, len(NAMES)) features; changes are in units of `spread` (N,), levels of `scale` (N,). NaN: not seen."""
+def describe(
+    history: DemandHistory, asked: Questions, spread: Floats, scale: Floats, sums: Sums | None = None
+) -> Floats:
+    """(N, len(NAMES)) features; changes are in units of `spread` (N,), levels of `scale` (N,). NaN: not seen.
+
+    `sums` are those of the history, for whoever asks about it often.
+    """
     step_s = history.step.total_seconds()
     demand, end_s = history.demand, history.times[asked.column]
     newest = demand[asked.line, asked.column]
@@ -52,7 +58,7 @@ def describe(history: DemandHistory, asked: Questions, spread: Floats, scale: Fl
     hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
     columns = [
         *((newest - ago(lag_s)) / spread for lag_s in LAGS_S),
-        (newest - _day_mean(history, asked)) / spread,
+        (newest - _day_mean(sums or Sums.of(history), asked)) / spread,
         (newest - ago(-asked.lead_s % DAY_S)) / spread,
         history.pending[asked.line, asked.column] / scale,
         newest / scale,
@@ -64,14 +70,10 @@ def describe(history: DemandHistory, asked: Questions, spread: Floats, scale: Fl
     return np.column_stack(columns)
 
 
-def _day_mean(history: DemandHistory, asked: Questions) -> Floats:
+def _day_mean(sums: Sums, asked: Questions) -> Floats:
     """(N,) mean of what was seen in the 24 hours up to the column."""
-    window = max(1, round(DAY_S / history.step.total_seconds()))
-    seen = np.isfinite(history.demand)
-    edge = np.zeros((len(seen), 1))
-    total = np.hstack([edge, np.cumsum(np.where(seen, history.demand, 0.0), axis=1)])
-    count = np.hstack([edge, np.cumsum(seen, axis=1)])
+    window = max(1, round(DAY_S / sums.step.total_seconds()))
     last, first = asked.column + 1, np.maximum(asked.column + 1 - window, 0)
-    difference = total[asked.line, last] - total[asked.line, first]
-    mean: Floats = difference / np.maximum(count[asked.line, last] - count[asked.line, first], 1)
+    gpus, seen = (rows[asked.line, last] - rows[asked.line, first] for rows in (sums.total, sums.seen))
+    mean: Floats = gpus / np.maximum(seen, 1)
     return mean

@@ -23,7 +23,7 @@ from forecasting.pooled import (
 from forecasting.protocol import State
 from forecasting.rolling import until
 from forecasting.store import floats, nested, number
-from forecasting.windows import over_instants
+from forecasting.windows import Sums, over_instants
 from gyropilot.domain import DemandHistory, Floats, Window
 
 JUDGED_SHARE = 1 / 3
@@ -64,13 +64,14 @@ class Ridge:
         """(L, W, Q) GPUs."""
         changes, errors = self.changes.for_lines(history), self.errors.for_lines(history)
         recent = recent_past(history)
+        described = Described.of(recent, changes)
 
         def answer(ahead_s: Floats) -> Floats:
             naive = plain(changes, history, ahead_s, quantiles)
             if not naive.size or not recent.demand.size or not self.weights.any():
                 return naive
             asked = now_questions(recent, np.arange(len(recent.lines)), ahead_s)
-            moved = expected_change(recent, changes, asked, self.weights).reshape(naive.shape[:2])
+            moved = described.expected_change(asked, self.weights).reshape(naive.shape[:2])
             centre = recent.demand[:, -1:] + moved
             own = errors.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
             return np.where(np.isfinite(centre)[..., None], own, naive)
@@ -92,13 +93,13 @@ class Ridge:
 
     def _learn(self, history: DemandHistory, changes: Bands) -> Floats:
         """(leads, features + 1) weights; zeros at leads with too few examples."""
-        weights = np.zeros((len(LEADS_S), len(NAMES) + 1))
+        weights, described = np.zeros((len(LEADS_S), len(NAMES) + 1)), Described.of(history, changes)
         for k, lead_s in enumerate(LEADS_S[1:], start=1):
             asked = past_questions(history, np.array([lead_s]), self.rows, self.seed + k)
             if len(asked.line) >= MIN_EXAMPLES:
                 spread = spread_gpus(changes, asked)
                 target = np.clip(change_after(history, asked) / spread, -FARTHEST, FARTHEST)
-                weights[k] = self._regress(_bounded(history, changes, asked, spread), target)
+                weights[k] = self._regress(described.features(asked, spread), target)
         return weights
 
     def _regress(self, features: Floats, target: Floats) -> Floats:
@@ -111,26 +112,37 @@ class Ridge:
         return np.append(slopes, found.intercept_ - units.mean_ @ slopes)
 
 
-def expected_change(history: DemandHistory, changes: Bands, asked: Questions, weights: Floats) -> Floats:
-    """(N,) GPUs by which demand is expected to change; 0 where that is too little to be told."""
-    spread = spread_gpus(changes, asked)
-    leads_s, which = np.unique(asked.lead_s, return_inverse=True)
-    at_lead = np.array([np.interp(leads_s, LEADS_S, column) for column in weights.T]).T[which]
-    features = _bounded(history, changes, asked, spread)
-    change = (np.sum(features * at_lead[:, :-1], axis=1) + at_lead[:, -1]) * spread
-    return worthwhile(change, changes.scale[asked.line])
+@dataclass(frozen=True, eq=False, slots=True)
+class Described:
+    """A history with what each question about it needs."""
 
+    history: DemandHistory
+    changes: Bands  # of its lines
+    sums: Sums
 
-def _bounded(history: DemandHistory, changes: Bands, asked: Questions, spread: Floats) -> Floats:
-    """(N, F) features for a linear model: a missing one says nothing, a huge one no more than a large one."""
-    features = describe(history, asked, spread, changes.scale[asked.line])
-    differences = [i for i, name in enumerate(NAMES) if name.startswith("newest less")]
-    features[:, differences] = np.clip(features[:, differences], -FARTHEST, FARTHEST)
-    return np.nan_to_num(features)
+    @classmethod
+    def of(cls, history: DemandHistory, changes: Bands) -> Self:
+        return cls(history, changes, Sums.of(history))
+
+    def features(self, asked: Questions, spread: Floats) -> Floats:
+        """(N, F) for a linear model: what is missing says nothing, what is huge no more than what is large."""
+        features = describe(self.history, asked, spread, self.changes.scale[asked.line], self.sums)
+        differences = [i for i, name in enumerate(NAMES) if name.startswith("newest less")]
+        features[:, differences] = np.clip(features[:, differences], -FARTHEST, FARTHEST)
+        return np.nan_to_num(features)
+
+    def expected_change(self, asked: Questions, weights: Floats) -> Floats:
+        """(N,) GPUs by which demand is expected to change; 0 where that is too little to be told."""
+        spread = spread_gpus(self.changes, asked)
+        leads_s, which = np.unique(asked.lead_s, return_inverse=True)
+        at_lead = np.array([np.interp(leads_s, LEADS_S, column) for column in weights.T]).T[which]
+        change = (np.sum(self.features(asked, spread) * at_lead[:, :-1], axis=1) + at_lead[:, -1]) * spread
+        return worthwhile(change, self.changes.scale[asked.line])
 
 
 def _own_errors(history: DemandHistory, changes: Bands, weights: Floats, judged_from: int) -> Bands:
     """Bands of what `weights` got wrong from `judged_from` on; where they say nothing, those of changes."""
+    described = Described.of(history, changes)
     lines, count = history.demand.shape
     step_s = history.step.total_seconds()
 
@@ -139,7 +151,7 @@ def _own_errors(history: DemandHistory, changes: Bands, weights: Floats, judged_
         columns = before[(before >= judged_from) & (before < count - steps)]
         line, column = np.repeat(np.arange(lines), len(columns)), np.tile(columns, lines)
         asked = Questions(line, column, np.full(len(line), steps * step_s))
-        error = change_after(history, asked) - expected_change(history, changes, asked, weights)
+        error = change_after(history, asked) - described.expected_change(asked, weights)
         return error.reshape(lines, len(columns))
 
     if not weights.any() or not lines:
