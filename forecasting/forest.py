@@ -11,6 +11,7 @@ import numpy as np
 
 from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s, some_lines
 from forecasting.grid import GRID, Neighbours, middle_s, window
+from forecasting.naive import Naive
 from forecasting.protocol import State
 from forecasting.signals import NAMES, Rows, Signals
 from forecasting.store import lines_from_state, lines_to_state
@@ -97,20 +98,22 @@ class Forest:
 
     Changes are in units of the line's own usual change over such a window, so that lines of all sizes teach each
     other; what is known of a moment are the leading signals in the same unit. What was never seen is blended in as
-    in `Bands`. Before `fit`, and with too few moments, only that is left.
+    in `Bands`. Before `fit`, and with too few moments, it is `Naive`.
     """
 
     growth: Growth = field(default_factory=Growth)
     trees: tuple[Trees, ...] = ()  # one per reach; fewer where the history is too short for the later ones
     spreads: Spreads | None = None
-    name: str = field(default="forest", init=False)
+    naive: Naive = field(default_factory=Naive)  # where nothing could be grown
+
+    name = "forest"
 
     def fit(self, history: DemandHistory) -> Self:
         """Learns from moments drawn at random."""
         spreads = Spreads.of(history)
         drawn = _moments(history, self.growth.seed)
         if len(drawn[0]) < LEAST_MOMENTS:
-            return replace(self, spreads=spreads, trees=())
+            return replace(self, spreads=spreads, trees=(), naive=self.naive.fit(history))
         signals = Signals.of(history).at(*drawn)
         sums, trees = Sums.of(history), list[Trees]()
         for reach, windows in enumerate(REACHES.values()):
@@ -125,13 +128,14 @@ class Forest:
         shape = (len(history.lines), len(windows), len(quantiles))
         if not shape[0] or not shape[1]:
             return np.zeros(shape)
+        if not self.trees or not history.demand.shape[1]:
+            return self.naive.predict(history, windows, quantiles)
         spreads = (self.spreads or _NO_SPREADS).for_lines(history)
         now, age_s = newest(history)
         change = np.zeros(shape)
-        if self.trees and history.demand.shape[1]:
-            for age in np.unique(age_s):
-                rows = np.flatnonzero(age_s == age)
-                change[rows] = self._changes(history, rows, float(age), windows, quantiles, spreads)
+        for age in np.unique(age_s):
+            rows = np.flatnonzero(age_s == age)
+            change[rows] = self._changes(history, rows, float(age), windows, quantiles, spreads)
         return _with_doubt(now, age_s, change, windows, quantiles, spreads)
 
     def state(self) -> State:
@@ -143,6 +147,7 @@ class Forest:
             "gpus": known.gpus,
             "seen_s": known.seen_s,
             "scale": known.scale,
+            "naive": self.naive.state(),
         }
 
     @classmethod
@@ -150,7 +155,8 @@ class Forest:
         """From what `state` gave."""
         lines = lines_from_state(state["lines"])
         spreads = Spreads(lines, *(np.asarray(state[name]) for name in ("gpus", "seen_s", "scale")))
-        return cls(trees=tuple(Trees.restored(trees) for trees in state["trees"]), spreads=spreads)
+        trees = tuple(Trees.restored(trees) for trees in state["trees"])
+        return cls(trees=trees, spreads=spreads, naive=Naive.restored(state["naive"]))
 
     def _grown(
         self,

@@ -27,7 +27,7 @@ class Growth:
     """How trees are grown."""
 
     trees: int = 24
-    least_leaf: int = 100
+    least_leaf: int = 70
     tried_features: float = 0.5
     drawn_rows: float = 0.6
     seed: int = 0

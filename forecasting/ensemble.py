@@ -1,0 +1,192 @@
+"""Gyropilot's own forecaster: experts who are listened to as far as they were right, held to what really came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import numpy as np
+
+from forecasting.analog import Analog
+from forecasting.bands import scale_gpus, some_lines
+from forecasting.copula import Copula, blended
+from forecasting.forest import Forest
+from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
+from forecasting.naive import Naive
+from forecasting.protocol import Forecaster, State
+from forecasting.ridge import Ridge
+from forecasting.rolling import until
+from forecasting.said import Said, feedback
+from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.stl import Stl
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
+
+EXPERTS: dict[type[Forecaster], float] = {
+    Forest: 0.5,
+    Analog: 0.2,
+    Stl: 0.1,
+    Ridge: 0.1,
+    SeasonalNaive: 0.05,
+    Naive: 0.05,
+}
+"""Who is listened to, and how much before anything was learnt."""
+
+SPEAKS_EVERY = timedelta(minutes=30)
+"""Between forecasts that are kept until it is known what came; of windows beyond PROMPT only those of each hour."""
+
+CATCH_UP = timedelta(days=1)
+"""After a pause, forecasts are made up for as far back: from what was known then, so that the lessons are honest."""
+
+WARM_UP = timedelta(days=4)
+WARM_UP_SHARE = 0.25
+"""Of the history, at most: experts need the rest to learn from."""
+
+WARM_UP_LINES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Predict, score, then learn: shares per line, window and quantile follow what each expert got wrong.
+
+    On top of the experts' mixture offsets keep quantiles exceeded as often as they say, bands are widened while a line
+    surprises, and totals lie midway between their own forecast and what the queues' forecasts add up to. All of it
+    learns at `update`, from forecasts that were kept until it was known what came; the first `fit` replays the last
+    days for a start.
+    """
+
+    experts: tuple[Forecaster, ...] = field(default_factory=lambda: tuple(kind() for kind in EXPERTS))
+    lessons: Lessons | None = None
+    copula: Copula | None = None
+    kept: tuple[Said, ...] = ()
+
+    name = "gyropilot"
+
+    def fit(self, history: DemandHistory) -> Self:
+        """Experts learn from everything; lessons, where there are none yet, from a replay of the last days."""
+        taught = self if self.lessons is not None else self._warmed_up(history)
+        return taught._fitted(history)
+
+    def update(self, history: DemandHistory) -> Self:
+        """Scores what was said before and has come true or not, and keeps what is said now."""
+        if not history.lines or not len(history.times):
+            return self
+        model = self
+        for column in self._speaking(history):
+            known = until(history, column)
+            model = model._scored(known)._spoken(known)
+        return model._scored(history)
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs."""
+        asked = sorted({*quantiles, 0.1, 0.9})
+        picked = [asked.index(quantile) for quantile in quantiles]
+        if not history.lines or not windows:
+            return np.zeros((len(history.lines), len(windows), len(quantiles)))
+        _, answer = self._answer(history, windows, asked)
+        told: Floats = answer.told[..., picked]
+        return told
+
+    def state(self) -> State:
+        """Everything, what is not scored yet included."""
+        return {
+            "experts": {expert.name: expert.state() for expert in self.experts},
+            "lessons": None if self.lessons is None else self.lessons.state(),
+            "copula": None if self.copula is None else self.copula.state(),
+            "kept": [said.state() for said in self.kept],
+        }
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From `state`. Where it was saved with other experts, theirs are made and fitted anew."""
+        saved = state["experts"]
+        lessons = None if state["lessons"] is None else Lessons.restored(state["lessons"])
+        copula = None if state["copula"] is None else Copula.restored(state["copula"])
+        experts = tuple(kind.restored(saved[kind.name]) for kind in EXPERTS)
+        return cls(experts, lessons, copula, tuple(Said.restored(said) for said in state["kept"]))
+
+    def _lessons_for(self, step: timedelta) -> Lessons:
+        """What was learnt; the start where nothing was, or in steps of another length."""
+        if self.lessons is not None and self.lessons.windows == learnt_about(step):
+            return self.lessons
+        return Lessons.start([expert.name for expert in self.experts], list(EXPERTS.values()), step)
+
+    def _answer(
+        self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]
+    ) -> tuple[Floats, Answer]:
+        """What each expert says (E, L, W, Q), and what is made of it; `quantiles` hold 0.1 and 0.9."""
+        lessons = self._lessons_for(history.step).for_lines(history.lines)
+        experts = np.stack([expert.predict(history, windows, quantiles) for expert in self.experts])
+        mixed, scale = lessons.mixed(experts, windows, quantiles), scale_gpus(history)
+        if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
+            return experts, lessons.told(mixed, windows, quantiles, scale)
+        queues = lessons.told(mixed, windows, quantiles, scale).told
+        totals = self.copula.totals(history.lines, queues, windows, quantiles)
+        for row, line in enumerate(history.lines):
+            if line in totals:
+                mixed[row] = blended(mixed[row], totals[line])
+        return experts, lessons.told(mixed, windows, quantiles, scale)
+
+    def _fitted(self, history: DemandHistory) -> Self:
+        experts = tuple(expert.fit(history) for expert in self.experts)
+        lessons = self.lessons and replace(self.lessons, drift=self.lessons.drift.refitted())
+        return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history))
+
+    def _warmed_up(self, history: DemandHistory) -> Self:
+        """With lessons from the last days of some lines, told by experts who did not know those days."""
+        back = min(WARM_UP, WARM_UP_SHARE * len(history.times) * history.step)
+        first = len(history.times) - 1 - int(back / history.step)
+        if not history.lines or back < 4 * SPEAKS_EVERY or first < 1:
+            return self
+        every = max(1, -(-len(history.lines) // WARM_UP_LINES))
+        some = some_lines(history, np.arange(len(history.lines) - 1, -1, -every)[::-1])  # totals come last
+        model = self._fitted(until(some, first))
+        stride = max(1, round(timedelta(hours=1) / history.step))
+        for column in range(first, len(history.times), stride):
+            known = until(some, column)
+            model = model._scored(known)._spoken(known)
+        return replace(self, lessons=model._lessons_for(history.step), kept=model.kept)
+
+    def _speaking(self, history: DemandHistory) -> Iterator[int]:
+        """Columns since the last forecast that was kept at which there should be another."""
+        last_s = self.kept[-1].at_s if self.kept else -np.inf
+        every_s = max(SPEAKS_EVERY, history.step).total_seconds()
+        now_s = int(history.times[-1])
+        at_s = max(last_s + every_s, now_s - CATCH_UP.total_seconds())
+        if self.lessons is None:
+            at_s = now_s
+        while at_s <= now_s:
+            column = int(np.searchsorted(history.times, at_s))
+            yield column
+            at_s = int(history.times[column]) + every_s
+
+    def _spoken(self, history: DemandHistory) -> Self:
+        """With a forecast kept that is made now."""
+        lessons = self._lessons_for(history.step).for_lines(history.lines)
+        which = np.arange(len(lessons.windows))
+        if not self._new_hour(history):
+            which = np.array([w for w in which if lessons.windows[w].end <= PROMPT])
+        windows = [lessons.windows[w] for w in which]
+        experts, answer = self._answer(history, windows, LEVELS)
+        scored = np.zeros(len(which), dtype=bool)
+        tables = (table.astype(np.float32) for table in (experts, answer.mixed, answer.told, answer.spread))
+        said = Said(int(history.times[-1]), history.lines, which, scored, *tables)
+        return replace(self, lessons=lessons, kept=(*self.kept, said))
+
+    def _new_hour(self, history: DemandHistory) -> bool:
+        """Whether the last forecast of all windows is an hour old."""
+        count = len(learnt_about(history.step))
+        whole = [said.at_s for said in self.kept if len(said.which) == count]
+        return not whole or int(history.times[-1]) - whole[-1] >= timedelta(hours=1).total_seconds()
+
+    def _scored(self, history: DemandHistory) -> Self:
+        """Having learnt from all that has come true or not by now."""
+        if not self.kept or self.lessons is None:
+            return self
+        lessons, every = self.lessons, max(SPEAKS_EVERY, history.step)
+        kept, rounds = feedback(self.kept, lessons.windows, history)
+        now = datetime.fromtimestamp(int(history.times[-1]), UTC)
+        for came in rounds:
+            lessons = lessons.learnt(history.lines, came, now, every)
+        return replace(self, lessons=lessons, kept=kept) if rounds else self

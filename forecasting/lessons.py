@@ -1,0 +1,167 @@
+"""What is learnt from forecasts whose outcome is known: whom to listen to, how far to correct, whether to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+import numpy as np
+
+from forecasting.aggregation import Weights, at, between, combined, linear_losses
+from forecasting.calibration import Coverage, Tracker, adjusted
+from forecasting.drift import Drift, expected_loss
+from forecasting.grid import middle_s, restored_windows, saved_windows, window
+from forecasting.losses import pinball
+from forecasting.protocol import State
+from forecasting.said import Feedback
+from forecasting.store import nested
+from gyropilot.domain import Floats, Line, Window
+
+LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
+"""Quantiles that are learnt about; others are weighed like their neighbours."""
+
+TENTH, NINTH = LEVELS.index(0.1), LEVELS.index(0.9)
+
+HOURS = (2, 3, 4, 6, 9, 12, 16, 20, 24)
+
+BUCKETS: Mapping[str, timedelta] = {
+    "next hour": timedelta(hours=1),
+    "1-6h": timedelta(hours=6),
+    "6-24h": timedelta(days=9),
+}
+"""Of windows whose coverage is counted together: the last end of each."""
+
+PROMPT = timedelta(hours=2)
+"""Windows that end within this tell soon enough whether demand has shifted."""
+
+LEAST_SPREAD = 0.005
+"""Of a line's largest demand: what offsets are measured in where quantiles lie on one another."""
+
+
+def learnt_about(step: timedelta) -> tuple[Window, ...]:
+    """Windows in the order of their middles, none shorter than a step of the history."""
+    tens = [window(end - 10, end) for end in (10, 30, 60)]
+    hours = [window(60 * (hour - 1), 60 * hour) for hour in HOURS]
+    fine = [w for w in (*tens, *hours) if w.end - w.start >= step]
+    if step > timedelta(minutes=10):
+        fine.insert(0, window(0, 60))
+    usable = [w for w in fine if w.end - w.start >= step]
+    return tuple(usable or [Window(n * step, (n + 1) * step) for n in range(3)])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Answer:
+    """What is said about some windows (W) at some quantiles (Q)."""
+
+    mixed: Floats  # (L, W, Q) GPUs, as experts are listened to
+    told: Floats  # (L, W, Q) with offsets and widening
+    spread: Floats  # (L, W) GPUs that offsets are measured in
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Lessons:
+    """All that is learnt at each feedback."""
+
+    windows: tuple[Window, ...]
+    weights: Weights
+    tracker: Tracker
+    drift: Drift
+    coverage: Coverage
+
+    @classmethod
+    def start(cls, experts: Sequence[str], prior: Sequence[float], step: timedelta) -> Self:
+        """Nothing was learnt yet: experts are listened to as in `prior`."""
+        windows = learnt_about(step)
+        return cls(
+            windows,
+            Weights.start(experts, (len(windows), len(LEVELS)), prior=np.array(prior)),
+            Tracker.start(len(windows), LEVELS),
+            Drift.start(),
+            Coverage.start([_bucket(w) for w in windows]),
+        )
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return self.weights.lines
+
+    def for_lines(self, lines: Sequence[Line]) -> Self:
+        """Rows in the order of `lines`."""
+        if tuple(lines) == self.lines:
+            return self
+        return replace(
+            self,
+            weights=self.weights.for_lines(lines),
+            tracker=self.tracker.for_lines(lines),
+            drift=self.drift.for_lines(lines),
+        )
+
+    def mixed(self, experts: Floats, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) from what experts say (E, L, W, Q) about any windows and quantiles."""
+        return combined(at(self.weights.shares, self._near(windows), between(LEVELS, quantiles)), experts)
+
+    def told(self, mixed: Floats, windows: Sequence[Window], quantiles: Sequence[float], scale: Floats) -> Answer:
+        """With offsets and widening; `quantiles` hold 0.1 and 0.9, `scale` (L,) is the largest demand of each line."""
+        near, levels = self._near(windows), list(quantiles)
+        offsets = near @ self.tracker.offsets @ between(LEVELS, quantiles).T
+        spread = mixed[..., levels.index(0.9)] - mixed[..., levels.index(0.1)] + LEAST_SPREAD * scale[:, None]
+        said = adjusted(mixed, offsets, spread)
+        middle = np.array([np.interp(0.5, levels, unit) for unit in np.eye(len(levels))])
+        centre = (said @ middle)[..., None]
+        wide = np.maximum(centre + (said - centre) * self.drift.widening[:, None, None], 0.0)
+        return Answer(mixed, wide, spread)
+
+    def learnt(self, lines: Sequence[Line], came: Feedback, at: datetime, every: timedelta) -> Self:
+        """Having seen what came of forecasts that were made `every` so often."""
+        mine = self.for_lines(lines)
+        fresh = np.array([min(1.0, every / w.end) for w in self.windows])
+        losses = linear_losses(came.actual, came.mixed, came.experts, LEVELS)
+        drift = mine._shifts(came, at)
+        return replace(
+            mine,
+            weights=mine.weights.learnt(losses, fresh[:, None]).relearnt(drift.newly),
+            tracker=mine.tracker.learnt(came.actual, came.mixed, came.spread, fresh).relearnt(drift.newly),
+            drift=drift,
+            coverage=mine.coverage.learnt(lines, came.actual, came.told, LEVELS, at),
+        )
+
+    def state(self) -> State:
+        """As plain data."""
+        parts = {name: getattr(self, name).state() for name in ("weights", "tracker", "drift", "coverage")}
+        return {"windows": saved_windows(self.windows), **parts}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From `state`."""
+        return cls(
+            restored_windows(state["windows"]),
+            Weights.restored(nested(state, "weights")),
+            Tracker.restored(nested(state, "tracker")),
+            Drift.restored(nested(state, "drift")),
+            Coverage.restored(nested(state, "coverage")),
+        )
+
+    def _shifts(self, came: Feedback, at: datetime) -> Drift:
+        """Surprise at windows that tell soon: their mean loss per line beside the one that was expected."""
+        prompt = [i for i, w in enumerate(self.windows) if w.end <= PROMPT] or [0]
+        loss = pinball(came.actual[:, prompt], came.told[:, prompt], LEVELS).mean(axis=-1)
+        expected = np.where(np.isfinite(loss), expected_loss(came.told[:, prompt], LEVELS), np.nan)
+        return self.drift.learnt(_mean_known(loss), _mean_known(expected), at)
+
+    def _near(self, windows: Sequence[Window]) -> Floats:
+        """(A, W) parts of the windows that are learnt about that make up each asked one, by the logarithm of leads."""
+        known, asked = ([np.log(max(middle_s(w), 1.0)) for w in some] for some in (self.windows, windows))
+        return between(known, asked)
+
+
+def _bucket(asked: Window) -> str:
+    return next(name for name, last in BUCKETS.items() if asked.end <= last or name == list(BUCKETS)[-1])
+
+
+def _mean_known(values: Floats) -> Floats:
+    """(L,) mean of each row over what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    mean: Floats = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+    return mean
