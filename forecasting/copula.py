@@ -125,7 +125,7 @@ class Copula:
         """(G, W, Q) quantiles of the sum over each group, ascending and between the sums of the outermost ones."""
         members = told.members(groups)
         samples = np.sort(self._samples(members, told), axis=-1)
-        sums: Floats = samples @ parts(_levels(samples.shape[-1]), told.quantiles).T
+        sums: Floats = np.sort(samples @ parts(_levels(samples.shape[-1]), told.quantiles).T, axis=-1)
         for group, rows in enumerate(members):
             apart = told.table[rows].sum(axis=0)
             sums[group] = apart if len(rows) == 1 else np.clip(sums[group], apart[:, :1], apart[:, -1:])
@@ -165,8 +165,8 @@ class Copula:
 def blended(direct: Floats, joint: Floats) -> Floats:
     """(W, Q) midway between the forecast of a total from its own past and the one that its queues add up to.
 
-    One knows how the total behaves, the other what goes on in each queue: on real demand each errs where the other
-    does not.
+    One knows how the total behaves, the other what goes on in each queue: which of them is better differs from
+    cluster to cluster.
     """
     middle: Floats = np.sort((direct + joint) / 2, axis=-1)
     return middle
