@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from forecasting.aggregation import between
 from forecasting.pooling import GROUPS, followed, group_means, groups_of, members, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, number, plain, texts
-from gyropilot.domain import Floats, Line
+from gyropilot.domain import Floats, Line, Realised
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +150,6 @@ def adjusted(table: Floats, offsets: Floats, spread: Floats) -> Floats:
     """(L, W, Q) `table` + offsets (L, W, Q) in units of `spread` (L, W): ascending, nothing below zero."""
     moved: Floats = np.maximum(np.sort(table + offsets * spread[..., None], axis=-1), 0.0)
     return moved
-
-
-class Realised(NamedTuple):
-    """How often outcomes really lay within an interval."""
-
-    group: str  # one of GROUPS
-    bucket: str  # of windows
-    nominal: float  # how often they should
-    coverage: float
-    outcomes: float  # counted, older ones for less
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -261,8 +261,8 @@ class DemandHistory:
         return DemandHistory(
             lines=self.lines + tuple(Line(ALL_QUEUES, r) for r in resources),
             times=self.times,
-            running=np.vstack([self.running, *(_sum_seen(self.running[i]) for i in rows)]),
-            pending=np.vstack([self.pending, *(_sum_seen(self.pending[i]) for i in rows)]),
+            running=np.vstack([self.running, *(_sum_seen(self.running, some) for some in rows)]),
+            pending=np.vstack([self.pending, *(_sum_seen(self.pending, some) for some in rows)]),
         )
 
     @classmethod
@@ -270,9 +270,14 @@ class DemandHistory:
         return cls((), np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)))
 
 
-def _sum_seen(rows: Floats) -> Floats:
-    total: Floats = np.nansum(rows, axis=0)
-    total[np.isnan(rows).all(axis=0)] = np.nan
+def _sum_seen(values: Floats, rows: Sequence[int]) -> Floats:
+    """Row by row: asked for at each tick, and copies of weeks of a thousand queues would cost more than the sum."""
+    total, seen = np.zeros(values.shape[1]), np.zeros(values.shape[1], dtype=np.bool_)
+    for row in rows:
+        here = np.isfinite(values[row])
+        np.add(total, values[row], out=total, where=here)
+        seen |= here
+    total[~seen] = np.nan
     return total
 
 
@@ -309,6 +314,37 @@ class ClusterState:
         return tuple(sorted(offered | {line.resource for line in self.history.lines}))
 
 
+class Voice(NamedTuple):
+    """How far one of a forecaster's experts is listened to."""
+
+    bucket: str  # of windows: "next hour"
+    expert: str
+    share: float  # mean over queues; those of a bucket sum to one
+
+
+class Realised(NamedTuple):
+    """How often outcomes really lay within an interval."""
+
+    group: str  # of lines: "queues" or "totals"
+    bucket: str  # of windows
+    nominal: float  # how often they should
+    coverage: float
+    outcomes: float  # counted, older ones for less
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far a forecast may be believed, and why."""
+
+    origin: str = ""  # since when the forecaster knows what it knows, one sentence
+    fitted_at: datetime | None = None
+    voices: tuple[Voice, ...] = ()  # most listened to first; none: it is one model
+    realised: tuple[Realised, ...] = ()
+    shifted: int = 0  # lines whose demand is not what it was
+    surprises: tuple[str, ...] = ()  # a sentence on each line that surprises
+    known: tuple[str, ...] = ()  # what people told beforehand about the time that is forecast, one sentence each
+
+
 @dataclass(frozen=True, eq=False)
 class DemandForecast:
     """Quantiles of unconstrained demand (running + pending), per line and horizon.
@@ -322,6 +358,7 @@ class DemandForecast:
     quantiles: tuple[float, ...]  # ascending, in (0, 1)
     gpus: Floats  # (L, H, Q), >= 0, non-decreasing along Q
     forecaster: str = ""  # its name, for the reader
+    trust: Trust = Trust()
 
     def of(self, line: Line) -> Floats:
         """(H, Q) of one line."""
