@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
+from forecasting.bands import some_lines
+from forecasting.beforehand import told_beforehand
+from forecasting.lineage import DEAD_AFTER, quieted
+from forecasting.pasts import NO_PASTS, Pasts
 from forecasting.protocol import Forecaster
-from gyropilot.domain import DemandForecast, DemandHistory, Floats, Window
+from forecasting.reservations import Reservations
+from forecasting.trust import trust
+from gyropilot.domain import ALL_QUEUES, DemandForecast, DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError
-from gyropilot.settings import ForecastSettings
+from gyropilot.settings import CalendarSettings, ForecastSettings
+
+NO_CALENDAR = CalendarSettings()
+
+HOUR = timedelta(hours=1)
+OUTLOOK = tuple(Window(24 * day * HOUR - HOUR, 24 * day * HOUR) for day in range(2, 8))
+"""Beyond a day what counts is the level of an hour, not of a minute: the hour that ends 48 h ahead, 72 h, ... 168 h."""
+
+
+def known(history: DemandHistory, pasts: Pasts = NO_PASTS) -> DemandHistory:
+    """`history` as forecasters get it: with the total of each resource, which is forecast directly, and `pasts`."""
+    return pasts.added_to(history.with_totals()) if history.lines else history
 
 
 def forecast(
-    forecaster: Forecaster, history: DemandHistory, settings: ForecastSettings, now: datetime
+    forecaster: Forecaster,
+    history: DemandHistory,
+    settings: ForecastSettings,
+    now: datetime,
+    calendar: CalendarSettings = NO_CALENDAR,
 ) -> DemandForecast:
-    """Each line of `history` and the total per resource, at each horizon after `now`.
+    """Each line of `history`, which `known` gave, at each horizon after `now`.
 
     Horizons count from `now`, which may be later than the newest reading: the forecaster is then asked to look
     that much further. With no history at all the table has no lines. Raises ForecastError.
     """
-    whole = history.with_totals() if history.lines else history
-    late = _lateness(whole, now)
-    asked = [Window.step(late + horizon, whole.step) for horizon in settings.horizons]
-    gpus = forecaster.predict(whole, asked, settings.quantiles)
-    guard(gpus, (len(whole.lines), len(asked), len(settings.quantiles)), forecaster.name)
-    return DemandForecast(
-        made_at=now,
-        lines=whole.lines,
-        horizons=settings.horizons,
-        quantiles=settings.quantiles,
-        gpus=gpus,
-        forecaster=forecaster.name,
-    )
+    windows = [Window.step(horizon, history.step) for horizon in settings.horizons]
+    return _told(forecaster, history, windows, (settings.quantiles, calendar), now)
 
 
-def learn(forecaster: Forecaster, history: DemandHistory) -> Forecaster:
-    """The forecaster fitted on the lines that `forecast` asks about: totals are forecast directly."""
-    return forecaster.fit(history.with_totals() if history.lines else history)
+def outlook(
+    forecaster: Forecaster,
+    history: DemandHistory,
+    settings: ForecastSettings,
+    now: datetime,
+    calendar: CalendarSettings = NO_CALENDAR,
+) -> DemandForecast:
+    """The same for the hour that ends 2, 3, ... 7 days after `now`. Raises ForecastError."""
+    return _told(forecaster, history, OUTLOOK, (settings.quantiles, calendar), now)
 
 
 def guard(gpus: Floats, shape: tuple[int, int, int], name: str) -> None:
@@ -50,6 +68,71 @@ def guard(gpus: Floats, shape: tuple[int, int, int], name: str) -> None:
         raise ForecastError(f"{name} gave negative demand; choose another forecast.model")
     if (np.diff(gpus, axis=-1) < 0).any():
         raise ForecastError(f"{name} gave quantiles that cross; choose another forecast.model")
+
+
+def _told(
+    forecaster: Forecaster,
+    history: DemandHistory,
+    windows: Sequence[Window],
+    asked: tuple[tuple[float, ...], CalendarSettings],
+    now: datetime,
+) -> DemandForecast:
+    """What is said about windows after `now`, at the quantiles that are `asked` for."""
+    (quantiles, calendar), late = asked, _lateness(history, now)
+    later = [Window(max(late + w.start, timedelta(0)), late + w.end) for w in windows]
+    gpus = forecaster.predict(history, later, quantiles)
+    guard(gpus, (len(history.lines), len(later), len(quantiles)), forecaster.name)
+    gpus = _quieted(gpus, history, later, quantiles)
+    reserved = Reservations.of(calendar, history)
+    horizons = tuple(w.end for w in windows)
+    return DemandForecast(
+        made_at=now,
+        lines=history.lines,
+        horizons=horizons,
+        quantiles=quantiles,
+        gpus=_raised(gpus, history, reserved, later, quantiles),
+        forecaster=forecaster.name,
+        trust=replace(
+            trust(forecaster, history.lines, now),
+            known=told_beforehand(calendar, reserved, history.lines, now, now + horizons[-1]),
+        ),
+    )
+
+
+def _quieted(gpus: Floats, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+    """With lines that have been dead for long taken for dead; looks only at those that can be."""
+    lately = max(1, int(DEAD_AFTER / history.step))
+    if history.demand.shape[1] < lately:
+        return gpus
+    quiet = np.flatnonzero(~(history.demand[:, -lately:] > 0).any(axis=1))
+    if not len(quiet):
+        return gpus
+    result = gpus.copy()
+    result[quiet] = quieted(gpus[quiet], some_lines(history, quiet), windows, quantiles)
+    return result
+
+
+def _raised(
+    gpus: Floats,
+    history: DemandHistory,
+    reserved: Reservations,
+    windows: Sequence[Window],
+    quantiles: Sequence[float],
+) -> Floats:
+    """At least what is reserved by those who keep to it; totals are raised by as much as their queues are."""
+    if not reserved.kept or history.end is None:
+        return gpus
+    floor = reserved.floor(history.lines, int(history.end.timestamp()), windows, quantiles)
+    raised = np.maximum(gpus, floor)
+    for row, line in enumerate(history.lines):
+        if line.queue == ALL_QUEUES:
+            queues = [i for i, other in enumerate(history.lines) if _is_queue_of(other, line)]
+            raised[row] = np.sort(gpus[row] + (raised[queues] - gpus[queues]).sum(axis=0), axis=-1)
+    return raised
+
+
+def _is_queue_of(line: Line, total: Line) -> bool:
+    return line.resource == total.resource and line.queue != ALL_QUEUES
 
 
 def _lateness(history: DemandHistory, now: datetime) -> timedelta:

@@ -8,7 +8,9 @@ from forecasting.analog import Analog
 from forecasting.arima import Arima
 from forecasting.auto import Auto
 from forecasting.boosting import Boosting
+from forecasting.ensemble import Ensemble
 from forecasting.ets import Ets
+from forecasting.forest import Forest
 from forecasting.jobs import Jobs
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
@@ -19,6 +21,7 @@ from forecasting.stl import Stl
 from gyropilot.errors import ForecastError
 
 ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
+    "gyropilot": Ensemble,
     "seasonal-naive": SeasonalNaive,
     "naive": Naive,
     "ets": Ets,
@@ -29,6 +32,7 @@ ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "lightgbm": LightGbm,
     "analog": Analog,
     "jobs": Jobs,
+    "forest": Forest,
     "auto": Auto,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -66,10 +66,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """What runs each minute (`step`) and each night (`fit`, `tidy` the journal); the rest is pace and telling."""
+    """What runs each minute (`step`, and beside it what is `due`) and each night (`fit`, `tidy` the journal).
+
+    The rest is pace and telling. Work answers with one sentence, or with an empty one.
+    """
 
     step: Callable[[datetime], Cycle]
     fit: Callable[[], str]
+    due: Callable[[datetime], Iterable[Callable[[], str]]]  # what cannot wait for the night; may hold `fit`
     tidy: Callable[[], str]
     settings: DaemonSettings
     fit_at: str
@@ -97,14 +101,26 @@ class Daemon:
 
     def night(self) -> None:
         """The nightly fit, then the journal is tidied; one failing leaves the other alone."""
+        self._fit()
+        self._done(self.tidy, "the journal was not tidied, old cycles stay until the next night")
+
+    def tend(self) -> None:
+        """What the forecaster needs between nights; one failing leaves the others alone."""
+        for task in self.due(self.clock.now()):
+            if task == self.fit:
+                self._fit()
+            else:
+                self._done(task, "put off")
+
+    def _fit(self) -> None:
         fitted = self._done(self.fit, "fit failed, the old one stays")
         self.telemetry.fits.labels("done" if fitted else "failed").inc()
-        self._done(self.tidy, "the journal was not tidied, old cycles stay until the next night")
 
     def _done(self, task: Callable[[], str], otherwise: str) -> bool:
         try:
-            log.info("%s", task())
-        except Exception as problem:  # noqa: BLE001 - it is said, and tried again the next night
+            if sentence := task():
+                log.info("%s", sentence)
+        except Exception as problem:  # noqa: BLE001 - it is said, and tried again another time
             log.warning("%s: %s", otherwise, problem)
             return False
         return True
@@ -130,6 +146,12 @@ def run(daemon: Daemon, until: Callable[[], None]) -> None:
         next_run_time=now,
         executor="cycle",
         id="cycle",
+    )
+    scheduler.add_job(
+        daemon.tend,
+        IntervalTrigger(seconds=daemon.settings.interval.total_seconds(), timezone=UTC),
+        executor="fit",
+        id="tend",
     )
     scheduler.add_job(daemon.night, OrTrigger(triggers(daemon.fit_at)), executor="fit", id="fit")
     health = lambda: daemon.pace.health(daemon.clock.now())  # noqa: E731 - bound to this daemon's clock

@@ -343,6 +343,7 @@ class Trust:
     shifted: int = 0  # lines whose demand is not what it was
     surprises: tuple[str, ...] = ()  # a sentence on each line that surprises
     known: tuple[str, ...] = ()  # what people told beforehand about the time that is forecast, one sentence each
+    renamed: tuple[str, ...] = ()  # queues whose past was found under another name, one sentence each
 
 
 @dataclass(frozen=True, eq=False)

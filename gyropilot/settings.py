@@ -203,8 +203,24 @@ class ForecastSettings(Section):
     """How demand is forecast."""
 
     model: Literal[
-        "auto", "seasonal-naive", "naive", "ets", "stl", "arima", "ridge", "boosting", "lightgbm", "analog", "jobs"
-    ] = Field("auto", description="`auto` takes, per horizon bucket, what was best on the last days of the history.")
+        "gyropilot",
+        "auto",
+        "seasonal-naive",
+        "naive",
+        "ets",
+        "stl",
+        "arima",
+        "ridge",
+        "boosting",
+        "lightgbm",
+        "analog",
+        "jobs",
+        "forest",
+    ] = Field(
+        "gyropilot",
+        description="`gyropilot` listens to several as far as they were right of late, and learns at each cycle; "
+        "`auto` takes, per horizon bucket, what was best on the last days of the history.",
+    )
     horizons: tuple[Duration, ...] = Field(
         tuple(timedelta(minutes=m) for m in (5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 960, 1200, 1440)),
         min_length=1,
@@ -216,6 +232,24 @@ class ForecastSettings(Section):
         description="Capacity is bought at the tail, so it is denser there. 0.1, 0.5 and 0.9 must be among them.",
     )
     fit_at: Crontab = Field("0 3 * * *", description="Cron (UTC) of the nightly fit; quiet hours on most clusters.")
+    early_fit_after: Duration = Field(
+        timedelta(hours=3),
+        gt=timedelta(0),
+        description="Where demand has shifted, a fit does not wait for the night; at most one in so long.",
+    )
+    state: str | None = Field(
+        None,
+        description="File in which what was learnt is kept, so that a restart needs no fit. Not told: beside the "
+        "journal, `gyropilot.forecast`. Empty: none.",
+    )
+    save_every: Duration = Field(
+        timedelta(minutes=15),
+        ge=timedelta(seconds=1),
+        description="How often it is written, besides after each fit and at the end: 200 MB for a thousand queues.",
+    )
+    max_state_age: Duration = Field(
+        timedelta(days=2), description="What was fitted longer ago is fitted anew at a start: two nights were missed."
+    )
 
     @field_validator("horizons", "quantiles")
     @classmethod

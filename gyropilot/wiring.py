@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -13,15 +14,14 @@ from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
 from forecasting.backtest.entrants import Own, Peer
-from forecasting.forecast import forecast, learn
-from forecasting.protocol import Forecaster
+from forecasting.foresight import Foresight
 from forecasting.registry import ALL_FORECASTERS, make
 from forecasting.trace import Trace
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
-from gyropilot.domain import ClusterState, Cycle, DemandForecast
-from gyropilot.errors import SettingsError
+from gyropilot.domain import Cycle
+from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.guardrails import guardrails
 from gyropilot.journal import Holder, Journal
 from gyropilot.kubernetes.api import Api
@@ -34,40 +34,13 @@ from gyropilot.settings import Settings
 Mode = Literal["plan", "rehearse", "act"]
 Told = Callable[[str], None]  # hears what is being done, one phrase at a time
 
+log = logging.getLogger("gyropilot")
+
 _LEASE = timedelta(minutes=2)
 """How long a journal is kept for a writer that has died where it cannot be seen, at least."""
 
 _Asked = TypeVar("_Asked")
 _Given = TypeVar("_Given")
-
-
-@dataclass(slots=True)
-class Foresight:
-    """The forecaster in force; a fit replaces it whole, so that a cycle under way keeps the one it began with."""
-
-    settings: Settings
-    forecaster: Forecaster = field(init=False)
-    seen: ClusterState | None = None
-    fitted: bool = False
-
-    def __post_init__(self) -> None:
-        self.forecaster = make(self.settings.forecast.model)
-
-    def __call__(self, state: ClusterState) -> DemandForecast:
-        """The forecast for what was seen; the very first one fits first."""
-        self.seen = state
-        if not self.fitted:
-            self.fit()
-        return forecast(self.forecaster, state.history, self.settings.forecast, state.seen_at)
-
-    def fit(self) -> str:
-        """Learns from the history that was seen last; answers with one sentence."""
-        if self.seen is None:
-            return "nothing was seen yet, so there is nothing to fit"
-        history = self.seen.history
-        self.forecaster = learn(self.forecaster, history)
-        self.fitted = True
-        return f"fitted {self.forecaster.name} on {len(history.times)} steps of {len(history.lines)} lines"
 
 
 def planner(settings: Settings, told: Told = lambda phrase: None) -> Autopilot:
@@ -106,7 +79,10 @@ def writer(
     """What `gyropilot once` steps. Only mode "act" turns dials. Raises SettingsError when what it needs is not told."""
     pilot, foresight = _autopilot(settings, mode, told)
     with Journal(settings.journal.url) as journal:
-        yield Writer(replace(pilot, memory=journal), foresight, journal, settings, clock, Holder.here())
+        try:
+            yield Writer(replace(pilot, memory=journal), foresight, journal, settings, clock, Holder.here())
+        finally:
+            _save(foresight)
 
 
 @contextmanager
@@ -116,6 +92,7 @@ def daemon(settings: Settings, mode: Literal["rehearse", "act"], clock: Clock) -
         yield Daemon(
             step=made.step,
             fit=made.foresight.fit,
+            due=made.foresight.due,
             tidy=made.tidy,
             settings=settings.daemon,
             fit_at=settings.forecast.fit_at,
@@ -123,6 +100,11 @@ def daemon(settings: Settings, mode: Literal["rehearse", "act"], clock: Clock) -
             telemetry=Telemetry(),
             pace=Pace(settings.daemon, clock.now()),
         )
+
+
+def foresight_of(settings: Settings) -> Foresight:
+    """The forecaster that the settings name, with what it learnt before where that was saved; it writes nothing."""
+    return Foresight(settings.forecast, settings.calendar, _state_file(settings))
 
 
 def remembered(settings: Settings) -> Memory:
@@ -175,7 +157,7 @@ def _autopilot(settings: Settings, mode: Mode, told: Told) -> tuple[Autopilot, F
         _telling(told, "reading the Kubernetes API", KubernetesReader(api, settings).read),
         settings,
     )
-    foresight = Foresight(settings)
+    foresight = foresight_of(settings)
     pilot = Autopilot(
         observe=observer,
         forecast=_telling(told, "forecasting", foresight),
@@ -190,6 +172,23 @@ def _autopilot(settings: Settings, mode: Mode, told: Told) -> tuple[Autopilot, F
         mode=mode,
     )
     return pilot, foresight
+
+
+def _state_file(settings: Settings) -> Path | None:
+    """Where what was learnt is kept: beside the journal, where that is a file."""
+    if settings.forecast.state is not None:
+        return Path(settings.forecast.state) if settings.forecast.state else None
+    dialect, _, journal = settings.journal.url.partition(":///")
+    is_file = dialect == "sqlite" and journal and journal != ":memory:"
+    return Path(journal if is_file else "gyropilot").with_suffix(".forecast")
+
+
+def _save(foresight: Foresight) -> None:
+    """At the end of all work: what cannot be saved is said, and learnt again at the next start."""
+    try:
+        foresight.save()
+    except ForecastError as problem:
+        log.warning("what was learnt is lost: %s", problem)
 
 
 def _telling(told: Told, phrase: str, stage: Callable[[_Asked], _Given]) -> Callable[[_Asked], _Given]:

@@ -6,7 +6,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ import pytest
 
 from gyropilot.daemon import Daemon, Pace, run
 from gyropilot.domain import Cycle, Intent
-from gyropilot.errors import JournalError, ObservationError, PrometheusError
+from gyropilot.errors import ForecastError, JournalError, ObservationError, PrometheusError
 from gyropilot.metrics import Telemetry
 from gyropilot.settings import DaemonSettings
 from tests.fakes import NOW, forecast, pool, queue, state
@@ -43,8 +43,11 @@ def daemon(
     step: Callable[[datetime], Cycle],
     fit: Callable[[], str] = lambda: "fitted",
     tidy: Callable[[], str] = lambda: "tidied",
+    due: Sequence[Callable[[], str]] = (),
 ) -> Daemon:
-    return Daemon(step, fit, tidy, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS, NOW))
+    return Daemon(
+        step, fit, lambda now: due, tidy, SETTINGS, "0 3 * * *", HandClock(), Telemetry(), Pace(SETTINGS, NOW)
+    )
 
 
 def counted(telemetry: Telemetry, name: str, **labels: str) -> float:
@@ -173,6 +176,30 @@ def test_a_journal_that_cannot_be_tidied_is_no_failed_fit(caplog: pytest.LogCapt
         "the journal was not tidied, old cycles stay until the next night: the disk is full",
     ]
     assert counted(watched.telemetry, "gyropilot_fits_total", result="done") == 1
+    assert counted(watched.telemetry, "gyropilot_fits_total", result="failed") == 0
+
+
+def test_an_early_fit_is_counted_as_any(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    def fit() -> str:
+        return "fitted early"
+
+    watched = daemon(quiet_cycle, fit, due=[fit])
+    watched.tend()
+
+    assert caplog.messages == ["fitted early"]
+    assert counted(watched.telemetry, "gyropilot_fits_total", result="done") == 1
+
+
+def test_what_cannot_be_saved_now_is_said_and_is_no_failed_fit(caplog: pytest.LogCaptureFixture) -> None:
+    def save() -> str:
+        raise ForecastError("the disk is full")
+
+    watched = daemon(quiet_cycle, due=[save, lambda: ""])
+    watched.tend()
+
+    assert caplog.messages == ["put off: the disk is full"]
     assert counted(watched.telemetry, "gyropilot_fits_total", result="failed") == 0
 
 

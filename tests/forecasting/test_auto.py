@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.auto import Auto
-from forecasting.forecast import learn
+from forecasting.forecast import known
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster, State
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
@@ -78,7 +78,8 @@ def test_does_not_judge_by_a_few_days() -> None:
 
 
 def test_judges_totals_apart_from_queues() -> None:
-    fitted = learn(_auto(clockwork=Clockwork()), history({"research": WEEK_OF_DAYS_AND_NIGHTS, "quiet": [0.0] * 2304}))
+    seen = known(history({"research": WEEK_OF_DAYS_AND_NIGHTS, "quiet": [0.0] * 2304}))
+    fitted = _auto(clockwork=Clockwork()).fit(seen)
 
     assert isinstance(fitted, Auto)
     assert {group for group, _ in fitted.chosen} == {"queues", "quiet queues", "totals"}

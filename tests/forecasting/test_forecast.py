@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 import pytest
 
-from forecasting.forecast import forecast, learn
+from forecasting.forecast import forecast, known
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
@@ -45,7 +45,7 @@ class Fixed:
 def test_tells_each_queue_and_the_total() -> None:
     seen = history({"research": [8.0] * 288, "vision": [16.0] * 288})
 
-    told = forecast(Naive(), seen, SETTINGS, NOW)
+    told = forecast(Naive(), known(seen), SETTINGS, NOW)
 
     assert told.made_at == NOW
     assert told.lines == (Line("research", GPU), Line("vision", GPU), Line(ALL_QUEUES, GPU))
@@ -55,7 +55,7 @@ def test_tells_each_queue_and_the_total() -> None:
 def test_total_is_forecast_from_its_own_history() -> None:
     up, down = [8.0, 16.0] * 1_000, [16.0, 8.0] * 1_000  # whose sum never moves
 
-    told = forecast(Naive(), history({"up": up, "down": down}), SETTINGS, NOW)
+    told = forecast(Naive(), known(history({"up": up, "down": down})), SETTINGS, NOW)
 
     assert told.at(Line(ALL_QUEUES, GPU), HOUR, 0.9) == pytest.approx(24.0, abs=0.1)
 
@@ -63,13 +63,13 @@ def test_total_is_forecast_from_its_own_history() -> None:
 def test_horizons_count_from_now_and_not_from_the_newest_reading() -> None:
     fixed = Fixed(np.array(1.0), [])
 
-    forecast(fixed, history({"research": [8.0] * 288}), SETTINGS, NOW + 3 * MINUTE)
+    forecast(fixed, known(history({"research": [8.0] * 288})), SETTINGS, NOW + 3 * MINUTE)
 
     assert fixed.asked == [Window(3 * MINUTE, 8 * MINUTE), Window(58 * MINUTE, 63 * MINUTE)]
 
 
 def test_starts_from_the_newest_reading_before_any_history_exists() -> None:
-    told = forecast(Naive(), history({"research": [40.0]}), SETTINGS, NOW)
+    told = forecast(Naive(), known(history({"research": [40.0]})), SETTINGS, NOW)
 
     low, mid, high = told.of(Line("research", GPU))[1]
     assert mid == 40.0
@@ -78,7 +78,7 @@ def test_starts_from_the_newest_reading_before_any_history_exists() -> None:
 
 
 def test_guesses_a_little_for_a_queue_that_was_never_seen() -> None:
-    told = forecast(Naive(), history({"research": [np.nan] * 12}), SETTINGS, NOW)
+    told = forecast(Naive(), known(history({"research": [np.nan] * 12})), SETTINGS, NOW)
 
     low, mid, high = told.of(Line("research", GPU))[1]
     assert (low, mid) == (0.0, 0.0)
@@ -86,14 +86,14 @@ def test_guesses_a_little_for_a_queue_that_was_never_seen() -> None:
 
 
 def test_has_no_lines_when_nothing_was_seen_at_all() -> None:
-    told = forecast(Naive(), DemandHistory.empty(), SETTINGS, NOW)
+    told = forecast(Naive(), known(DemandHistory.empty()), SETTINGS, NOW)
 
     assert told.lines == ()
     assert told.gpus.shape == (0, 2, 3)
 
 
 def test_learns_the_totals_too() -> None:
-    fitted = learn(Naive(), history({"research": [8.0] * 288}))
+    fitted = Naive().fit(known(history({"research": [8.0] * 288})))
 
     assert isinstance(fitted, Naive)
     assert fitted.bands.lines == (Line("research", GPU), Line(ALL_QUEUES, GPU))
@@ -109,9 +109,9 @@ def test_learns_the_totals_too() -> None:
 )
 def test_refuses_a_table_that_no_pilot_may_act_on(gpus: Floats, sentence: str) -> None:
     with pytest.raises(ForecastError, match=sentence):
-        forecast(Fixed(gpus, []), history({"research": [8.0] * 12}), SETTINGS, NOW)
+        forecast(Fixed(gpus, []), known(history({"research": [8.0] * 12})), SETTINGS, NOW)
 
 
 def test_refuses_a_history_from_the_future() -> None:
     with pytest.raises(ForecastError, match="check the clocks"):
-        forecast(Naive(), history({"research": [8.0] * 12}), SETTINGS, NOW - HOUR)
+        forecast(Naive(), known(history({"research": [8.0] * 12})), SETTINGS, NOW - HOUR)

@@ -1,0 +1,189 @@
+"""The forecaster in force: kept up at each cycle, fitted anew beside the cycles, saved and restored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from forecasting.forecast import NO_CALENDAR, forecast, known
+from forecasting.keeping import Fitted, keep, kept
+from forecasting.pasts import NO_PASTS, Pasts
+from forecasting.protocol import Forecaster, updated
+from forecasting.registry import make
+from forecasting.trust import shifts
+from gyropilot.domain import ClusterState, DemandForecast, DemandHistory
+from gyropilot.errors import ForecastError
+from gyropilot.settings import CalendarSettings, ForecastSettings
+
+log = logging.getLogger("gyropilot")
+
+Work = Callable[[], str]  # answers with one sentence, an empty one where nothing is worth saying
+
+DAY = timedelta(days=1)
+
+LOOK_BACK = timedelta(hours=1)
+"""How often it is looked for queues that were renamed or are new: it takes seconds for a thousand of them."""
+
+
+class Seen(NamedTuple):
+    """A history, and when it was seen."""
+
+    history: DemandHistory
+    at: datetime
+
+
+class Tried(NamedTuple):
+    """A save that was begun."""
+
+    fitted_at: datetime
+    at: datetime
+
+
+@dataclass(slots=True)
+class Foresight:
+    """Forecasts from what is seen. A fit replaces the forecaster whole: a cycle under way keeps the one it began with.
+
+    Cycles and fits may run in two threads, one of each at a time.
+    """
+
+    settings: ForecastSettings
+    calendar: CalendarSettings = NO_CALENDAR
+    path: Path | None = None  # of the saved state; None: nothing is kept
+    fitted: Fitted | None = None
+    origin: str = ""  # where what it knows comes from, one sentence
+    _seen: Seen | None = None
+    _pasts: Pasts = NO_PASTS
+    _looked_at: datetime | None = None
+    _fit_begun_at: datetime | None = None
+    _saved: Fitted | None = None
+    _tried: Tried | None = None
+    _turn: Lock = field(default_factory=Lock)  # held while `fitted` is replaced
+
+    def __call__(self, state: ClusterState) -> DemandForecast:
+        """The forecast for what was seen; the very first one restores what was saved, or fits."""
+        self._seen = Seen(state.history, state.seen_at)
+        if self.fitted is None:
+            self._begin(self._seen)
+        history, forecaster = self._kept_up()
+        told = forecast(forecaster, history, self.settings, state.seen_at, self.calendar)
+        return self._explained(told)
+
+    def fit(self) -> str:
+        """Learns from the history that was seen last; answers with one sentence."""
+        seen = self._seen
+        if seen is None:
+            return "nothing was seen yet, so there is nothing to fit"
+        self._fit_begun_at = seen.at
+        self.look_back()
+        history = known(seen.history, self._pasts)
+        blank = make(self.settings.model) if self.fitted is None else self.fitted.forecaster
+        fitted = Fitted(blank.fit(history), seen.at, history.step, self.settings.model)
+        fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
+        with self._turn:
+            self.fitted = self._caught_up(fitted)
+        sentence = f"fitted {fitted.forecaster.name} on {len(history.times)} steps of {len(seen.history.lines)} lines"
+        self.origin = f"{sentence} at {seen.at:%F %R} UTC"
+        return sentence
+
+    def look_back(self) -> str:
+        """Finds queues that go on under another name, and lends young ones a past."""
+        seen = self._seen
+        if seen is None or not seen.history.lines:
+            return ""
+        before = self._pasts.sentences
+        self._pasts, self._looked_at = Pasts.of(known(seen.history)), seen.at
+        return "; ".join(sentence for sentence in self._pasts.sentences if sentence not in before)
+
+    def save(self) -> str:
+        """Writes down what was learnt since the last time. Raises ForecastError."""
+        fitted, seen = self.fitted, self._seen
+        if self.path is None or fitted is None or seen is None or fitted is self._saved:
+            return ""
+        self._tried = Tried(fitted.at, seen.at)
+        keep(fitted, self.path)
+        self._saved = fitted
+        return f"what was learnt is saved to {self.path}"
+
+    def due(self, now: datetime) -> Iterator[Work]:
+        """What is to be done between nights, one after the other: an early fit, a look back, a save."""
+        if self.fitted is None:
+            return
+        fit_at = self._fit_begun_at or self.fitted.at
+        if shifts(self.fitted.forecaster) and now - fit_at >= self.settings.early_fit_after:
+            yield self.fit
+        elif self._looked_at is None or now - self._looked_at >= LOOK_BACK:
+            yield self.look_back
+        if self._save_is_due(self.fitted, now):
+            yield self.save
+
+    def _save_is_due(self, fitted: Fitted, now: datetime) -> bool:
+        tried = self._tried
+        return tried is None or tried.fitted_at < fitted.at or now - tried.at >= self.settings.save_every
+
+    def _begin(self, seen: Seen) -> None:
+        """With what was saved, where that can be trusted; else with a fit."""
+        restored = self._restored(seen)
+        if restored is None:
+            self.fit()
+            return
+        self.look_back()
+        self.fitted = self._saved = restored
+        self._tried = Tried(restored.at, seen.at)
+        self.origin = f"restored from {self.path}, fitted at {restored.at:%F %R} UTC"
+        log.info("%s", self.origin)
+
+    def _restored(self, seen: Seen) -> Fitted | None:
+        if self.path is None or not self.path.is_file():
+            return None
+        try:
+            found = kept(self.path, make(self.settings.model), self.settings.model, seen.history.step)
+            self._refuse_old(found, seen.at)
+        except ForecastError as problem:
+            log.warning("fitting anew: %s", problem)
+            return None
+        return found
+
+    def _refuse_old(self, found: Fitted, now: datetime) -> None:
+        age, most = now - found.at, self.settings.max_state_age
+        if age > most:
+            raise ForecastError(
+                f"{self.path} was fitted {age / DAY:.1f} d ago, forecast.max_state_age is {most / DAY:g} d"
+            )
+        if age < -found.step:
+            raise ForecastError(f"{self.path} was fitted at {found.at:%F %R} UTC, after {now:%F %R}; check the clocks")
+
+    def _kept_up(self) -> tuple[DemandHistory, Forecaster]:
+        """The newest history, and the forecaster having learnt from it."""
+        history = self._known()
+        with self._turn:
+            self.fitted = _updated(self._in_force, history)
+            return history, self.fitted.forecaster
+
+    def _caught_up(self, fitted: Fitted) -> Fitted:
+        """Having learnt from what came while it was fitted."""
+        return _updated(fitted, self._known())
+
+    def _known(self) -> DemandHistory:
+        return known(self._seen.history, self._pasts) if self._seen else DemandHistory.empty()
+
+    @property
+    def _in_force(self) -> Fitted:
+        if self.fitted is None:
+            raise ForecastError("nothing was fitted yet; ask for a forecast first")
+        return self.fitted
+
+    def _explained(self, told: DemandForecast) -> DemandForecast:
+        """With where the forecaster comes from, and whose pasts it took."""
+        fitted_at, renamed = self._in_force.at, self._pasts.sentences
+        return replace(told, trust=replace(told.trust, origin=self.origin, fitted_at=fitted_at, renamed=renamed))
+
+
+def _updated(fitted: Fitted, history: DemandHistory) -> Fitted:
+    """The same object where nothing was learnt, so that nothing is saved again."""
+    learnt = updated(fitted.forecaster, history)
+    return fitted if learnt is fitted.forecaster else replace(fitted, forecaster=learnt)

@@ -1,0 +1,62 @@
+"""Why a forecast may be believed: whom it listens to, how often it was right of late, what surprises it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from forecasting.ensemble import Ensemble
+from forecasting.lessons import Lessons
+from forecasting.protocol import Forecaster
+from gyropilot.domain import ALL_QUEUES, Line, Trust, Voice
+
+TOLD_SURPRISES = 12
+"""Of which sentences are said; after an outage all lines surprise, and nobody reads a thousand."""
+
+
+def lessons_of(model: Forecaster) -> Lessons | None:
+    """What a forecaster has learnt from its own forecasts; None where it does not learn from them."""
+    return model.lessons if isinstance(model, Ensemble) else None
+
+
+def trust(model: Forecaster, lines: Sequence[Line], now: datetime) -> Trust:
+    """How far what `model` says of `lines` may be believed. Nothing is claimed of what has not been measured."""
+    lessons = lessons_of(model)
+    if lessons is None:
+        return Trust()
+    mine = lessons.for_lines(lines)
+    queues = [line for line in lines if line.queue != ALL_QUEUES]
+    return Trust(
+        voices=voices(mine, queues),
+        realised=mine.coverage.realised(),
+        shifted=int(mine.drift.shifted.sum()),
+        surprises=_first(mine.drift.sentences(now)),
+    )
+
+
+def voices(lessons: Lessons, lines: Collection[Line]) -> tuple[Voice, ...]:
+    """The share of each expert in each bucket of windows, mean over lines, windows and quantiles."""
+    rows = [row for row, line in enumerate(lessons.lines) if line in lines]
+    if not rows:
+        return ()
+    shares = lessons.weights.shares[:, rows].mean(axis=(1, 3))
+    found = []
+    for bucket in dict.fromkeys(lessons.coverage.buckets):
+        within = [w for w, name in enumerate(lessons.coverage.buckets) if name == bucket]
+        mean = shares[:, within].mean(axis=1)
+        found += [Voice(bucket, lessons.weights.experts[e], float(mean[e])) for e in np.argsort(-mean, kind="stable")]
+    return tuple(found)
+
+
+def shifts(model: Forecaster) -> int:
+    """How many lines want a new fit, because their demand is not what it was."""
+    lessons = lessons_of(model)
+    return 0 if lessons is None else int(lessons.drift.shifted.sum())
+
+
+def _first(sentences: Sequence[str]) -> tuple[str, ...]:
+    left = len(sentences) - TOLD_SURPRISES
+    more = (f"and {left} more like these",) if left > 0 else ()
+    return (*sentences[:TOLD_SURPRISES], *more)
