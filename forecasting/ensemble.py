@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.analog import Analog
 from forecasting.bands import scale_gpus, some_lines
 from forecasting.copula import Copula, blended
 from forecasting.forest import Forest
+from forecasting.jobs import Jobs
 from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster, State
@@ -20,17 +20,9 @@ from forecasting.ridge import Ridge
 from forecasting.rolling import until
 from forecasting.said import Said, feedback
 from forecasting.seasonal_naive import SeasonalNaive
-from forecasting.stl import Stl
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
-EXPERTS: dict[type[Forecaster], float] = {
-    Forest: 0.5,
-    Analog: 0.2,
-    Stl: 0.1,
-    Ridge: 0.1,
-    SeasonalNaive: 0.05,
-    Naive: 0.05,
-}
+EXPERTS: dict[type[Forecaster], float] = {Forest: 9.0, Jobs: 1.0, Ridge: 1.0, SeasonalNaive: 1.0, Naive: 1.0}
 """Who is listened to, and how much before anything was learnt."""
 
 SPEAKS_EVERY = timedelta(minutes=30)
@@ -139,8 +131,7 @@ class Ensemble:
         first = len(history.times) - 1 - int(back / history.step)
         if not history.lines or back < 4 * SPEAKS_EVERY or first < 1:
             return self
-        every = max(1, -(-len(history.lines) // WARM_UP_LINES))
-        some = some_lines(history, np.arange(len(history.lines) - 1, -1, -every)[::-1])  # totals come last
+        some = _thinned(history, WARM_UP_LINES)
         model = self._fitted(until(some, first))
         stride = max(1, round(timedelta(hours=1) / history.step))
         for column in range(first, len(history.times), stride):
@@ -190,3 +181,12 @@ class Ensemble:
         for came in rounds:
             lessons = lessons.learnt(history.lines, came, now, every)
         return replace(self, lessons=lessons, kept=kept) if rounds else self
+
+
+def _thinned(history: DemandHistory, most: int) -> DemandHistory:
+    """At most so many queues, evenly picked, and the totals of those."""
+    queues = [row for row, line in enumerate(history.lines) if line.queue != ALL_QUEUES]
+    if len(queues) <= most:
+        return history
+    some = some_lines(history, [queues[i] for i in np.linspace(0, len(queues) - 1, most).round().astype(int)])
+    return some.with_totals() if len(queues) < len(history.lines) else some

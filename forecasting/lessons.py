@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.aggregation import Weights, at, between, combined, linear_losses
-from forecasting.calibration import Coverage, Tracker, adjusted
-from forecasting.drift import Drift, expected_loss
+from forecasting.aggregation import Pace, Weights, at, between, combined, linear_losses
+from forecasting.calibration import Coverage, Steps, Tracker, adjusted
+from forecasting.drift import Drift, Thresholds, expected_loss
 from forecasting.grid import middle_s, restored_windows, saved_windows, window
 from forecasting.losses import pinball
 from forecasting.protocol import State
@@ -35,6 +35,12 @@ BUCKETS: Mapping[str, timedelta] = {
 
 PROMPT = timedelta(hours=2)
 """Windows that end within this tell soon enough whether demand has shifted."""
+
+PACE = Pace(rate=6.0, own_after=50.0)
+STEPS = Steps(first=0.01, least=0.0025)
+"""Chosen together on the weeks before the last of five traces: faster gained on serving, and cost on batch."""
+
+THRESHOLDS = Thresholds(widen_at=10.0, shifted_at=20.0, widest=1.5)
 
 LEAST_SPREAD = 0.005
 """Of a line's largest demand: what offsets are measured in where quantiles lie on one another."""
@@ -76,9 +82,9 @@ class Lessons:
         windows = learnt_about(step)
         return cls(
             windows,
-            Weights.start(experts, (len(windows), len(LEVELS)), prior=np.array(prior)),
-            Tracker.start(len(windows), LEVELS),
-            Drift.start(),
+            Weights.start(experts, (len(windows), len(LEVELS)), prior=np.array(prior), pace=PACE),
+            Tracker.start(len(windows), LEVELS, steps=STEPS),
+            Drift.start(thresholds=THRESHOLDS),
             Coverage.start([_bucket(w) for w in windows]),
         )
 
