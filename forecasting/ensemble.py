@@ -20,7 +20,9 @@ from forecasting.ridge import Ridge
 from forecasting.rolling import until
 from forecasting.said import Said, feedback
 from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.store import REMEDY, nested
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
+from gyropilot.errors import ForecastError
 
 EXPERTS: dict[type[Forecaster], float] = {Forest: 9.0, Jobs: 1.0, Ridge: 1.0, SeasonalNaive: 1.0, Naive: 1.0}
 """Who is listened to, and how much before anything was learnt."""
@@ -91,8 +93,10 @@ class Ensemble:
 
     @classmethod
     def restored(cls, state: State) -> Self:
-        """From `state`. Where it was saved with other experts, theirs are made and fitted anew."""
-        saved = state["experts"]
+        """From `state`. Raises ForecastError where it was saved with other experts."""
+        saved = nested(state, "experts")
+        if list(saved) != [kind.name for kind in EXPERTS]:
+            raise ForecastError(f"saved were the experts {', '.join(saved)}, which are others by now; {REMEDY}")
         lessons = None if state["lessons"] is None else Lessons.restored(state["lessons"])
         copula = None if state["copula"] is None else Copula.restored(state["copula"])
         experts = tuple(kind.restored(saved[kind.name]) for kind in EXPERTS)
