@@ -147,9 +147,13 @@ class Days:
     weekend: int  # the day of seven on which it begins; -1: none
 
     def by_day(self, windows: Sequence[Window]) -> Iterator[tuple[int, int, list[int]]]:
-        """Whole days by which windows reach beyond the next, midnights until their middle, and which these are."""
+        """Whole days by which windows reach beyond the next, midnights until their middle, and which these are.
+
+        Midnights matter to lines with weekends only.
+        """
         ahead = [max(0, ceil(window.end.total_seconds() / DAY_S - 1e-9) - 1) for window in windows]
-        later = [int((self._second % DAY_S + middle_s(window)) // DAY_S) for window in windows]
+        since_midnight = self._second % DAY_S if self.weekend >= 0 else -np.inf
+        later = [int(max(0.0, (since_midnight + middle_s(window)) // DAY_S)) for window in windows]
         for key in sorted(set(zip(ahead, later, strict=True))):
             yield *key, [i for i, other in enumerate(zip(ahead, later, strict=True)) if other == key]
 

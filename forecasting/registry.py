@@ -14,6 +14,7 @@ from forecasting.forest import Forest
 from forecasting.jobs import Jobs
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
+from forecasting.profile import Anomaly, Profile
 from forecasting.protocol import Forecaster
 from forecasting.ridge import Ridge
 from forecasting.seasonal_naive import SeasonalNaive
@@ -33,6 +34,8 @@ ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "analog": Analog,
     "jobs": Jobs,
     "forest": Forest,
+    "profile": Profile,
+    "anomaly": Anomaly,
     "auto": Auto,
 }
 

@@ -130,7 +130,7 @@ class Slots:
         late = Sums.of_demand(history.running[rows, since] + history.pending[rows, since], history.step)
         per_slot = self.slot_s / history.step.total_seconds()
         totals, counts = (part[:, edges - edges[0]] / per_slot for part in (late.total, late.seen))
-        return Past(self.sums.total[known], self.sums.seen[known], totals, counts)
+        return Past(_picked(self.sums.total, known), _picked(self.sums.seen, known), totals, counts)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -172,6 +172,13 @@ def _apart(means: Floats, weekend: NDArray[np.bool_]) -> Floats:
     differ = np.abs(mean[:, 0] - mean[:, 1])
     apart: Floats = np.where(enough, differ / np.maximum(spread, 1e-3 * np.maximum(mean.max(axis=1), 1e-9)), 0.0)
     return apart
+
+
+def _picked(table: Floats, rows: Rows) -> Floats:
+    """Some rows, without a copy where they follow each other."""
+    if len(rows) and (np.diff(rows) == 1).all():
+        return table[rows[0] : rows[-1] + 1]
+    return table[rows]
 
 
 def _between(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Floats:

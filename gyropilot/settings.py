@@ -216,6 +216,8 @@ class ForecastSettings(Section):
         "analog",
         "jobs",
         "forest",
+        "profile",
+        "anomaly",
     ] = Field(
         "gyropilot",
         description="`gyropilot` listens to several as far as they were right of late, and learns at each cycle; "
