@@ -10,12 +10,13 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from forecasting.forecast import NO_CALENDAR, forecast, known
+from forecasting.forecast import NO_CALENDAR, forecast, known, outlook
 from forecasting.keeping import Fitted, keep, kept
+from forecasting.lessons import Lessons
 from forecasting.pasts import NO_PASTS, Pasts
 from forecasting.protocol import Forecaster, updated
 from forecasting.registry import make
-from forecasting.trust import shifts
+from forecasting.trust import lessons_of, shifts
 from gyropilot.domain import ClusterState, DemandForecast, DemandHistory
 from gyropilot.errors import ForecastError
 from gyropilot.settings import CalendarSettings, ForecastSettings
@@ -73,6 +74,18 @@ class Foresight:
         told = forecast(forecaster, history, self.settings, state.seen_at, self.calendar)
         return self._explained(told)
 
+    def outlook(self) -> DemandForecast:
+        """What is expected of the week after a forecast was made."""
+        seen = self._seen
+        if seen is None:
+            raise ForecastError("nothing was seen yet; ask for a forecast first")
+        forecaster = self._in_force.forecaster
+        return self._explained(outlook(forecaster, self._known(), self.settings, seen.at, self.calendar))
+
+    def lessons(self) -> Lessons | None:
+        """What the forecaster in force has learnt from its own forecasts, where it does so."""
+        return lessons_of(self._in_force.forecaster)
+
     def fit(self) -> str:
         """Learns from the history that was seen last; answers with one sentence."""
         seen = self._seen
@@ -86,9 +99,9 @@ class Foresight:
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
         with self._turn:
             self.fitted = self._caught_up(fitted)
-        sentence = f"fitted {fitted.forecaster.name} on {len(history.times)} steps of {len(seen.history.lines)} lines"
-        self.origin = f"{sentence} at {seen.at:%F %R} UTC"
-        return sentence
+        learnt_from = f"{len(history.times)} steps of {len(seen.history.lines)} lines"
+        self.origin = f"fitted at {seen.at:%F %R} UTC on {learnt_from}"
+        return f"fitted {fitted.forecaster.name} on {learnt_from}"
 
     def look_back(self) -> str:
         """Finds queues that go on under another name, and lends young ones a past."""

@@ -19,6 +19,7 @@ from gyropilot import __version__, configuration
 from gyropilot.backtest_cli import backtest
 from gyropilot.clock import SystemClock
 from gyropilot.errors import GyropilotError, SettingsError
+from gyropilot.forecast_cli import forecast
 from gyropilot.settings import Settings
 from gyropilot.terminal import (
     ConfigOption,
@@ -227,6 +228,7 @@ def check(
         raise typer.Exit(max(f.exit_code for f in missing))
 
 
+app.command()(forecast)
 app.command()(backtest)
 
 

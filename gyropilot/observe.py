@@ -52,6 +52,16 @@ def join(metrics: Metrics, inventory: Inventory, settings: Settings, now: dateti
     )
 
 
+def demand_seen(metrics: Metrics, settings: Settings) -> DemandHistory:
+    """Demand of every queue that Prometheus knows, those that are gone among them. Raises ObservationError when stale.
+
+    For whoever asks Prometheus alone; `join` knows which queues exist.
+    """
+    _refuse_stale(metrics, settings.prometheus.max_age)
+    names = {line.queue for line in (*metrics.history.lines, *metrics.newest)}
+    return _history(metrics, [Queue(name) for name in names])
+
+
 def _refuse_stale(metrics: Metrics, max_age: timedelta) -> None:
     if metrics.age > max_age:
         raise ObservationError(

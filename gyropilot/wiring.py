@@ -15,19 +15,20 @@ from agents import make_agents
 from agents.pilots import make_pilot
 from forecasting.backtest.entrants import Own, Peer
 from forecasting.foresight import Foresight
+from forecasting.foretold import Foretold
 from forecasting.registry import ALL_FORECASTERS, make
 from forecasting.trace import Trace
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
-from gyropilot.domain import Cycle
+from gyropilot.domain import ClusterState, Cycle
 from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.guardrails import guardrails
 from gyropilot.journal import Holder, Journal
 from gyropilot.kubernetes.api import Api
 from gyropilot.kubernetes.reader import KubernetesReader
 from gyropilot.metrics import Telemetry
-from gyropilot.observe import Observer
+from gyropilot.observe import Observer, demand_seen
 from gyropilot.prometheus.reader import PrometheusReader
 from gyropilot.settings import Settings
 
@@ -35,6 +36,10 @@ Mode = Literal["plan", "rehearse", "act"]
 Told = Callable[[str], None]  # hears what is being done, one phrase at a time
 
 log = logging.getLogger("gyropilot")
+
+_NO_PROMETHEUS = (
+    "prometheus.url is empty; give --prometheus URL, set it in gyropilot.yaml, or GYROPILOT_PROMETHEUS__URL"
+)
 
 _LEASE = timedelta(minutes=2)
 """How long a journal is kept for a writer that has died where it cannot be seen, at least."""
@@ -131,6 +136,19 @@ def peer_entrants(step: timedelta) -> list[Peer]:
     return list(peers(step))
 
 
+def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Foretold:
+    """What Prometheus alone lets one expect. Raises SettingsError, UnreachableError, ObservationError."""
+    if not settings.prometheus.url:
+        raise SettingsError(_NO_PROMETHEUS)
+    told("reading Prometheus")
+    metrics = PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).read(now)
+    history = demand_seen(metrics, settings)
+    told("forecasting")
+    foresight = foresight_of(settings)
+    demand = foresight(ClusterState(now, (), (), (), history, {"prometheus": metrics.age}))
+    return Foretold(history.with_totals(), demand, foresight.outlook(), foresight.lessons(), metrics.notes)
+
+
 def remembered_demand(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Trace:
     """What one's own Prometheus remembers, on the grid of the settings. Raises SettingsError, UnreachableError."""
     if not settings.prometheus.url:
@@ -146,9 +164,7 @@ def remembered_demand(settings: Settings, now: datetime, told: Told = lambda phr
 def _autopilot(settings: Settings, mode: Mode, told: Told) -> tuple[Autopilot, Foresight]:
     """An autopilot that has no memory yet. Only mode "act" turns dials; the others ask with dryRun=All."""
     if not settings.prometheus.url:
-        raise SettingsError(
-            "prometheus.url is empty; give --prometheus URL, set it in gyropilot.yaml, or GYROPILOT_PROMETHEUS__URL"
-        )
+        raise SettingsError(_NO_PROMETHEUS)
     api = Api.connect(settings.kubernetes)
     observer = Observer(
         _telling(

@@ -75,10 +75,20 @@ class Fan:
 
 def fan_of(cycle: Cycle, line: Line) -> Fan:
     """Everything that the chart of one line shows."""
-    forecast = cycle.forecast
-    longest = forecast.horizons[-1] if forecast.horizons else timedelta(hours=1)
-    history = _with_total(cycle.state.history) if line.queue == ALL_QUEUES else cycle.state.history
-    times, running, pending = _recent(history, line, forecast.made_at - span_before(longest))
+    longest = cycle.forecast.horizons[-1] if cycle.forecast.horizons else timedelta(hours=1)
+    return fan(cycle.state.history, cycle.forecast, line, span_before(longest), limit_of(cycle, line))
+
+
+def fan(
+    history: DemandHistory,
+    forecast: DemandForecast,
+    line: Line,
+    before: timedelta,
+    limit: tuple[tuple[float, float], ...] = (),
+) -> Fan:
+    """What the chart of one line shows of a forecast and of the time `before` it."""
+    seen = _with_total(history) if line.queue == ALL_QUEUES else history
+    times, running, pending = _recent(seen, line, forecast.made_at - before)
     table = forecast.of(line) if line in forecast.lines else np.full((len(forecast.horizons), 1), np.nan)
     quantiles = forecast.quantiles if line in forecast.lines else (0.5,)
     return Fan(
@@ -90,7 +100,7 @@ def fan_of(cycle: Cycle, line: Line) -> Fan:
         ahead_s=np.array([h.total_seconds() for h in forecast.horizons]),
         bands=tuple(_bands(table, quantiles)),
         median=at_quantile(table, quantiles, 0.5),
-        limit=limit_of(cycle, line),
+        limit=limit,
     )
 
 

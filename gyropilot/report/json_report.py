@@ -9,6 +9,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from gyropilot.domain import ALL_QUEUES, Cycle, DemandForecast, Effect, Interval, Line, Pool, Queue, Quota
+from gyropilot.report import sure
 from gyropilot.report.fans import by_size
 from gyropilot.report.story import Deed, deeds
 
@@ -28,6 +29,7 @@ def to_dict(cycle: Cycle) -> Json:
             "state": _state(cycle),
             "forecast": _forecast(cycle),
             "totals": _totals(cycle),
+            "trust": sure.to_dict(cycle.forecast),
             "actions": [_action(deed) for deed in deeds(cycle)],
             "summary": cycle.sentence,
         }

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from gyropilot import __version__
 from gyropilot.domain import Action, Cycle, Effect, Interval, Line, OutcomeStatus, Pool, Queue
-from gyropilot.report import charts, fans, story
+from gyropilot.report import charts, fans, story, sure
 from gyropilot.report.names import named
 from gyropilot.report.words import count, duration, known, moment, number, percent, still, visible
 
@@ -28,7 +28,8 @@ Extents = Mapping[str, tuple[float, float]]
 
 def page(cycle: Cycle) -> Part:
     """Everything that the template names."""
-    return {**_head(cycle), **_demand(cycle), **_queues(cycle), **_pools(cycle), **_deeds(cycle), **_foot(cycle)}
+    told = {**_head(cycle), **_demand(cycle), **_queues(cycle), **_pools(cycle), **_deeds(cycle), **_foot(cycle)}
+    return {**told, "sure": sure.passage(cycle.forecast)}
 
 
 def _head(cycle: Cycle) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 
 import numpy as np
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gyropilot.domain import Cycle, Dial, Effect, Floats, Line
-from gyropilot.report import fans, story
+from gyropilot.report import fans, story, sure
 from gyropilot.report.names import named
 from gyropilot.report.words import duration, moment, number, percent, visible
 
@@ -32,7 +33,8 @@ def show(cycle: Cycle, console: Console) -> None:
     _print(console, "")
     _tables(cycle, console)
     _actions(cycle, console)
-    _notes(cycle, console)
+    _listed(console, "How sure the forecast is", sure.sentences(cycle.forecast))
+    _listed(console, "Defaults used, and what was not seen", cycle.state.notes)
     _print(console, cycle.sentence, "bold")
 
 
@@ -172,10 +174,10 @@ def _why(deed: story.Deed) -> Text:
     return Text("\n").join(told)
 
 
-def _notes(cycle: Cycle, console: Console) -> None:
-    if cycle.state.notes:
-        _print(console, "Defaults used, and what was not seen", "bold")
-    for note in cycle.state.notes:
-        _print(console, f"· {note}")
-    if cycle.state.notes:
-        _print(console, "")
+def _listed(console: Console, title: str, sentences: Sequence[str]) -> None:
+    if not sentences:
+        return
+    _print(console, title, "bold")
+    for sentence in sentences:
+        _print(console, f"· {sentence}")
+    _print(console, "")

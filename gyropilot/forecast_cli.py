@@ -1,0 +1,43 @@
+"""`gyropilot forecast`: what is expected of each queue, from Prometheus alone. It only reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gyropilot.clock import SystemClock
+from gyropilot.errors import SettingsError
+from gyropilot.terminal import ConfigOption, Format, FormatOption, PrometheusOption, load_settings, progress, reply
+
+
+def forecast(
+    config: ConfigOption = None,
+    prometheus: PrometheusOption = None,
+    queue: Annotated[str | None, typer.Option("--queue", "-q", help="Only this queue, with all quantiles.")] = None,
+    format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
+    out: Annotated[
+        Path | None, typer.Option("--out", "--output", "-o", help="Write the answer to this file instead of stdout.")
+    ] = None,
+) -> None:
+    """What is expected of each queue: a day in full, a week in outline, how sure it is and why. Only reads.
+
+    Needs Prometheus and no Kubernetes. Takes up what a daemon has learnt, where it runs beside the same settings.
+    """
+    from gyropilot.report.forecast import render
+    from gyropilot.wiring import foretold
+
+    settings = load_settings(config, prometheus)
+    with progress() as told:
+        found = foretold(settings, SystemClock().now(), told)
+        if queue is not None and queue not in found.queues:
+            raise SettingsError(f"no queue {queue!r} in Prometheus; there are {_some(found.queues)}")
+        told("drawing the report")
+        answer = render(found if queue is None else found.of_queue(queue), format.value)
+    reply(answer, out)
+
+
+def _some(names: tuple[str, ...], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(sorted(names)[:most]) or "none") + more

@@ -1,0 +1,163 @@
+"""What stands on a forecast's page, section by section, as values that the template only lays out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from forecasting.foretold import Foretold
+from gyropilot import __version__
+from gyropilot.domain import ALL_QUEUES, DemandForecast, Line
+from gyropilot.report import charts, sure
+from gyropilot.report.axes import span_before
+from gyropilot.report.fans import Fan, fan
+from gyropilot.report.forecast.words import (
+    GLANCES,
+    TOLD_QUANTILES,
+    ahead,
+    at,
+    band,
+    called,
+    headline,
+    named,
+    percentile,
+)
+from gyropilot.report.words import count, moment, number
+
+Part = dict[str, Any]
+
+DRAWN_QUEUES = 24  # as charts; every queue is in the table
+
+WEEK_BEFORE = timedelta(days=7)
+WIDE = replace(charts.WIDE, height=300)
+
+
+def page(found: Foretold) -> Part:
+    """Everything that the template names."""
+    lines = list(found.largest_first())
+    totals = [line for line in lines if line.queue == ALL_QUEUES]
+    queues = [line for line in lines if line.queue != ALL_QUEUES]
+    several = len({line.resource for line in lines}) > 1
+    alone = len(queues) if not totals else 0
+    return {
+        "version": __version__,
+        "made_at": moment(found.demand.made_at),
+        "headline": headline(found),
+        "forecaster": found.demand.forecaster,
+        "key": _key(),
+        "wides": [_wide(found, line, nth, several) for nth, line in enumerate(totals or queues[:alone])],
+        "fans": [_small(found, line, nth, several) for nth, line in enumerate(queues[alone : alone + DRAWN_QUEUES])],
+        "lede": _lede(len(queues), DRAWN_QUEUES),
+        "heads": [*(ahead(h) for h in _glances(found)), ahead(found.outlook.horizons[-1])],
+        "rows": [_row(found, line, several) for line in lines],
+        "quantiles": [percentile(q) for q in TOLD_QUANTILES],
+        "tables": [_table(found, line, several) for line in lines] if len(lines) <= DRAWN_QUEUES else [],
+        "sure": sure.passage(found.demand) | {"sentences": _sentences(found)},
+        "notes": found.notes,
+    }
+
+
+def _sentences(found: Foretold) -> list[str]:
+    """What surprises, and what people told beforehand about the whole week."""
+    trust = found.demand.trust
+    return [*trust.surprises, *trust.renamed, *found.outlook.trust.known]
+
+
+def _key() -> list[Part]:
+    marks = [
+        ("running", "running"),
+        ("pending", "waiting"),
+        ("median", "demand, then median forecast"),
+        ("inner", "80 % of futures"),
+        ("outer", "95 % of futures"),
+    ]
+    return [{"swatch": charts.key_swatch(mark), "words": words} for mark, words in marks]
+
+
+def _lede(many: int, drawn: int) -> str:
+    which = f"The {drawn} largest of {count(many, 'queue')}; all are in the table below. " if many > drawn else ""
+    return f"{which}Left the next day, right the next week; each chart has its own scale."
+
+
+def _wide(found: Foretold, line: Line, nth: int, several: bool) -> Part:
+    day, week = _fans(found, line)
+    name = named(line, several)
+    return {
+        "name": called(line) + (f", {line.resource}" if several else ""),
+        "facts": _facts(found, line),
+        "listened": _listened(found, line),
+        "day": _both(day, f"d{nth}", name),
+        "week": _both(week, f"w{nth}", name),
+    }
+
+
+def _both(drawn: Fan, ident: str, name: str) -> Part:
+    return {
+        "wide": charts.fan_chart(drawn, WIDE, f"{ident}w", name),
+        "narrow": charts.fan_chart(drawn, charts.NARROW, f"{ident}n", name),
+    }
+
+
+def _small(found: Foretold, line: Line, nth: int, several: bool) -> Part:
+    day, week = _fans(found, line)
+    name = named(line, several)
+    drawn: list[Markup] = [
+        charts.fan_chart(one, charts.SMALL, f"q{nth}{which}", name) for which, one in (("d", day), ("w", week))
+    ]
+    return {"name": name, "facts": _facts(found, line), "listened": _listened(found, line), "charts": drawn}
+
+
+def _fans(found: Foretold, line: Line) -> tuple[Fan, Fan]:
+    """The next day, and the next week, which begins with the hours of the day."""
+    day, week = found.demand, _week(found)
+    return (
+        fan(found.history, day, line, span_before(day.horizons[-1])),
+        fan(found.history, week, line, WEEK_BEFORE),
+    )
+
+
+def _week(found: Foretold) -> DemandForecast:
+    hours = [i for i, h in enumerate(found.demand.horizons) if h >= timedelta(hours=1)]
+    return replace(
+        found.outlook,
+        horizons=(*(found.demand.horizons[i] for i in hours), *found.outlook.horizons),
+        gpus=np.concatenate([found.demand.gpus[:, hours], found.outlook.gpus], axis=1),
+    )
+
+
+def _facts(found: Foretold, line: Line) -> str:
+    newest = found.newest(line)
+    return "not seen of late" if newest is None else f"{count(newest, 'GPU')} running or waiting at the last look"
+
+
+def _listened(found: Foretold, line: Line) -> str:
+    """next hour: forest 62 %, analog 21 %."""
+    voices = found.voices(line)
+    return " · ".join(
+        f"{sure.spoken(bucket)}: {sure.listened(voices, bucket)}" for bucket in dict.fromkeys(v.bucket for v in voices)
+    )
+
+
+def _glances(found: Foretold) -> list[timedelta]:
+    return [h for h in GLANCES if h <= found.demand.horizons[-1]]
+
+
+def _row(found: Foretold, line: Line, several: bool) -> Part:
+    cells = [at(found.demand, line, h) for h in _glances(found)]
+    cells.append(at(found.outlook, line, found.outlook.horizons[-1]))
+    return {"name": named(line, several), "newest": number(found.newest(line)), "cells": [band(c) for c in cells]}
+
+
+def _table(found: Foretold, line: Line, several: bool) -> Part:
+    return {"name": named(line, several), "rows": [*_quantiles(found.demand, line), *_quantiles(found.outlook, line)]}
+
+
+def _quantiles(forecast: DemandForecast, line: Line) -> Iterator[Part]:
+    for horizon in forecast.horizons:
+        cells = [number(forecast.at(line, horizon, quantile)) for quantile in TOLD_QUANTILES]
+        yield {"ahead": ahead(horizon), "cells": cells}
