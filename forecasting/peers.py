@@ -187,6 +187,22 @@ class Trees:
         return self.kept[key]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Past:
+    """Quantiles of what was seen in the last days, at any time or at the same time of day."""
+
+    days: int
+    same_time: bool
+
+    def __call__(self, asked: Asked) -> Floats:
+        recent, cycle = asked.rows[:, -self.days * asked.per_day :], asked.per_day if self.same_time else 1
+        if recent.shape[1] < cycle:
+            return asked.unmoved()
+        phases = [recent[:, phase - cycle :: -cycle] for phase in range(cycle)]
+        table = np.stack([np.quantile(phase, asked.quantiles, axis=1).T for phase in phases], axis=1)
+        return table[:, np.arange(asked.ahead) % cycle]
+
+
 def foundation(asked: Asked) -> Floats:
     """Fracast-0 as it comes."""
     return widened(zero_shot(list(asked.rows), asked.ahead), asked.quantiles)
@@ -197,9 +213,14 @@ def peers(step: timedelta = timedelta(minutes=1), *, costly: bool = True) -> lis
     missing = [library for library in LIBRARIES if find_spec(library) is None]
     if missing:
         raise ForecastError(f"peers need {', '.join(missing)}: pip install 'gyropilot[bench]'")
-    everybody = [*_conformal(step), *_native(step), *_learnt(step)]
+    everybody = [*_past(step), *_conformal(step), *_native(step), *_learnt(step)]
     unlike = {peer.name: peer for peer in everybody if costly or not peer.costly}
     return list(unlike.values())
+
+
+def _past(step: timedelta) -> Iterator[Peer]:
+    yield _peer("Past two weeks, quantiles", "numpy", Past(14, same_time=False), (10, 60, 60), step)
+    yield _peer("Same time of day, quantiles", "numpy", Past(28, same_time=True), (10, 60, 60), step)
 
 
 def _conformal(step: timedelta) -> Iterator[Peer]:

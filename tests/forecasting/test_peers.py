@@ -8,7 +8,7 @@ import pytest
 
 from forecasting import peers as module
 from forecasting.check import gangs
-from forecasting.peers import LIBRARIES, Asked, Method, Peer, peers
+from forecasting.peers import LIBRARIES, Asked, Method, Past, Peer, peers
 from forecasting.rolling import until
 from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
@@ -85,6 +85,15 @@ def test_nobody_answers_below_zero_or_with_quantiles_that_cross() -> None:
     said = _peer(odd).forecast(history({"research": [8.0] * 24}), WINDOWS, QUANTILES)
 
     assert said[0, 0].tolist() == [0.0, 4.0, 5.0, 9.0, 12.0]
+
+
+def test_the_past_is_told_by_its_quantiles_at_the_same_time_of_day() -> None:
+    days = [np.arange(24.0), np.arange(24.0) + 10, np.arange(24.0) + 20]
+    rows = np.concatenate([*days, [0.0, 1.0]])[None]  # two hours into the fourth day
+    asked = Asked(history({"research": [0.0]}).lines, rows, 0, HOUR, 3, (0.1, 0.5, 0.9))
+
+    assert Past(28, same_time=True)(asked)[0, :, 1].tolist() == [12.0, 13.0, 14.0]  # of 2, 12 and 22, and so on
+    assert Past(1, same_time=False)(asked)[0, :, 1].tolist() == [31.5] * 3
 
 
 @needs_the_libraries
