@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from gyropilot.domain import Cycle, Line
+from gyropilot.domain import Cycle, Line, Trust
 
 _EXPORTED_QUANTILES = (0.1, 0.5, 0.9)
 _EXPORTED_HORIZONS = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
@@ -52,6 +52,17 @@ class Telemetry:
             *("queue", "resource", "horizon", "quantile"),
         )
 
+        self.fitted = gauge("forecaster_fitted_timestamp_seconds", "When the forecaster in force was fitted.")
+        self.coverage = gauge(
+            "forecast_coverage_ratio",
+            "Of outcomes of late, the share within bands that should hold the nominal one.",
+            *("group", "bucket", "nominal"),
+        )
+        self.shares = gauge(
+            "forecast_expert_share", "How far each expert is listened to, mean over queues.", "expert", "bucket"
+        )
+        self.shifted = gauge("forecast_shifted_lines", "Queues and totals whose demand has shifted since the last fit.")
+
     def record(self, cycle: Cycle, seconds: float) -> None:
         """Counts one cycle that came to its end."""
         with self._whole:
@@ -87,6 +98,18 @@ class Telemetry:
             self.capacity.labels(pool.name, pool.accelerator.resource).set(pool.gpus)
         for line in cycle.forecast.lines:
             self._record_forecast(cycle, line)
+        self._record_trust(cycle.forecast.trust)
+
+    def _record_trust(self, trust: Trust) -> None:
+        for gauge in (self.coverage, self.shares):
+            gauge.clear()
+        if trust.fitted_at is not None:
+            self.fitted.set(trust.fitted_at.timestamp())
+        self.shifted.set(trust.shifted)
+        for row in trust.realised:
+            self.coverage.labels(row.group, row.bucket, f"{row.nominal:g}").set(row.coverage)
+        for voice in trust.voices:
+            self.shares.labels(voice.expert, voice.bucket).set(voice.share)
 
     def _record_forecast(self, cycle: Cycle, line: Line) -> None:
         for horizon in (h for h in _EXPORTED_HORIZONS if h <= cycle.forecast.horizons[-1]):

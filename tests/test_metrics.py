@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from gyropilot.domain import Cycle, Dial, Intent, Objection, Outcome, OutcomeStatus, Verdict
+from gyropilot.domain import Cycle, Dial, Intent, Objection, Outcome, OutcomeStatus, Realised, Trust, Verdict, Voice
 from gyropilot.metrics import Telemetry
 from tests.fakes import GPU, NOW, action, forecast, pool, queue, state
 
@@ -45,6 +45,34 @@ def test_a_cycle_is_counted_by_dial_verdict_rule_and_status() -> None:
     assert value(telemetry, "queue_demand_gpus", queue="research", resource=GPU) == 12
     assert value(telemetry, "forecast_gpus", queue="research", resource=GPU, horizon="1h", quantile="0.5") == 12
     assert value(telemetry, "pool_gpus", pool="h100", resource=GPU) == 32
+
+
+def test_how_far_a_forecast_is_to_be_trusted_is_exported() -> None:
+    trust = Trust(
+        fitted_at=NOW,
+        voices=(Voice("next hour", "forest", 0.75), Voice("next hour", "naive", 0.25)),
+        realised=(Realised("queues", "next hour", 0.8, 0.79, 120.0), Realised("totals", "1-6h", 0.95, 0.9, 40.0)),
+        shifted=2,
+    )
+    telemetry = Telemetry()
+
+    telemetry.record(replace(cycle(), forecast=replace(forecast({"research": 12.0}), trust=trust)), 0.5)
+
+    assert value(telemetry, "forecast_coverage_ratio", group="queues", bucket="next hour", nominal="0.8") == 0.79
+    assert value(telemetry, "forecast_coverage_ratio", group="totals", bucket="1-6h", nominal="0.95") == 0.9
+    assert value(telemetry, "forecast_expert_share", expert="forest", bucket="next hour") == 0.75
+    assert value(telemetry, "forecast_shifted_lines") == 2
+    assert value(telemetry, "forecaster_fitted_timestamp_seconds") == NOW.timestamp()
+
+
+def test_an_expert_that_is_not_asked_any_more_is_not_exported_for_ever() -> None:
+    telemetry, told = Telemetry(), forecast({"research": 12.0})
+    heard = replace(told, trust=Trust(voices=(Voice("next hour", "forest", 1.0),)))
+    telemetry.record(replace(cycle(), forecast=heard), 0.5)
+
+    telemetry.record(replace(cycle(), forecast=told), 0.5)
+
+    assert value(telemetry, "forecast_expert_share", expert="forest", bucket="next hour") is None
 
 
 def test_a_queue_that_is_gone_is_not_exported_for_ever() -> None:

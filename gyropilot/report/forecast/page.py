@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from forecasting.foretold import Foretold
 from gyropilot import __version__
@@ -30,11 +29,13 @@ from gyropilot.report.forecast.words import (
 from gyropilot.report.words import count, moment, number
 
 Part = dict[str, Any]
+Frames = tuple[charts.Frame, ...]  # on a wide page, on a phone, among many
 
 DRAWN_QUEUES = 24  # as charts; every queue is in the table
 
 WEEK_BEFORE = timedelta(days=7)
-WIDE = replace(charts.WIDE, height=300)
+DAY_FRAMES = (replace(charts.WIDE, height=300), charts.NARROW, charts.SMALL)
+WEEK_FRAMES = tuple(replace(frame, time_ticks=8) for frame in DAY_FRAMES)
 
 
 def page(found: Foretold) -> Part:
@@ -91,23 +92,24 @@ def _wide(found: Foretold, line: Line, nth: int, several: bool) -> Part:
         "name": called(line) + (f", {line.resource}" if several else ""),
         "facts": _facts(found, line),
         "listened": _listened(found, line),
-        "day": _both(day, f"d{nth}", name),
-        "week": _both(week, f"w{nth}", name),
+        "day": _both(day, DAY_FRAMES, f"d{nth}", name),
+        "week": _both(week, WEEK_FRAMES, f"w{nth}", name),
     }
 
 
-def _both(drawn: Fan, ident: str, name: str) -> Part:
+def _both(drawn: Fan, frames: Frames, ident: str, name: str) -> Part:
     return {
-        "wide": charts.fan_chart(drawn, WIDE, f"{ident}w", name),
-        "narrow": charts.fan_chart(drawn, charts.NARROW, f"{ident}n", name),
+        "wide": charts.fan_chart(drawn, frames[0], f"{ident}w", name),
+        "narrow": charts.fan_chart(drawn, frames[1], f"{ident}n", name),
     }
 
 
 def _small(found: Foretold, line: Line, nth: int, several: bool) -> Part:
     day, week = _fans(found, line)
     name = named(line, several)
-    drawn: list[Markup] = [
-        charts.fan_chart(one, charts.SMALL, f"q{nth}{which}", name) for which, one in (("d", day), ("w", week))
+    drawn = [
+        charts.fan_chart(day, DAY_FRAMES[2], f"q{nth}d", name),
+        charts.fan_chart(week, WEEK_FRAMES[2], f"q{nth}w", name),
     ]
     return {"name": name, "facts": _facts(found, line), "listened": _listened(found, line), "charts": drawn}
 
