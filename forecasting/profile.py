@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import NormalDist
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -32,23 +32,6 @@ NEIGHBOURS_H = {-1: 0.5, 0: 1.0, 1: 0.5}
 SAMPLES = 60
 """Past stretches of which quantiles are taken; weights are how often one is among them, because sorting is cheap."""
 
-LASTS_S = 3 * 3_600.0
-"""What is unusual loses two thirds meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """How far demand follows what is unusual now: shares of the newest reading's and of the last day's anomaly."""
-
-    newest: float = 0.0
-    day: float = 0.0
-
-    def shares(self, leads_s: Floats) -> Floats:
-        """(W, 2) at `leads_s` (W,): the last day takes over what the newest reading loses, and fades in days."""
-        lasts = np.exp(-leads_s / LASTS_S)
-        fades = 0.5 ** (np.maximum(leads_s - DAY_S, 0.0) / DAY_S)
-        return np.column_stack([self.newest * lasts, self.day * (1 - lasts) * fades])
-
 
 @dataclass(frozen=True, eq=False)
 class Profile:
@@ -60,7 +43,6 @@ class Profile:
     slots: Slots | None = None
 
     name = "profile"
-    pull: ClassVar[Pull] = Pull()
 
     def fit(self, history: DemandHistory) -> Self:
         """Sums up past days; what is newer is added at each prediction."""
@@ -110,30 +92,17 @@ class Profile:
         """(R, W, Q) GPUs of lines that are alike; NaN where no day was seen."""
         rows, slots, known = lines
         age = min(float(room.age_s[rows[0]]) / slots.slot_s, slots.per_day)
-        weekend = int(slots.weekends[known[0]])
-        days = Days(slots.past(history, known, rows), slots, slots.column(history), age, weekend)
-        shares = self.pull.shares(np.array([middle_s(window) for window in windows]) + age * slots.slot_s)
+        past, now = slots.past(history, known, rows), slots.column(history)
+        days = Days(past, slots, known, room.now[rows], now, age, int(slots.weekends[known[0]]))
         table = np.empty((len(rows), len(windows), len(quantiles)))
         for ahead, later, picked in days.by_day(windows):
-            origins = days.origins(ahead, later)
-            sample = days.samples([windows[i] for i in picked], ahead, origins)
-            if self.pull != Pull():
-                anomalies = days.anomalies(origins, room.now[rows], slots.bursty[known])
-                sample = _moved(sample, anomalies @ shares[picked].T, slots.bursty[known])
-            flat = row_quantiles(sample.reshape(-1, sample.shape[-1]), np.asarray(quantiles))
-            table[:, picked] = flat.reshape(len(rows), len(picked), -1)
+            sample = self._sample(days, [windows[i] for i in picked], ahead, days.origins(ahead, later))
+            table[:, picked] = sample_quantiles(sample, quantiles)
         return table
 
-
-class Anomaly(Profile):
-    """The profile, moved by what is unusual now: nearly all of it within the hour, ever less later.
-
-    Each past stretch is moved by how much it was unusual at its own origin, so that the band narrows too. Anomalies
-    of bursty lines are of square roots: the more there is, the more it varies.
-    """
-
-    name = "anomaly"
-    pull = Pull(newest=1.0, day=0.3)
+    def _sample(self, days: Days, windows: Sequence[Window], ahead: int, origins: Floats) -> Floats:
+        """(R, W, S) GPUs whose quantiles are the answer."""
+        return days.samples(windows, ahead, origins)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -142,6 +111,8 @@ class Days:
 
     past: Past
     slots: Slots
+    known: Rows  # (R,) which lines of the slots
+    newest: Floats  # (R,) readings in GPUs
     now: float  # column
     age: float  # slots since the newest reading
     weekend: int  # the day of seven on which it begins; -1: none
@@ -194,26 +165,11 @@ class Days:
         instant = ends <= starts
         return self.past.means(np.where(instant, ends - 1, starts) + origins, ends + origins, self.now)
 
-    def anomalies(self, origins: Floats, newest: Floats, bursty: Floats) -> Floats:
-        """(R, S, 2) by how much more it is now than it was then: the newest reading, and the day before it."""
-        at = np.append(origins, self.now) - self.age
-        slot, day = (_shaped(self.past.means(at - length, at, self.now), bursty) for length in (1, self.slots.per_day))
-        now = np.column_stack([_shaped(newest[:, None], bursty)[:, 0], day[:, -1]])
-        then = np.stack([slot[:, :-1], day[:, :-1]], axis=-1)
-        return np.nan_to_num(now[:, None] - then)
 
-
-def _moved(sample: Floats, move: Floats, bursty: Floats) -> Floats:
-    """(R, W, S) samples (R, W, S) moved by `move` (R, S, W)."""
-    moved = np.maximum(_shaped(sample, bursty) + move.swapaxes(1, 2), 0.0)
-    return np.where(bursty[:, None, None] > 0, moved**2, moved) if bursty.any() else moved
-
-
-def _shaped(gpus: Floats, bursty: Floats) -> Floats:
-    """Square roots where lines (R,) are bursty."""
-    if not bursty.any():
-        return gpus
-    return np.where(bursty.reshape(-1, *[1] * (gpus.ndim - 1)) > 0, np.sqrt(gpus), gpus)
+def sample_quantiles(sample: Floats, quantiles: Sequence[float]) -> Floats:
+    """(R, W, Q) of samples (R, W, S); NaN where there is none."""
+    flat = row_quantiles(sample.reshape(-1, sample.shape[-1]), np.asarray(quantiles))
+    return flat.reshape(*sample.shape[:2], len(quantiles))
 
 
 def _alike(room: Room, rows: Rows, slots: Slots, known: Rows) -> Iterator[Rows]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from forecasting.analog import Analog
+from forecasting.anomaly import Anomaly
 from forecasting.arima import Arima
 from forecasting.auto import Auto
 from forecasting.boosting import Boosting
@@ -14,7 +15,7 @@ from forecasting.forest import Forest
 from forecasting.jobs import Jobs
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
-from forecasting.profile import Anomaly, Profile
+from forecasting.profile import Profile
 from forecasting.protocol import Forecaster
 from forecasting.ridge import Ridge
 from forecasting.seasonal_naive import SeasonalNaive

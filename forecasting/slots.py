@@ -142,6 +142,12 @@ class Past:
     late_total: Floats  # (R, M + 1)
     late_seen: Floats
 
+    @classmethod
+    def until_fit(cls, slots: Slots, rows: Rows) -> Self:
+        """Of some lines, without anything since."""
+        none = np.zeros((len(rows), 1))
+        return cls(_picked(slots.sums.total, rows), _picked(slots.sums.seen, rows), none, none)
+
     def means(self, begins: Floats, ends: Floats, now: float) -> Floats:
         """(R, ...) means between edges of one shape; NaN where half of it was not seen or it ends after `now`."""
         total = _between(self.total, self.late_total, begins, ends)

@@ -5,10 +5,11 @@ from time import perf_counter
 import numpy as np
 import pytest
 
+from forecasting.anomaly import Anomaly
 from forecasting.bands import some_lines
 from forecasting.check import check_forecaster, gangs
 from forecasting.naive import Naive
-from forecasting.profile import Anomaly, Profile
+from forecasting.profile import Profile
 from forecasting.rolling import until
 from forecasting.slots import Slots
 from forecasting.store import load, save
@@ -26,12 +27,12 @@ def test_keeps_every_promise(kind: type[Profile]) -> None:
 
 
 def test_expects_at_each_hour_what_past_days_had_then() -> None:
-    seen = history({"chat": _days(20) + _days(1)[:9]}, HOUR)  # nine hours into the day
+    seen = history({"chat": days(20) + days(1)[:9]}, HOUR)  # nine hours into the day
     windows = [Window(1 * HOUR, 2 * HOUR), Window(4 * HOUR, 5 * HOUR), Window(4 * DAY + HOUR, 4 * DAY + 2 * HOUR)]
 
     told = Profile().fit(seen).predict(seen, windows, MIDDLE)[0, :, 0]
 
-    assert told == pytest.approx([_hour(10), _hour(13), _hour(10)], abs=1.5)
+    assert told == pytest.approx([hour(10), hour(13), hour(10)], abs=1.5)
 
 
 def test_levels_count_and_not_changes_since_a_burst() -> None:
@@ -51,9 +52,9 @@ def test_a_mean_over_a_day_is_surer_than_an_hour_of_it() -> None:
     seen = history({"noisy": rng.uniform(0, 100, 40 * 24).tolist()}, HOUR)
     windows = [Window(12 * HOUR, 13 * HOUR), Window(timedelta(0), DAY)]
 
-    hour, day = np.diff(Profile().fit(seen).predict(seen, windows, (0.1, 0.9))[0])[:, 0]
+    noon, day = np.diff(Profile().fit(seen).predict(seen, windows, (0.1, 0.9))[0])[:, 0]
 
-    assert day < 0.5 * hour
+    assert day < 0.5 * noon
 
 
 def test_weekends_are_found_in_demand_and_look_like_weekends() -> None:
@@ -74,29 +75,6 @@ def test_chance_makes_no_weekends() -> None:
     assert (Slots.of(seen).weekends < 0).mean() > 0.9
 
 
-def test_what_is_unusual_lasts_for_a_while() -> None:
-    seen = history({"chat": _days(20) + [_hour(h) + 40.0 for h in range(9)]}, HOUR)
-    windows = [Window(timedelta(0), HOUR), Window(23 * HOUR, 24 * HOUR)]
-
-    soon, tomorrow = Anomaly().fit(seen).predict(seen, windows, MIDDLE)[0, :, 0]
-    usual = Profile().fit(seen).predict(seen, windows, MIDDLE)[0, 0, 0]
-
-    assert soon == pytest.approx(usual + 40 * np.exp(-0.5 / 3), abs=3.0)
-    assert _hour(8) <= tomorrow < _hour(8) + 10.0
-
-
-def test_a_burst_moves_a_bursty_line_by_its_square_root() -> None:
-    rng = np.random.default_rng(1)
-    bursts = np.where(rng.random(30 * 24) < 0.08, 900.0, 4.0)
-    bursts[-1] = 900.0
-    seen = history({"api": bursts.tolist()}, HOUR)
-
-    told = Anomaly().fit(seen).predict(seen, [Window(5 * HOUR, 6 * HOUR)], MIDDLE)[0, 0, 0]
-
-    linear = 4 + 896 * np.exp(-5.5 / 3)  # 147; in roots (2 + 28 * 0.16)², and some for the last day
-    assert 35 < told < 0.6 * linear
-
-
 def test_what_came_since_the_fit_counts_at_once() -> None:
     seen = history({"new level": [10.0] * 3 * 24 + [90.0] * 2 * 24}, HOUR)
     window = [Window(2 * HOUR, 3 * HOUR)]
@@ -108,13 +86,13 @@ def test_what_came_since_the_fit_counts_at_once() -> None:
 
 
 def test_slots_that_are_not_whole_yet_do_not_shift_the_hours() -> None:
-    every_five = [_hour(i // 12) for i in range(24 * 12)]
+    every_five = [hour(i // 12) for i in range(24 * 12)]
     seen = history({"chat": every_five * 12 + every_five[:101]})
     model = Profile().fit(until(seen, 12 * 288 + 49))
 
     told = model.predict(seen, [Window(HOUR, 2 * HOUR)], MIDDLE)[0, 0, 0]
 
-    assert told == pytest.approx(np.interp(8.4 + 1, range(24), [_hour(h) for h in range(24)]), abs=1.5)
+    assert told == pytest.approx(np.interp(8.4 + 1, range(24), [hour(h) for h in range(24)]), abs=1.5)
 
 
 def test_gaps_are_no_zeros() -> None:
@@ -142,23 +120,9 @@ def test_a_line_that_fit_did_not_know_is_summed_up_on_the_spot() -> None:
     seen = gangs()
     windows = [Window(2 * HOUR, 3 * HOUR)]
 
-    told = Anomaly().fit(some_lines(seen, [0, 1])).predict(seen, windows, DECILES)
+    told = Profile().fit(some_lines(seen, [0, 1])).predict(seen, windows, DECILES)
 
-    np.testing.assert_allclose(told, Anomaly().fit(seen).predict(seen, windows, DECILES))
-
-
-def test_lines_that_were_last_seen_at_other_times_do_not_disturb_each_other() -> None:
-    seen = gangs()
-    blind = seen.running.copy()
-    blind[1, -8:], blind[2, -300:] = np.nan, np.nan
-    late = DemandHistory(seen.lines, seen.times, blind, seen.pending)
-    windows = [Window(2 * HOUR, 3 * HOUR)]
-
-    together = Anomaly().fit(late).predict(late, windows, DECILES)
-
-    for row in range(len(seen.lines)):
-        alone = some_lines(late, [row])
-        np.testing.assert_allclose(together[[row]], Anomaly().fit(alone).predict(alone, windows, DECILES))
+    np.testing.assert_allclose(told, Profile().fit(seen).predict(seen, windows, DECILES))
 
 
 @pytest.mark.parametrize("kind", [Profile, Anomaly])
@@ -182,25 +146,25 @@ def test_a_slot_is_a_multiple_of_the_step_and_a_month_is_enough() -> None:
     assert Slots.of(long).count == 35 * 96
 
 
-def test_a_thousand_queues_are_answered_within_half_a_second() -> None:
-    seen = _many(1_000, 14 * 288)
+def test_five_hundred_queues_are_answered_within_half_a_second() -> None:
+    seen = _many(500, 10 * 288)
     ends = [timedelta(minutes=m) for m in (5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 960, 1200, 1440)]
     windows = [Window.step(end, seen.step) for end in ends]
-    model = Anomaly().fit(until(seen, 14 * 288 - 100))
+    model = Anomaly().fit(until(seen, 10 * 288 - 100))
     model.predict(seen, windows, DECILES)
 
     began = perf_counter()
     model.predict(seen, windows, DECILES)
 
-    assert perf_counter() - began < 0.5  # an idle machine takes a seventh of that
+    assert perf_counter() - began < 0.5  # an idle machine takes a twelfth of that
 
 
-def _hour(hour: int) -> float:
-    return 50.0 + 5.0 * min(hour % 24, 24 - hour % 24)
+def hour(of_day: int) -> float:
+    return 50.0 + 5.0 * min(of_day % 24, 24 - of_day % 24)
 
 
-def _days(count: int) -> list[float]:
-    return [_hour(hour) for hour in range(24)] * count
+def days(count: int) -> list[float]:
+    return [hour(of_day) for of_day in range(24)] * count
 
 
 def _many(lines: int, steps: int) -> DemandHistory:
