@@ -1,0 +1,159 @@
+"""A forecast as page, JSON and text, and how sure it is in a plan."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from gyropilot.domain import Line, Trust
+from gyropilot.report import render as render_cycle
+from gyropilot.report import sure
+from gyropilot.report.forecast import render
+from gyropilot.report.forecast.json_report import to_dict
+from gyropilot.report.forecast.words import ahead, headline
+from tests.fakes import GPU
+from tests.report import samples
+from tests.report.foretold import SETTINGS, TRUST, foretold
+
+DOCS = Path(__file__).parents[2] / "docs" / "forecasting.md"
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "<script>document.title='owned'</script>\x1b[31m" + "x" * 180
+
+
+def test_every_key_of_the_json_is_described_and_no_other() -> None:
+    section = DOCS.read_text().split("## `--format json`")[1]
+
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(to_dict(foretold()))
+
+
+def test_json_tells_each_line_at_each_window_and_quantile() -> None:
+    told = json.loads(render(foretold(), "json"))
+
+    assert [line["queue"] for line in told["lines"]] == ["", "research", "vision"]
+    assert len(told["windows"]) == len(SETTINGS.horizons) + 6
+    assert told["windows"][0] == {"start_s": 0, "end_s": 300}
+    assert told["windows"][-1] == {"start_s": 167 * 3600, "end_s": 168 * 3600}
+    for line in told["lines"]:
+        assert len(line["values"]) == len(told["windows"])
+        assert {len(row) for row in line["values"]} == {len(told["quantiles"])}
+
+
+def test_json_tells_whom_each_queue_is_forecast_by() -> None:
+    line = to_dict(foretold())["lines"][1]
+
+    assert line["listened_to"]["next hour"] == pytest.approx({"forest": 0.75, "naive": 0.25})
+
+
+def test_what_was_not_seen_at_last_is_null_and_not_zero() -> None:
+    newest = {line["queue"]: line["newest_gpus"] for line in to_dict(foretold())["lines"]}
+
+    assert newest == {"": 16.0, "research": 16.0, "vision": None}
+
+
+def test_one_queue_alone_has_only_its_lines() -> None:
+    alone = foretold().of_queue("vision")
+
+    assert [line["queue"] for line in to_dict(alone)["lines"]] == ["vision"]
+    assert headline(alone).startswith("Queue vision: ")
+
+
+def test_the_terminal_tells_every_quantile_of_few_queues_and_why() -> None:
+    text = render(foretold(), "text")
+
+    assert re.search(r"^ ahead +2\.5 % +10 % +50 % +90 % +95 % +99 %$", text, re.MULTILINE)
+    assert re.search(r"^ 7 d ( +\S+){6}$", text, re.MULTILINE)
+    assert "· next hour: listens to forest 75 %, naive 25 %\n" in text
+    assert "· next hour: of outcomes of late lay 81 % in 80 % bands, 94 % in 95 % bands (1,240 outcomes of" in text
+    assert "· demand of queue vision has shifted since 09:30 UTC" in text
+    assert "· spring festival (holiday)" in text
+
+
+def test_a_queue_cannot_command_the_terminal() -> None:
+    assert "\x1b" not in render(foretold(("research", "\x1b[31mred")), "text")
+
+
+@pytest.mark.parametrize(
+    ("horizon", "words"),
+    [
+        (timedelta(minutes=5), "5 min"),
+        (timedelta(hours=1), "1 h"),
+        (timedelta(hours=24), "24 h"),
+        (timedelta(hours=48), "2 d"),
+        (timedelta(minutes=90), "1 h 30 min"),
+    ],
+)
+def test_horizons_are_said_as_people_say_them(horizon: timedelta, words: str) -> None:
+    assert ahead(horizon) == words
+
+
+def test_the_page_draws_a_day_and_a_week_of_each_queue() -> None:
+    page = render(foretold(), "html")
+
+    assert page.count("<figure>") == 3  # the total and two queues
+    assert page.count('aria-labelledby="q0d-t') == page.count('aria-labelledby="q0w-t') == 1
+    assert "81 %" in page
+    assert "what followed moments like this one, in any queue" in page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")
+@pytest.mark.parametrize("width", [380, 1280])
+def test_the_page_opens_offline_fits_and_is_silent(tmp_path: Path, width: int) -> None:
+    place, said = tmp_path / "forecast.html", list[str]()
+    place.write_text(render(foretold(("research", HOSTILE)), "html"), encoding="utf-8")
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(place.as_uri())
+        wide, title = page.evaluate("document.documentElement.scrollWidth"), page.title()
+        browser.close()
+
+    assert wide <= width
+    assert title.endswith("Gyropilot forecast, Mon 2 Mar 2026, 12:00 UTC")
+    assert said == []
+
+
+def test_a_plan_says_how_sure_its_forecast_is_in_every_format() -> None:
+    real = samples.cycle()
+    trusted = replace(real, forecast=replace(real.forecast, trust=TRUST))
+
+    page, text, told = (render_cycle(trusted, f) for f in ("html", "text", "json"))
+
+    assert "How sure the forecast is" in page
+    assert "forest 75 %, naive 25 %" in page
+    assert "forest 75 %, naive 25 %" in text
+    assert json.loads(told)["trust"]["listened_to"]["next hour"] == {"forest": 0.75, "naive": 0.25}
+    assert json.loads(told)["trust"]["realised"][0]["coverage"] == 0.81
+
+
+def test_a_plan_claims_nothing_where_nothing_was_measured() -> None:
+    real = samples.cycle()
+
+    assert "How sure" not in render_cycle(real, "html")
+    assert "How sure" not in render_cycle(real, "text")
+
+
+def test_experts_that_are_hardly_listened_to_are_left_out() -> None:
+    assert sure.listened(TRUST.voices, "1-6h") == "forest 99 %"
+
+
+def test_what_was_not_counted_is_a_dash() -> None:
+    row = sure.passage(replace(foretold().demand, trust=TRUST))["rows"][1]
+
+    assert row == {"name": "1\N{EN DASH}6 h", "listened": "forest 99 %", "cells": ["\N{EN DASH}"] * 4}
+
+
+def test_a_model_that_does_not_learn_has_no_passage() -> None:
+    assert sure.sentences(replace(foretold().demand, trust=Trust())) == []
+
+
+def test_lines_come_totals_first_and_then_by_what_is_expected() -> None:
+    assert [*foretold().largest_first()] == [Line("", GPU), Line("research", GPU), Line("vision", GPU)]
