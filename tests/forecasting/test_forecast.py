@@ -6,12 +6,12 @@ from typing import Self
 import numpy as np
 import pytest
 
-from forecasting.forecast import forecast, known
+from forecasting.forecast import forecast, known, outlook
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError
-from gyropilot.settings import ForecastSettings
+from gyropilot.settings import CalendarSettings, ForecastSettings, Reservation
 from tests.fakes import GPU, NOW, history
 
 SETTINGS = ForecastSettings(horizons=(timedelta(minutes=5), timedelta(hours=1)), quantiles=(0.1, 0.5, 0.9))
@@ -115,3 +115,56 @@ def test_refuses_a_table_that_no_pilot_may_act_on(gpus: Floats, sentence: str) -
 def test_refuses_a_history_from_the_future() -> None:
     with pytest.raises(ForecastError, match="check the clocks"):
         forecast(Naive(), known(history({"research": [8.0] * 12})), SETTINGS, NOW - HOUR)
+
+
+def test_the_outlook_is_of_hours_up_to_a_week_ahead() -> None:
+    fixed = Fixed(np.array(1.0), [])
+
+    told = outlook(fixed, known(history({"research": [8.0] * 288})), SETTINGS, NOW + 3 * MINUTE)
+
+    assert [h / HOUR for h in told.horizons] == [48, 72, 96, 120, 144, 168]
+    assert fixed.asked[0] == Window(47 * HOUR + 3 * MINUTE, 48 * HOUR + 3 * MINUTE)
+
+
+def test_a_queue_that_is_dead_for_long_has_no_demand_whatever_the_model_says() -> None:
+    dead = history({"busy": [8.0] * 4032, "dead": [8.0] * 864 + [0.0] * 3168})
+
+    told = forecast(Fixed(np.array([4.0, 5.0, 6.0]), []), known(dead), SETTINGS, NOW)
+
+    assert told.of(Line("dead", GPU)).max() == 0.0
+    assert told.of(Line("busy", GPU))[0].tolist() == [4.0, 5.0, 6.0]
+
+
+def announced(past: int) -> CalendarSettings:
+    """Afternoons on which 64 GPUs were reserved, and one to come in half an hour."""
+    noons = [NOW - timedelta(days=day) for day in range(1, past + 1)]
+    spans = [(noon, noon + 6 * HOUR) for noon in noons] + [(NOW + 30 * MINUTE, NOW + 6 * HOUR)]
+    return CalendarSettings(
+        reservations=tuple(Reservation(queue="research", gpus=64, start=begin, end=end) for begin, end in spans)
+    )
+
+
+def kept_to() -> DemandHistory:
+    """A week of four GPUs, and of 64 in the six hours after each noon; NOW is a noon."""
+    since_noon_s = 300 * np.arange(-2015, 1) % 86_400
+    reserved = (since_noon_s > 0) & (since_noon_s <= 6 * 3600)
+    return history({"research": list(np.where(reserved, 64.0, 4.0)), "vision": [8.0] * 2016})
+
+
+def test_a_reservation_of_those_who_keep_to_it_is_a_floor_and_raises_the_total() -> None:
+    seen = known(kept_to())
+    fixed = Fixed(np.array([4.0, 5.0, 6.0]), [])
+
+    told = forecast(fixed, seen, SETTINGS, NOW, announced(5))
+
+    research, total = Line("research", GPU), Line(ALL_QUEUES, GPU)
+    assert told.of(research)[1].tolist() == [64.0, 64.0, 64.0]
+    assert told.of(research)[0].tolist() == [4.0, 5.0, 6.0]
+    assert told.of(total)[1].tolist() == [4.0 + 60.0, 5.0 + 59.0, 6.0 + 58.0]
+
+
+def test_a_reservation_that_nobody_has_kept_to_yet_is_told_and_not_counted() -> None:
+    told = forecast(Naive(), known(kept_to()), SETTINGS, NOW, announced(2))
+
+    assert told.of(Line("research", GPU))[1, 1] < 10
+    assert told.trust.known[0].startswith("research has announced 64 GPUs from Mon 2 Mar 12:30")

@@ -1,0 +1,91 @@
+"""`gyropilot forecast` as an operator runs it, beside a Prometheus and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gyropilot.clock import SystemClock
+from gyropilot.demo import Demo, serve
+from tests.command import gyropilot
+
+NAIVE = {"GYROPILOT_FORECAST__MODEL": "naive"}  # fits at once
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Demo]:
+    with serve(SystemClock().now()) as demo:
+        yield demo
+
+
+def test_tells_each_queue_without_kubernetes_and_writes_nothing(world: Demo, tmp_path: Path) -> None:
+    done = gyropilot("forecast", "--prometheus", world.prometheus_url, "--format", "json", folder=tmp_path, **NAIVE)
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert {line["queue"] for line in told["lines"]} == {"", "research", "vision", "language", "serving"}
+    assert told["trust"]["origin"].startswith("fitted at ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tells_one_queue_into_a_file(world: Demo, tmp_path: Path) -> None:
+    asked = ["--prometheus", world.prometheus_url, "--queue", "vision", "--output", "vision.txt"]
+
+    done = gyropilot("forecast", *asked, folder=tmp_path, **NAIVE)
+
+    assert done.returncode == 0
+    assert "Queue vision: " in (tmp_path / "vision.txt").read_text()
+
+
+def test_a_queue_that_is_not_there_is_a_matter_of_usage(world: Demo, tmp_path: Path) -> None:
+    done = gyropilot("forecast", "--prometheus", world.prometheus_url, "-q", "visoin", folder=tmp_path, **NAIVE)
+
+    assert done.returncode == 2
+    assert "no queue 'visoin' in Prometheus; there are language, research, serving, vision" in done.stderr
+
+
+def test_without_prometheus_it_says_where_to_tell_it(tmp_path: Path) -> None:
+    done = gyropilot("forecast", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert "prometheus.url is empty; give --prometheus URL" in done.stderr
+
+
+def test_a_prometheus_that_is_away_is_said(tmp_path: Path) -> None:
+    retries = {"GYROPILOT_PROMETHEUS__RETRIES": "0"}
+
+    done = gyropilot("forecast", "--prometheus", "http://127.0.0.1:9", folder=tmp_path, **retries)
+
+    assert done.returncode == 4
+    assert "Prometheus at http://127.0.0.1:9" in done.stderr
+
+
+def test_what_a_cycle_has_learnt_is_taken_up(world: Demo, tmp_path: Path) -> None:
+    where = ["--prometheus", world.prometheus_url]
+    gyropilot("once", *where, "--kubeconfig", str(world.kubeconfig), folder=tmp_path, **NAIVE)
+    before = (tmp_path / "gyropilot.forecast").read_bytes()
+
+    done = gyropilot("forecast", *where, "--format", "json", folder=tmp_path, **NAIVE)
+
+    assert json.loads(done.stdout)["trust"]["origin"].startswith("restored from gyropilot.forecast, fitted at ")
+    assert (tmp_path / "gyropilot.forecast").read_bytes() == before
+
+
+def test_a_state_that_is_refused_is_said_in_one_sentence(world: Demo, tmp_path: Path) -> None:
+    (tmp_path / "gyropilot.forecast").write_text("not what was saved")
+
+    done = gyropilot("forecast", "--prometheus", world.prometheus_url, folder=tmp_path, **NAIVE)
+
+    assert done.returncode == 0
+    assert "fitting anew: gyropilot.forecast is no state that can be trusted" in done.stderr
+
+
+def test_an_empty_setting_keeps_nothing(world: Demo, tmp_path: Path) -> None:
+    where = ["--prometheus", world.prometheus_url, "--kubeconfig", str(world.kubeconfig)]
+
+    gyropilot("once", *where, folder=tmp_path, GYROPILOT_FORECAST__STATE="", **NAIVE)
+
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".db"]
