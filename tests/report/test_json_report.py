@@ -15,7 +15,15 @@ from tests.report import samples
 
 
 def test_has_exactly_these_keys() -> None:
-    assert list(to_dict(samples.cycle())) == ["decided_at", "state", "forecast", "totals", "trust", "actions", "summary"]
+    assert list(to_dict(samples.cycle())) == [
+        "decided_at",
+        "state",
+        "forecast",
+        "totals",
+        "trust",
+        "actions",
+        "summary",
+    ]
 
 
 def test_the_time_is_rfc_3339() -> None:
