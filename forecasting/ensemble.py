@@ -9,12 +9,13 @@ from typing import Self
 
 import numpy as np
 
+from forecasting.anomaly import Anomaly
 from forecasting.bands import scale_gpus, some_lines
 from forecasting.copula import Copula, blended
 from forecasting.forest import Forest
 from forecasting.jobs import Jobs
 from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
-from forecasting.naive import Naive
+from forecasting.profile import Profile
 from forecasting.protocol import Forecaster, State
 from forecasting.ridge import Ridge
 from forecasting.rolling import until
@@ -24,7 +25,14 @@ from forecasting.store import REMEDY, nested
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 
-EXPERTS: dict[type[Forecaster], float] = {Forest: 9.0, Jobs: 1.0, Ridge: 1.0, SeasonalNaive: 1.0, Naive: 1.0}
+EXPERTS: dict[type[Forecaster], float] = {
+    Forest: 12.0,
+    Jobs: 1.0,
+    Anomaly: 2.0,
+    Profile: 1.0,
+    Ridge: 1.0,
+    SeasonalNaive: 1.0,
+}
 """Who is listened to, and how much before anything was learnt."""
 
 SPEAKS_EVERY = timedelta(minutes=30)
