@@ -32,9 +32,10 @@ LOOK_BACK = timedelta(hours=1)
 
 
 class Seen(NamedTuple):
-    """A history, and when it was seen."""
+    """A history, that of queues which exist no more, and when they were seen."""
 
     history: DemandHistory
+    gone: DemandHistory
     at: datetime
 
 
@@ -67,7 +68,7 @@ class Foresight:
 
     def __call__(self, state: ClusterState) -> DemandForecast:
         """The forecast for what was seen; the very first one restores what was saved, or fits."""
-        self._seen = Seen(state.history, state.seen_at)
+        self._seen = Seen(state.history, state.gone, state.seen_at)
         if self.fitted is None:
             self._begin(self._seen)
         history, forecaster = self._kept_up()
@@ -109,7 +110,7 @@ class Foresight:
         if seen is None or not seen.history.lines:
             return ""
         before = self._pasts.sentences
-        self._pasts, self._looked_at = Pasts.of(known(seen.history)), seen.at
+        self._pasts, self._looked_at = Pasts.of(known(seen.history), seen.gone), seen.at
         return "; ".join(sentence for sentence in self._pasts.sentences if sentence not in before)
 
     def save(self) -> str:

@@ -34,13 +34,16 @@ class Pasts:
         return cls({}, (), np.empty(0, np.int64), nothing > 0, nothing, nothing)
 
     @classmethod
-    def of(cls, history: DemandHistory) -> Self:
-        """Of the lines of `history`, totals among them."""
-        full = with_borrowed_pasts(joined(history))
-        taken = ~((full.demand == history.demand) | (np.isnan(full.demand) & np.isnan(history.demand)))
+    def of(cls, history: DemandHistory, gone: DemandHistory | None = None) -> Self:
+        """Of the lines of `history`, totals among them; `gone` holds those of queues that exist no more."""
+        whole = _beside(history, gone) if gone is not None and gone.lines else history
+        full, count = with_borrowed_pasts(joined(whole)), len(history.lines)
+        now, before = full.demand[:count], history.demand
+        taken = ~((now == before) | (np.isnan(now) & np.isnan(before)))
         rows = np.flatnonzero(taken.any(axis=1))
         lines = tuple(history.lines[row] for row in rows)
-        return cls(renamed(history), lines, history.times, taken[rows], full.running[rows], full.pending[rows])
+        names = {new: old for new, old in renamed(whole).items() if new in history.lines}
+        return cls(names, lines, history.times, taken[rows], full.running[rows], full.pending[rows])
 
     def added_to(self, history: DemandHistory) -> DemandHistory:
         """`history` with these pasts, where it still reaches back to them."""
@@ -60,6 +63,16 @@ class Pasts:
     def sentences(self) -> tuple[str, ...]:
         """Renames, as an operator should know them."""
         return tuple(f"{new} is taken to be what was {old}" for new, old in sorted(self.renamed.items()))
+
+
+def _beside(history: DemandHistory, gone: DemandHistory) -> DemandHistory:
+    """Both, on the grid of `history`."""
+    return DemandHistory(
+        (*history.lines, *gone.lines),
+        history.times,
+        np.vstack([history.running, gone.running]),
+        np.vstack([history.pending, gone.pending]),
+    )
 
 
 NO_PASTS = Pasts.none()

@@ -293,6 +293,7 @@ class ClusterState:
     freshness: Mapping[str, timedelta] = field(default_factory=dict)  # source -> age of its newest reading
     inference_waiting: Mapping[str, float] = field(default_factory=dict)  # model -> requests that wait
     notes: tuple[str, ...] = ()  # defaults used and things not seen, one sentence each: said aloud
+    gone: DemandHistory = field(default_factory=DemandHistory.empty)  # of queues that exist no more: deleted or renamed
 
     def pool(self, name: str) -> Pool:
         return next(p for p in self.pools if p.name == name)

@@ -49,6 +49,7 @@ def join(metrics: Metrics, inventory: Inventory, settings: Settings, now: dateti
         freshness={"prometheus": metrics.age, "kubernetes": max(timedelta(0), now - inventory.seen_at)},
         inference_waiting=metrics.inference_waiting,
         notes=(*inventory.notes, *metrics.notes, *unseen, *_differences(metrics, inventory)),
+        gone=_gone(metrics.history, inventory.queues),
     )
 
 
@@ -156,6 +157,13 @@ def _history(metrics: Metrics, queues: Iterable[Queue]) -> DemandHistory:
             if line in metrics.newest:
                 running[row, -1], pending[row, -1] = metrics.newest[line]
     return DemandHistory(lines, times, running, pending)
+
+
+def _gone(seen: DemandHistory, queues: Iterable[Queue]) -> DemandHistory:
+    """History of the queues that exist no more."""
+    names = {queue.name for queue in queues}
+    rows = [row for row, line in enumerate(seen.lines) if line.queue not in names]
+    return DemandHistory(tuple(seen.lines[row] for row in rows), seen.times, seen.running[rows], seen.pending[rows])
 
 
 def _lines(queues: Iterable[Queue]) -> Iterable[Line]:

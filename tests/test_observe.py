@@ -86,6 +86,15 @@ def test_a_queue_that_is_gone_from_kubernetes_is_left_out_and_said() -> None:
     assert "old in Prometheus and not in Kubernetes (deleted or renamed): left out" in seen.notes
 
 
+def test_the_past_of_a_queue_that_is_gone_is_kept_apart_for_whoever_goes_on_under_another_name() -> None:
+    both = metrics(history=history({"research": [4.0, 5.0, 6.0], "vision": [1.0, 2.0, 3.0]}))
+
+    seen = join(both, inventory(), Settings(), NOW)
+
+    assert seen.history.lines == (RESEARCH,)
+    assert seen.gone.of(Line("vision", GPU)).tolist() == [1.0, 2.0, 3.0]
+
+
 def test_a_large_difference_between_the_sources_is_said() -> None:
     seen = join(metrics(newest={RESEARCH: (30.0, 0.0)}), inventory(), Settings(), NOW)
 

@@ -27,7 +27,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def to_json(cycle: Cycle, tail: timedelta = timedelta(days=3)) -> str:
     """The whole cycle; of its history what a report draws, for Prometheus has the rest."""
-    state = replace(cycle.state, history=tail_of(cycle.state.history, tail))
+    state = replace(cycle.state, history=tail_of(cycle.state.history, tail), gone=DemandHistory.empty())
     return json.dumps(encode(replace(cycle, state=state)), separators=(",", ":"), allow_nan=False)
 
 

@@ -59,3 +59,15 @@ def test_another_grid_takes_nothing() -> None:
     shifted = DemandHistory(seen.lines, seen.times + 7, seen.running, seen.pending)
 
     assert Pasts.of(seen).added_to(shifted) is shifted
+
+
+def test_a_queue_goes_on_from_one_that_exists_no_more() -> None:
+    level = 40.0 + 8.0 * np.random.default_rng(3).integers(-1, 2, WEEK)
+    gone = history({"vision": [*level[:-500], *[np.nan] * 500]})
+    seen = history({"vision-2": [*[np.nan] * (WEEK - 500), *level[-500:]], "other": [8.0, 16.0] * (WEEK // 2)})
+
+    pasts = Pasts.of(seen.with_totals(), gone)
+    full = pasts.added_to(seen)
+
+    assert pasts.renamed == {Line("vision-2", GPU): Line("vision", GPU)}
+    assert list(full.of(Line("vision-2", GPU))) == list(level)
