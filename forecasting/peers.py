@@ -37,6 +37,7 @@ CALIBRATIONS = 100
 TREE_CALIBRATIONS = 20
 """At most, and from at most half of the history: what they are made from is not learnt from meanwhile."""
 
+PATHS = 1_000
 LEAST_STEPS = 10
 MOST_STEPS = 2_016
 """From which a model is fitted: two weeks of ten minutes, twelve of hours."""
@@ -135,6 +136,7 @@ class Native:
     model: Callable[[int], Any]  # of steps per day
     refit: timedelta = DAY
     least_days: float = 1.0
+    most_days: float = 84.0  # that it is fitted on
     kept: dict[tuple[Line, timedelta], tuple[int, Any]] = field(default_factory=dict)
 
     def __call__(self, asked: Asked) -> Floats:
@@ -149,9 +151,32 @@ class Native:
     def _fitted(self, line: Line, row: Floats, asked: Asked) -> Any:
         fitted_s, model = self.kept.get((line, asked.sample), (asked.end_s, None))
         if model is None or not 0 <= asked.end_s - fitted_s < self.refit.total_seconds():
-            fitted_s, model = asked.end_s, self.model(asked.per_day).fit(y=row[-MOST_STEPS:])
+            most = min(MOST_STEPS, round(self.most_days * asked.per_day))
+            fitted_s, model = asked.end_s, self.model(asked.per_day).fit(y=row[-most:])
             self.kept[line, asked.sample] = fitted_s, model
         return model
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Paths:
+    """A model of statsforecast that draws what may come, fitted at each origin; asked with a seed.
+
+    The median is its point forecast, as in its own intervals.
+    """
+
+    model: Callable[[int], Any]  # of steps per day
+
+    def __call__(self, asked: Asked) -> Floats:
+        if asked.rows.shape[1] <= asked.per_day:
+            return asked.unmoved()
+        model = self.model(asked.per_day)
+        return np.array([self._one(model, row, asked) for row in asked.rows])
+
+    def _one(self, model: Any, row: Floats, asked: Asked) -> Floats:
+        paths = model.simulate(h=asked.ahead, n_paths=PATHS, y=row, seed=0)
+        table = np.quantile(paths, asked.quantiles, axis=0).T
+        table[:, np.array(asked.quantiles) == 0.5] = model.forecast(y=row, h=asked.ahead)["mean"][:, None]
+        return table
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -248,7 +273,7 @@ def _conformal(step: timedelta) -> Iterator[Peer]:
 def _native(step: timedelta) -> Iterator[Peer]:
     from statsforecast import models
 
-    def peer(title: str, method: Native, minutes: Samples, costly: bool = False) -> Peer:
+    def peer(title: str, method: Method, minutes: Samples, costly: bool = False) -> Peer:
         return _peer(title, "statsforecast", method, minutes, step, costly)
 
     yield peer("Naive", Native(lambda day: models.Naive()), (10, 10, 60))
@@ -256,8 +281,12 @@ def _native(step: timedelta) -> Iterator[Peer]:
     yield peer("AutoETS", Native(lambda day: models.AutoETS(season_length=_season(day))), (10, 30, 60))
     yield peer("AutoTheta", Native(lambda day: models.AutoTheta(season_length=_season(day))), (10, 30, 60))
     yield peer("MSTL", Native(lambda day: models.MSTL(season_length=day), least_days=2.5), (10, 60, 60), costly=True)
-    seasonal = step >= timedelta(minutes=30)
-    arima = Native(lambda day: models.AutoARIMA(season_length=day if seasonal else 1), refit=7 * DAY)
+    pool = Paths(models.ConformalSeasonalPool)
+    yield peer("Conformal seasonal pool", pool, (10, 60, 60))
+    if step < timedelta(minutes=30):
+        arima = Native(lambda day: models.AutoARIMA(season_length=1))
+    else:  # some 10 s a fit on two weeks of hours, minutes on more
+        arima = Native(lambda day: models.AutoARIMA(season_length=day), refit=3.5 * DAY, least_days=3, most_days=14)
     yield peer("AutoARIMA", arima, (10, 10, 60), costly=True)
 
 
