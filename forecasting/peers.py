@@ -174,7 +174,7 @@ class Paths:
 
     def _one(self, model: Any, row: Floats, asked: Asked) -> Floats:
         paths = model.simulate(h=asked.ahead, n_paths=PATHS, y=row, seed=0)
-        table = np.quantile(paths, asked.quantiles, axis=0).T
+        table: Floats = np.quantile(paths, asked.quantiles, axis=0).T
         table[:, np.array(asked.quantiles) == 0.5] = model.forecast(y=row, h=asked.ahead)["mean"][:, None]
         return table
 
