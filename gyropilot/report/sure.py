@@ -17,7 +17,8 @@ MEANINGS = {
     "forest": "what followed moments like this one, in any queue",
     "jobs": "how long what runs is likely to go on, and what usually arrives",
     "analog": "what followed moments like this one, in this queue",
-    "profile": "the usual hour of this day",
+    "anomaly": "what is usual at this hour, moved by what is unusual now for as long as that used to last",
+    "profile": "what past days had at this hour",
     "stl": "rhythm of day and week, and the level around it",
     "ridge": "a line through the newest readings and the calendar",
     "seasonal-naive": "as a day or a week ago",
@@ -41,6 +42,11 @@ def listened(voices: Iterable[Voice], bucket: str) -> str:
     """forest 48 %, analog 30 %, ridge 12 %."""
     mine = [v for v in voices if v.bucket == bucket and v.share >= LEAST_SHARE]
     return ", ".join(f"{v.expert} {percent(v.share)}" for v in mine)
+
+
+def kept_together(words: str) -> str:
+    """For a page: no line begins with a unit."""
+    return words.replace(" %", "\N{NO-BREAK SPACE}%").replace(" GPU", "\N{NO-BREAK SPACE}GPU")
 
 
 def held(realised: Iterable[Realised], group: str, bucket: str, nominal: float) -> Realised | None:
@@ -82,7 +88,7 @@ def passage(forecast: DemandForecast) -> Part:
 def _row(trust: Trust, bucket: str) -> Part:
     return {
         "name": spoken(bucket),
-        "listened": listened(trust.voices, bucket) or UNKNOWN,
+        "listened": kept_together(listened(trust.voices, bucket)) or UNKNOWN,
         "cells": [cell for nominal in (0.8, 0.95) for cell in _cells(trust, bucket, nominal)],
     }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from forecasting.ensemble import EXPERTS
 from gyropilot.domain import Line, Trust
 from gyropilot.report import render as render_cycle
 from gyropilot.report import sure
@@ -128,7 +129,7 @@ def test_a_plan_says_how_sure_its_forecast_is_in_every_format() -> None:
     page, text, told = (render_cycle(trusted, f) for f in ("html", "text", "json"))
 
     assert "How sure the forecast is" in page
-    assert "forest 75 %, naive 25 %" in page
+    assert "forest 75\N{NO-BREAK SPACE}%, naive 25\N{NO-BREAK SPACE}%" in page
     assert "forest 75 %, naive 25 %" in text
     assert json.loads(told)["trust"]["listened_to"]["next hour"] == {"forest": 0.75, "naive": 0.25}
     assert json.loads(told)["trust"]["realised"][0]["coverage"] == 0.81
@@ -145,10 +146,14 @@ def test_experts_that_are_hardly_listened_to_are_left_out() -> None:
     assert sure.listened(TRUST.voices, "1-6h") == "forest 99 %"
 
 
+def test_every_expert_is_said_what_it_goes_by() -> None:
+    assert [kind.name for kind in EXPERTS if kind.name not in sure.MEANINGS] == []
+
+
 def test_what_was_not_counted_is_a_dash() -> None:
     row = sure.passage(replace(foretold().demand, trust=TRUST))["rows"][1]
 
-    assert row == {"name": "1\N{EN DASH}6 h", "listened": "forest 99 %", "cells": ["\N{EN DASH}"] * 4}
+    assert row == {"name": "1\N{EN DASH}6 h", "listened": "forest 99\N{NO-BREAK SPACE}%", "cells": ["\N{EN DASH}"] * 4}
 
 
 def test_a_model_that_does_not_learn_has_no_passage() -> None:

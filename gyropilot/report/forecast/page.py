@@ -48,7 +48,7 @@ def page(found: Foretold) -> Part:
     return {
         "version": __version__,
         "made_at": moment(found.demand.made_at),
-        "headline": headline(found),
+        "headline": sure.kept_together(headline(found)),
         "forecaster": found.demand.forecaster,
         "key": _key(),
         "wides": [_wide(found, line, nth, several) for nth, line in enumerate(totals or queues[:alone])],
@@ -140,9 +140,9 @@ def _facts(found: Foretold, line: Line) -> str:
 def _listened(found: Foretold, line: Line) -> str:
     """next hour: forest 62 %, analog 21 %."""
     voices = found.voices(line)
-    return " · ".join(
-        f"{sure.spoken(bucket)}: {sure.listened(voices, bucket)}" for bucket in dict.fromkeys(v.bucket for v in voices)
-    )
+    buckets = dict.fromkeys(voice.bucket for voice in voices)
+    told = (f"{sure.spoken(bucket)}: {sure.listened(voices, bucket)}" for bucket in buckets)
+    return sure.kept_together(" · ".join(told))
 
 
 def _glances(found: Foretold) -> list[timedelta]:
