@@ -12,6 +12,7 @@ from forecasting.boosting import Boosting
 from forecasting.ensemble import Ensemble
 from forecasting.ets import Ets
 from forecasting.forest import Forest
+from forecasting.foundation import Foundation
 from forecasting.jobs import Jobs
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
@@ -37,6 +38,7 @@ ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "forest": Forest,
     "profile": Profile,
     "anomaly": Anomaly,
+    "foundation": Foundation,
     "auto": Auto,
 }
 

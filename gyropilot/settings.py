@@ -218,6 +218,7 @@ class ForecastSettings(Section):
         "forest",
         "profile",
         "anomaly",
+        "foundation",
     ] = Field(
         "gyropilot",
         description="`gyropilot` listens to several as far as they were right of late, and learns at each cycle; "

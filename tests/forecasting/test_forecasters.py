@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,17 @@ from gyropilot.domain import DemandHistory, Floats, Line
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
 
-each_forecaster = pytest.mark.parametrize("make_one", ALL_FORECASTERS.values(), ids=list(ALL_FORECASTERS))
+needs_the_model = pytest.mark.skipif(
+    find_spec("fracast") is None,
+    reason="the foundation model is not installed; pip install 'gyropilot[foundation]'",
+)
+each_forecaster = pytest.mark.parametrize(
+    "make_one",
+    [
+        pytest.param(make_one, id=name, marks=[needs_the_model] if name == "foundation" else [])
+        for name, make_one in ALL_FORECASTERS.items()
+    ],
+)
 
 
 @each_forecaster

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from forecasting import foundation
-from forecasting.check import check_forecaster
 from forecasting.foundation import Foundation, by_sample, widened
 from forecasting.naive import Naive
 from gyropilot.domain import DemandHistory, Floats, Window
@@ -49,11 +48,6 @@ def test_tails_go_on_as_those_of_a_normal_distribution() -> None:
     assert body == pytest.approx(45.0)
     assert low == pytest.approx(48 - 8 * 1.95996 / 1.28155, abs=0.01)  # 8 below the median at the first tenth
     assert high == pytest.approx(48 + 32 * 2.32635 / 1.28155, abs=0.01)  # 32 above it at the last
-
-
-@needs_the_model
-def test_keeps_every_promise() -> None:
-    check_forecaster(Foundation)
 
 
 @needs_the_model
