@@ -95,8 +95,8 @@ class Foresight:
         self._fit_begun_at = seen.at
         self.look_back()
         history = known(seen.history, self._pasts)
-        blank = make(self.settings.model) if self.fitted is None else self.fitted.forecaster
-        fitted = Fitted(blank.fit(history), seen.at, history.step, self.settings.model)
+        before = make(self.settings.model) if self.fitted is None else self.fitted.forecaster
+        fitted = Fitted(before.fit(history), seen.at, history.step, self.settings.model)
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
         with self._turn:
             self.fitted = self._caught_up(fitted)
