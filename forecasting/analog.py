@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import some_lines
+from forecasting.bands import newest_columns, some_lines
 from forecasting.grid import GRID, restored_windows, saved_windows
 from forecasting.moments import Halves, Moments, likeness, spread_gpus
 from forecasting.protocol import State
@@ -70,4 +70,4 @@ class Analog:
         spread[new] = spread_gpus(some_lines(history, np.flatnonzero(new)))
         if self.moments is not None:
             spread[~new] = self.moments.spread[room.known[~new]]
-        return likeness(history, np.arange(len(spread)), room.columns(history), spread)
+        return likeness(history, np.arange(len(spread)), newest_columns(history), spread)

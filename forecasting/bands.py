@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.once import once
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested
 from gyropilot.domain import DemandHistory, Floats, Line
@@ -76,18 +77,15 @@ class Bands:
 
     def for_lines(self, history: DemandHistory) -> Bands:
         """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
-        at = rows_of(self.lines, history.lines)
-        now_seen, errors = seen_s(history), np.empty((len(at), len(LEADS_S), len(LEVELS)))
-        old = at >= 0
-        old[old] = now_seen[old] < 2 * self.seen_s[at[old]] + 1
-        new = np.flatnonzero(~old)
+        at, seen, scale = rows_of(self.lines, history.lines), seen_s(history), scale_gpus(history)
+        known_s, known_scale = np.append(self.seen_s, 0.0)[at], np.append(self.scale, 0.0)[at]
+        old = (at >= 0) & (seen < 2 * known_s + 1)
+        errors, new = np.empty((len(at), len(LEADS_S), len(LEVELS))), np.flatnonzero(~old)
         if len(new):
             errors[new] = Bands.of_changes(some_lines(history, new)).errors
         errors[old] = self.errors[at[old]]
-        now_seen[old] = np.maximum(now_seen[old], self.seen_s[at[old]])
-        scale = scale_gpus(history)
-        scale[old] = np.maximum(scale[old], self.scale[at[old]])
-        return Bands(history.lines, errors, now_seen, scale)
+        seen = np.where(old, np.maximum(seen, known_s), seen)
+        return Bands(history.lines, errors, seen, np.where(old, np.maximum(scale, known_scale), scale))
 
     def state(self) -> State:
         """As plain data."""
@@ -162,24 +160,36 @@ def _spread_columns(first: int, end: int) -> NDArray[np.int64]:
     return drawn
 
 
+@once
 def newest(history: DemandHistory) -> tuple[Floats, Floats]:
     """(L,) newest demand that was seen, and (L,) seconds since; 0 and the whole history where none was."""
     lines, steps = history.demand.shape
     if not steps:
         return np.zeros(lines), np.zeros(lines)
-    ago = np.argmax(np.isfinite(history.demand[:, ::-1]), axis=1)
-    value = history.demand[np.arange(lines), steps - 1 - ago]
+    value, ago = history.demand[:, -1].copy(), np.zeros(lines)
+    late = np.flatnonzero(np.isnan(value))
+    back = np.argmax(np.isfinite(history.demand[late, ::-1]), axis=1)
+    value[late] = history.demand[late, steps - 1 - back]
     never = np.isnan(value)
-    age_s = np.where(never, steps, ago) * history.step.total_seconds()
-    return np.where(never, 0.0, value), age_s
+    ago[late] = back
+    return np.where(never, 0.0, value), np.where(never, steps, ago) * history.step.total_seconds()
 
 
+def newest_columns(history: DemandHistory) -> NDArray[np.int64]:
+    """(L,) of the newest reading of each line; the first where there is none."""
+    ago = np.round(newest(history)[1] / history.step.total_seconds()).astype(np.int64)
+    columns: NDArray[np.int64] = np.maximum(history.demand.shape[1] - 1 - ago, 0)
+    return columns
+
+
+@once
 def seen_s(history: DemandHistory) -> Floats:
     """(L,) seconds of each line that were really seen."""
     seen: Floats = np.isfinite(history.demand).sum(axis=1) * history.step.total_seconds()
     return seen
 
 
+@once
 def scale_gpus(history: DemandHistory) -> Floats:
     """(L,) the largest demand that was seen, at least a node's."""
     scale: Floats = np.fmax.reduce(history.demand, axis=1, initial=NODE_GPUS)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s, some_lines
-from forecasting.grid import GRID, Neighbours, middle_s, window
+from forecasting.grid import GRID, Neighbours, length_s, middle_s, window
 from forecasting.naive import Naive
 from forecasting.protocol import State
-from forecasting.signals import NAMES, Rows, Signals
+from forecasting.signals import NAMES, Rows, Signals, latest
 from forecasting.store import lines_from_state, lines_to_state
-from forecasting.trees import Growth, Trees
+from forecasting.trees import Growth, Halves, Trees
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
 
@@ -74,22 +74,20 @@ class Spreads:
 
     def for_lines(self, history: DemandHistory) -> Spreads:
         """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
-        known, seen = rows_of(self.lines, history.lines), seen_s(history)
-        known = np.where(seen >= 2 * np.append(self.seen_s, 0.0)[known] + 1, -1, known)
-        new = np.flatnonzero(known < 0)
-        gpus, scale = np.empty((len(known), len(GRID))), scale_gpus(history)
-        gpus[known >= 0] = self.gpus[known[known >= 0]]
-        scale[known >= 0] = np.maximum(scale, np.append(self.scale, 0.0)[known])[known >= 0]
+        at, seen, scale = rows_of(self.lines, history.lines), seen_s(history), scale_gpus(history)
+        known = (at >= 0) & (seen < 2 * np.append(self.seen_s, 0.0)[at] + 1)
+        gpus, new = np.empty((len(at), len(GRID))), np.flatnonzero(~known)
+        gpus[known] = self.gpus[at[known]]
         if len(new):
             gpus[new] = Spreads.of(some_lines(history, new)).gpus
-        return Spreads(history.lines, gpus, seen, scale)
+        known_scale = np.maximum(scale, np.append(self.scale, 0.0)[at])
+        return Spreads(history.lines, gpus, seen, np.where(known, known_scale, scale))
 
-    def at(self, line: Rows, windows: Sequence[Window], which: Rows) -> Floats:
-        """(N,) GPUs for `line` (N,) and the window `which` (N,) of `windows`."""
+    def at(self, windows: Sequence[Window]) -> Floats:
+        """(L, W) GPUs."""
         around = Neighbours.of(GRID, windows)
-        table = around.blend(self.gpus[:, around.needed, None])[..., 0] / np.maximum(around.size, 1e-9)
-        found: Floats = table[line, which]
-        return found
+        table: Floats = around.blend(self.gpus[:, around.needed, None])[..., 0] / np.maximum(around.size, 1e-9)
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +178,8 @@ class Forest:
         if len(known) < LEAST_MOMENTS:
             return None
         line, column, which = line[known], column[known], which[known]
-        spread = spreads.at(line, asked, which)
-        features = _described(signals[known], history.times[column], asked, which, spread, spreads.scale[line])
+        spread, about = spreads.at(asked)[line, which], _Asked.of(asked).picked(which)
+        features = _described(signals[known], spreads.scale[line], history.times[column], about, spread)
         # Between all lines alike (1) and GPU for GPU (spread): the latter is the loss, the former learns from more.
         return Trees.grow(features, change[known] / spread, np.sqrt(spread / spread.mean()), self.growth)
 
@@ -197,49 +195,57 @@ class Forest:
         """(R, W, Q) GPUs of change since the newest reading of lines that are equally late."""
         age = timedelta(seconds=age_s)
         asked = [Window(w.start + age, w.end + age) for w in windows]
-        column = np.full(len(rows), max(0, history.demand.shape[1] - 1 - round(age / history.step)))
-        signals = Signals.of(history).at(rows, column)
-        reach = np.searchsorted(list(REACHES), [middle_s(w) for w in asked])
-        reach = np.minimum(reach, len(self.trees) - 1)
-        change = np.zeros((len(rows), len(asked), len(quantiles)))
+        spread, about = spreads.at(asked)[rows], _Asked.of(asked)
+        column = max(0, history.demand.shape[1] - 1 - round(age / history.step))
+        signals, scale = latest(history)[rows, None], spreads.scale[rows, None]
+        features = _described(signals, scale, history.times[column], about, spread)
+        reach = np.minimum(np.searchsorted(list(REACHES), about.lead_s), len(self.trees) - 1)
+        change = np.empty((*spread.shape, len(quantiles)))
         for r in np.unique(reach):
             mine = np.flatnonzero(reach == r)
-            line, which = (grid.ravel() for grid in np.indices((len(rows), len(mine))))
-            some = [asked[i] for i in mine]
-            spread = spreads.at(rows[line], some, which)
-            times = history.times[column][line]
-            features = _described(signals[line], times, some, which, spread, spreads.scale[rows[line]])
-            answer = self.trees[r].quantiles(features, quantiles) * spread[:, None]
+            answer = self.trees[r].quantiles(features[:, mine].reshape(-1, features.shape[-1]), quantiles)
             change[:, mine] = answer.reshape(len(rows), len(mine), len(quantiles))
         # Before the first window that was learnt from, change shrinks in proportion to time.
         first = middle_s(_at_step(REACHES[480][0], history.step))
-        change *= np.minimum(1.0, np.array([middle_s(w) for w in asked]) / first)[:, None]
+        change *= (spread * np.minimum(1.0, about.lead_s / first))[..., None]
         return change
 
 
-def _described(
-    signals: Floats, times: np.ndarray, windows: Sequence[Window], which: Rows, spread: Floats, scale: Floats
-) -> Floats:
-    """(N, F) numbers without unit; 0 where not known."""
-    size, in_gpus = signals.copy(), Signals.in_gpus
-    size[:, in_gpus] /= spread[:, None]
-    size[:, TIMES] = np.log1p(size[:, TIMES])
-    lead_s = np.array([middle_s(w) for w in windows])[which]
-    length_s = np.array([(w.end - w.start).total_seconds() for w in windows])[which]
-    target_s = times + lead_s
+class _Asked(NamedTuple):
+    """What of windows is learnt from."""
+
+    lead_s: Floats  # (W,) of their middles
+    length_s: Floats  # (W,)
+
+    @classmethod
+    def of(cls, windows: Sequence[Window]) -> Self:
+        return cls(np.array([middle_s(w) for w in windows]), np.array([length_s(w) for w in windows]))
+
+    def picked(self, which: Rows) -> Self:
+        return type(self)(self.lead_s[which], self.length_s[which])
+
+
+def _described(signals: Floats, scale: Floats, time_s: Rows | np.int64, about: _Asked, spread: Floats) -> Halves:
+    """(..., F) numbers without unit, 0 where not known: of moments and of windows, which broadcast to (...)."""
+    known = signals.copy()
+    known[..., TIMES] = np.log1p(known[..., TIMES])
+    target_s = time_s + about.lead_s
     hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
     weekend = ((target_s // DAY_S + 4) % 7) % 6 == 0  # the epoch began on a Thursday; 0 is Sunday
     columns = [
-        size,
-        signals[:, IN_SCALE] / scale[:, None],
-        (spread / scale)[:, None],
-        np.log(lead_s)[:, None],
-        (length_s / lead_s)[:, None],
-        np.sin(hour)[:, None],
-        np.cos(hour)[:, None],
-        weekend[:, None],
+        *np.moveaxis(known / np.where(Signals.in_gpus, spread[..., None], 1.0), -1, 0),
+        *np.moveaxis(signals[..., IN_SCALE] / scale[..., None], -1, 0),
+        spread / scale,
+        np.log(about.lead_s),
+        about.length_s / about.lead_s,
+        np.sin(hour),
+        np.cos(hour),
+        weekend,
     ]
-    described: Floats = np.nan_to_num(np.hstack(columns), posinf=0.0, neginf=0.0)
+    described = np.empty((*spread.shape, len(columns)), dtype=np.float32)
+    for at, column in enumerate(columns):
+        described[..., at] = column
+    described[~np.isfinite(described)] = 0.0
     return described
 
 

@@ -80,8 +80,8 @@ class Neighbours(NamedTuple):
 
     @classmethod
     def of(cls, grid: Sequence[Window], asked: Sequence[Window]) -> Neighbours:
-        middle, length = (np.array([measure(w) for w in grid]) for measure in (middle_s, _length_s))
-        at, span = (np.array([measure(w) for w in asked])[:, None] for measure in (middle_s, _length_s))
+        middle, length = (np.array([measure(w) for w in grid]) for measure in (middle_s, length_s))
+        at, span = (np.array([measure(w) for w in asked])[:, None] for measure in (middle_s, length_s))
         size = np.minimum(at[:, 0] / middle.min(), 1.0)
         at = np.clip(at, middle.min(), middle.max())
         unlike = np.abs(np.log(at / middle)) + UNLIKE * np.abs(span / at - length / middle)
@@ -103,7 +103,7 @@ def middle_s(window: Window) -> float:
     return (window.start + window.end).total_seconds() / 2
 
 
-def _length_s(window: Window) -> float:
+def length_s(window: Window) -> float:
     return (window.end - window.start).total_seconds()
 
 

@@ -8,9 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, some_lines
+from forecasting.bands import DAY_S, newest_columns, some_lines
 from forecasting.grid import restored_windows, saved_windows, window
-from forecasting.paths import Paths, layers_of
+from forecasting.paths import Paths, layers_now
 from forecasting.protocol import State
 from forecasting.room import Room
 from forecasting.signals import Rows
@@ -47,10 +47,10 @@ class Jobs:
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """(L, W, Q) GPUs."""
         room = Room.of(history, self.paths)
-        now = layers_of(history, np.arange(len(history.lines)), room.columns(history))
+        now = layers_now(history)
 
         def changes(rows: Rows, needed: Rows) -> Floats:
-            known, day_s = room.known[rows], _second_of_day(history, room, rows)
+            known, day_s = room.known[rows], _second_of_day(history, rows)
             if self.paths is not None and known[0] >= 0:
                 return self.paths.changes(known, now[rows], day_s, needed, quantiles)
             new = Paths.of(some_lines(history, rows), [self.grid[i] for i in needed], PATHS_NEW)
@@ -69,8 +69,8 @@ class Jobs:
         return cls(restored_windows(state["grid"]), paths)
 
 
-def _second_of_day(history: DemandHistory, room: Room, rows: Rows) -> int:
+def _second_of_day(history: DemandHistory, rows: Rows) -> int:
     """Of the newest reading of lines that are equally old."""
     if not len(history.times):
         return 0
-    return int(history.times[room.columns(history)[rows[0]]] % DAY_S)
+    return int(history.times[newest_columns(history)[rows[0]]] % DAY_S)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
 from forecasting.moments import HALF_LIFE_S, Halves, spread_columns
 from forecasting.protocol import State
-from forecasting.signals import AGES_S, Rows, Signals
+from forecasting.signals import AGES_S, NAMES, Rows, Signals, latest
 from forecasting.weighted import weighted_quantiles
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
 
-LAYERS = len(AGES_S) + 1
+EDGES = (*(f"young {age}" for age in AGES_S), "demand")
+LAYERS = len(EDGES)
 INSTANTS = np.array([1, 3, 5]) / 6
 """Where in a window it is looked at what is left of each layer."""
 
@@ -111,9 +112,17 @@ def layers_of(history: DemandHistory, line: Rows, column: Rows) -> Floats:
     """
     if not history.demand.shape[1]:
         return np.zeros((len(line), LAYERS))
-    values = Signals.of(history).at(line, column, ("demand", *(f"young {age}" for age in AGES_S)))
-    edges = np.column_stack([np.zeros(len(line)), values[:, 1:], values[:, 0]])
-    return np.nan_to_num(np.diff(edges, axis=1))
+    return _layers(Signals.of(history).at(line, column, EDGES))
+
+
+def layers_now(history: DemandHistory) -> Floats:
+    """(L, LAYERS) GPUs of demand by age at the newest reading of each line."""
+    return _layers(latest(history)[:, [NAMES.index(name) for name in EDGES]])
+
+
+def _layers(edges: Floats) -> Floats:
+    """(N, LAYERS) from how much is younger than each age, and all (N, LAYERS)."""
+    return np.nan_to_num(np.diff(edges, axis=1, prepend=0.0))
 
 
 def _lost(layers: Floats, lowest: Floats) -> Floats:

@@ -30,6 +30,8 @@ class Replay:
 def until(history: DemandHistory, column: int) -> DemandHistory:
     """What was known when `column` was the newest one."""
     end = column + 1
+    if end == len(history.times):
+        return history
     return DemandHistory(history.lines, history.times[:end], history.running[:, :end], history.pending[:, :end])
 
 

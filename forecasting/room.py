@@ -66,9 +66,3 @@ class Room:
         share = leads_s / np.maximum(np.maximum(leads_s, self.doubt.seen_s[:, None]), 1.0)
         seen = self.now[:, None, None] + change * (1 - share[..., None])
         return self.doubt.bounded(seen + self.doubt.at(leads_s, quantiles))
-
-    def columns(self, history: DemandHistory) -> Rows:
-        """(L,) of the newest readings."""
-        ago = np.round(self.age_s / history.step.total_seconds()).astype(np.int64)
-        columns: Rows = np.maximum(history.demand.shape[1] - 1 - ago, 0)
-        return columns

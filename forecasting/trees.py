@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,16 @@ class Growth:
     seed: int = 0
 
 
+class Ways(NamedTuple):
+    """From the roots of trees to their leaves."""
+
+    roots: Nodes  # (T,)
+    feature: Nodes  # (N,) that each node asks for
+    threshold: Halves  # (N,)
+    low: Nodes  # (N,) the next node for features up to the threshold; a leaf's is itself
+    high: Nodes  # (N,)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Trees:
     """A forest of distributions (Meinshausen 2006, "Quantile regression forests"), split by the CRPS.
@@ -51,7 +60,7 @@ class Trees:
     values: Floats  # (V,) ascending
 
     @classmethod
-    def grow(cls, features: Floats, outcome: Floats, weight: Floats, growth: Growth) -> Self:
+    def grow(cls, features: Halves, outcome: Floats, weight: Floats, growth: Growth) -> Self:
         """From rows (N, F), what came of each (N,) and how much each counts (N,)."""
         from sklearn.ensemble import ExtraTreesRegressor
 
@@ -67,7 +76,7 @@ class Trees:
         )
         below = (outcome[:, None] <= thresholds).astype(np.float32)
         forest.fit(features, below if below.shape[1] > 1 else below[:, 0], sample_weight=weight)
-        return cls._of([tree.tree_ for tree in forest.estimators_], features.astype(np.float32), outcome, weight)
+        return cls._of([tree.tree_ for tree in forest.estimators_], features, outcome, weight)
 
     @classmethod
     def _of(cls, grown: Sequence[Any], features: Halves, outcome: Floats, weight: Floats) -> Self:
@@ -95,22 +104,23 @@ class Trees:
             values,
         )
 
-    def quantiles(self, features: Floats, levels: Sequence[float]) -> Floats:
+    def quantiles(self, features: Halves, levels: Sequence[float]) -> Floats:
         """(N, Q) of the mean of the leaves that rows (N, F) fall into."""
-        leaves = self.leaves(features.astype(np.float32))
-        chances = np.zeros((len(features), len(self.values)), dtype=np.float32)
-        for tree in leaves.T:
-            chances += self.chances[tree]
-        below = np.cumsum(chances, axis=1)
-        below /= below[:, -1:]
-        rank = np.stack([(below < level - 1e-6).sum(axis=1) for level in levels], axis=1)
+        from forecasting.compiled import leaves
+
+        asked = np.array(levels, dtype=np.float32) - np.float32(1e-6)
+        rank = leaves.ranks(features, self._ways(), self.chances, asked)
         found: Floats = self.values[np.minimum(rank, len(self.values) - 1)]
         return found
 
     def leaves(self, features: Halves) -> Nodes:
         """(N, T) the leaf of each row in each tree."""
-        found: Nodes = _descent()(features, self.roots, self.feature, self.threshold, self.low, self.high)
-        return found
+        from forecasting.compiled import leaves
+
+        return leaves.leaves(features, self._ways())
+
+    def _ways(self) -> Ways:
+        return Ways(self.roots, self.feature, self.threshold, self.low, self.high)
 
     def state(self) -> State:
         """Everything, as arrays."""
@@ -120,26 +130,6 @@ class Trees:
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
         return cls(**{field.name: state[field.name] for field in fields(cls)})
-
-
-@lru_cache(maxsize=1)
-def _descent() -> Callable[..., Nodes]:
-    """`_descend`, compiled once per machine: in numpy it takes ten times as long."""
-    from numba import njit
-
-    compiled: Callable[..., Nodes] = njit(cache=True, nogil=True)(_descend)
-    return compiled
-
-
-def _descend(features: Halves, roots: Nodes, feature: Nodes, threshold: Halves, low: Nodes, high: Nodes) -> Nodes:
-    leaves = np.empty((len(features), len(roots)), dtype=np.int32)
-    for row in range(len(features)):
-        for tree in range(len(roots)):
-            node = roots[tree]
-            while low[node] != node:
-                node = low[node] if features[row, feature[node]] <= threshold[node] else high[node]
-            leaves[row, tree] = node
-    return leaves
 
 
 def _values(outcome: Floats) -> tuple[Floats, NDArray[np.int64]]:

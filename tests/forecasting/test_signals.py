@@ -1,6 +1,7 @@
 """Signals against a plain reference that walks one line, reading by reading."""
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from time import perf_counter
 
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from forecasting.check import gangs, situations
-from forecasting.signals import AGES_S, CYCLES_S, ECHOES_S, MEANS_S, RATES_S, WEEK_S, Signals, newest
-from gyropilot.domain import DemandHistory, Line
+from forecasting.signals import AGES_S, CYCLES_S, ECHOES_S, MEANS_S, NAMES, RATES_S, WEEK_S, Signals, latest
+from gyropilot.domain import DemandHistory, Floats, Line
 from tests.fakes import history
 
 
@@ -24,14 +25,24 @@ def test_agrees_with_the_plain_reference_at_every_column_of_a_line_with_gaps() -
     np.testing.assert_allclose(values, expected, atol=1e-9)
 
 
-def test_the_newest_signals_are_those_at_the_last_column_to_the_last_bit() -> None:
+def test_the_last_column_alone_gives_the_same_numbers_to_the_last_bit() -> None:
     seen = _waiting_and_running(days=9, step=timedelta(minutes=5))
     lines, columns = seen.demand.shape
     line, column = (grid.ravel() for grid in np.indices((lines, columns)))
 
     whole = Signals.of(seen).at(line, column).reshape(lines, columns, -1)
 
-    assert np.array_equal(newest(seen), whole[:, -1], equal_nan=True)
+    assert np.array_equal(_at_the_end(seen), whole[:, -1], equal_nan=True)
+
+
+def test_the_latest_signals_are_those_at_the_newest_reading_of_each_line() -> None:
+    seen = history({"research": [8.0] * 10 + [16.0] * 2, "late": [8.0] * 9 + [24.0, math.nan, math.nan]})
+
+    table = latest(seen)
+
+    assert table[:, NAMES.index("demand")].tolist() == [16.0, 24.0]
+    assert table[:, NAMES.index("minutes since rise")].tolist() == [5.0, 0.0]
+    assert np.array_equal(table[1], Signals.of(seen).at(np.array([1]), np.array([9]))[0], equal_nan=True)
 
 
 def test_a_moment_knows_nothing_of_what_follows() -> None:
@@ -40,7 +51,7 @@ def test_a_moment_knows_nothing_of_what_follows() -> None:
 
     then = Signals.of(seen).at(np.arange(3), np.full(3, 599))
 
-    assert np.array_equal(then, newest(early), equal_nan=True)
+    assert np.array_equal(then, _at_the_end(early), equal_nan=True)
 
 
 def test_young_demand_is_what_arrived_and_gone_demand_is_what_left() -> None:
@@ -72,14 +83,14 @@ def test_a_gap_stays_a_gap_and_a_change_across_it_has_no_moment() -> None:
     seen = history({"research": [8.0] * 10 + [math.nan] * 3 + [16.0] * 2, "blind": [8.0] * 14 + [math.nan]})
 
     assert _newest(seen, "minutes since change", "changes in 1 h", "young 1 h") == [70.0, 0.0, 8.0]
-    assert np.isnan(newest(seen)[1]).all()
+    assert np.isnan(_at_the_end(seen)[1]).all()
 
 
 @pytest.mark.parametrize("situation", situations())
 def test_answers_in_every_situation(situation: str) -> None:
     seen = situations()[situation]
 
-    table = newest(seen)
+    table = _at_the_end(seen)
 
     assert table.shape == (len(seen.lines), len(Signals.names))
     assert not np.isinf(table).any()
@@ -89,7 +100,7 @@ def test_a_few_signals_alone_are_the_same_numbers() -> None:
     seen = _waiting_and_running(days=2, step=timedelta(minutes=5))
     names = ("minutes since change", "demand", "young 1 h")
 
-    alone, all_of_them = newest(seen, names), newest(seen)
+    alone, all_of_them = _at_the_end(seen, names), _at_the_end(seen)
 
     assert np.array_equal(alone, all_of_them[:, [Signals.names.index(name) for name in names]], equal_nan=True)
 
@@ -100,7 +111,7 @@ def test_numbers_in_gpus_grow_with_demand_and_the_others_do_not() -> None:
 
     ratio = np.where(Signals.in_gpus, 4.0, 1.0)
 
-    np.testing.assert_allclose(newest(large), newest(small) * ratio)
+    np.testing.assert_allclose(_at_the_end(large), _at_the_end(small) * ratio)
 
 
 def test_a_thousand_queues_are_described_within_a_fraction_of_a_second() -> None:
@@ -109,15 +120,24 @@ def test_a_thousand_queues_are_described_within_a_fraction_of_a_second() -> None
     seen = DemandHistory(tuple(Line(str(i), "gpu") for i in range(1_000)), times, month, np.zeros_like(month))
     assert seen.demand.shape == (1_000, 8_640)
 
+    latest(seen)  # in full before, or this would time the compiler
     began = perf_counter()
-    newest(seen)
+    _at_the_end(seen)
 
     assert perf_counter() - began < 1.0  # an idle machine takes about a tenth of that
 
 
+def _at_the_end(seen: DemandHistory, names: Sequence[str] = NAMES) -> Floats:
+    """(L, len(names)) at the last column."""
+    lines, columns = seen.demand.shape
+    if not columns:
+        return np.full((lines, len(names)), np.nan)
+    return Signals.of(seen).at(np.arange(lines), np.full(lines, columns - 1), names)
+
+
 def _newest(seen: DemandHistory, *names: str) -> list[float]:
     """Of the first line."""
-    return [float(newest(seen)[0, Signals.names.index(name)]) for name in names]
+    return [float(_at_the_end(seen)[0, Signals.names.index(name)]) for name in names]
 
 
 def _waiting_and_running(days: int, step: timedelta) -> DemandHistory:
