@@ -40,8 +40,9 @@ def renamed(history: DemandHistory) -> dict[Line, Line]:
     near, first, last = max(1, round(NEAR / history.step)), _first_used(history), _last_used(history)
     count = history.demand.shape[1]
     share = _used(history).sum(axis=1) / np.maximum(last + 1, 1)
-    old = np.flatnonzero((last >= 0) & (last < count - 1 - near) & (share >= LEAST_USED))
-    new = np.flatnonzero(first >= LEAST_UNUSED / history.step)
+    queues = np.array([line.queue != ALL_QUEUES for line in history.lines], dtype=bool)  # a total has no other name
+    old = np.flatnonzero(queues & (last >= 0) & (last < count - 1 - near) & (share >= LEAST_USED))
+    new = np.flatnonzero(queues & (first >= LEAST_UNUSED / history.step))
     gap = np.abs(first[new][:, None] - last[old][None, :] - 1)
     pairs = []
     for i, j in zip(*(rows[at] for rows, at in zip((new, old), np.nonzero(gap <= near), strict=True)), strict=True):

@@ -127,3 +127,16 @@ def test_answers_without_lines_and_without_readings() -> None:
 
 def _line(queue: str) -> Line:
     return Line(queue, GPU)
+
+
+def test_the_total_of_a_resource_is_no_new_name_of_its_only_queue() -> None:
+    gone, now = history({"nlp": [64.0] * 500 + [0.0] * 100}), history({"language": [0.0] * 500 + [60.0] * 100})
+    whole = now.with_totals()
+    both = DemandHistory(
+        (*whole.lines, *gone.lines),
+        whole.times,
+        np.vstack([whole.running, gone.running]),
+        np.vstack([whole.pending, gone.pending]),
+    )
+
+    assert renamed(both) == {_line("language"): _line("nlp")}
