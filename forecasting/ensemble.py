@@ -74,8 +74,8 @@ class Ensemble:
         """Scores what was said before and has come true or not, and keeps what is said now."""
         if not history.lines or not len(history.times):
             return self
-        model = self
-        for column in self._speaking(history):
+        model = self._without_strange(history)
+        for column in model._speaking(history):
             known = until(history, column)
             model = model._scored(known)._spoken(known)
         return model._scored(history)
@@ -149,16 +149,23 @@ class Ensemble:
         for column in range(first, len(history.times), stride):
             known = until(some, column)
             model = model._scored(known)._spoken(known)
-        return replace(self, lessons=model._lessons_for(history.step), kept=model.kept)
+        # What was said of the total of some queues is not to be held against that of all.
+        kept = model.kept if some is history else tuple(said.without_totals() for said in model.kept)
+        return replace(self, lessons=model._lessons_for(history.step), kept=kept)
+
+    def _without_strange(self, history: DemandHistory) -> Self:
+        """Without what was kept about other windows, or from a moment to come, as after a clock was set back."""
+        same = self.lessons is not None and self.lessons.windows == learnt_about(history.step)
+        kept = tuple(said for said in self.kept if same and said.at_s <= history.times[-1])
+        return self if len(kept) == len(self.kept) else replace(self, kept=kept)
 
     def _speaking(self, history: DemandHistory) -> Iterator[int]:
-        """Columns since the last forecast that was kept at which there should be another."""
-        last_s = self.kept[-1].at_s if self.kept else -np.inf
+        """Columns since the last forecast that was kept at which there should be another; now where none was."""
         every_s = max(SPEAKS_EVERY, history.step).total_seconds()
         now_s = int(history.times[-1])
-        at_s = max(last_s + every_s, now_s - CATCH_UP.total_seconds())
-        if self.lessons is None:
-            at_s = now_s
+        at_s: float = now_s
+        if self.kept:
+            at_s = max(self.kept[-1].at_s + every_s, now_s - CATCH_UP.total_seconds())
         while at_s <= now_s:
             column = int(np.searchsorted(history.times, at_s))
             yield column

@@ -13,7 +13,7 @@ from forecasting.pooling import rows_of
 from forecasting.protocol import State
 from forecasting.store import lines_from_state, lines_to_state, nested, number
 from forecasting.windows import outcome
-from gyropilot.domain import DemandHistory, Floats, Line, Window
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 
 Halves = NDArray[np.float32]
 """Enough to tell who was right, at half the memory."""
@@ -42,6 +42,13 @@ class Said:
         scored = self.scored.copy()
         scored[positions] = True
         return replace(self, scored=scored)
+
+    def without_totals(self) -> Self:
+        """Of single queues only."""
+        rows = [row for row, line in enumerate(self.lines) if line.queue != ALL_QUEUES]
+        lines = tuple(self.lines[row] for row in rows)
+        tables = {name: getattr(self, name)[rows] for name in ("mixed", "told", "spread")}
+        return replace(self, lines=lines, experts=self.experts[:, rows], **tables)
 
     def state(self) -> State:
         """As plain data."""
