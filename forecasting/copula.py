@@ -133,27 +133,21 @@ class Copula:
 
     def _samples(self, groups: Sequence[Rows], told: _Told) -> Floats:
         """(G, W, N) GPUs that each group demands in each window, if queues move as at each of the moments."""
+        from forecasting.compiled import shuffles
+
         moments = self.ranks.shape[-1]
         samples = np.empty((len(groups), len(told.windows), moments))
-        spread = parts(told.quantiles, _levels(moments)).T
-        known = rows_of(self.lines, told.lines)
-        alone = _alone([line for line, row in zip(told.lines, known, strict=True) if row < 0], moments)
-        nearest = self._nearest(told.windows)
+        low, share = _between(told.quantiles, _levels(moments))
+        known, nearest = rows_of(self.lines, told.lines), self._nearest(told.windows)
+        new = [row for rows in groups for row in rows if known[row] < 0]
+        alone = _alone([told.lines[row] for row in new], moments)
         for reference in np.unique(nearest):
-            place = self._places(reference, known, alone)
+            ranks = np.zeros((len(known), moments), dtype=np.uint16)
+            ranks[known >= 0], ranks[new] = self.ranks[reference, known[known >= 0]], alone
             for w in np.flatnonzero(nearest == reference):
-                ascending = told.table[:, w] @ spread
-                shuffled = np.take(np.maximum(ascending, 0.0, out=ascending), place)
                 for group, rows in enumerate(groups):
-                    samples[group, w] = shuffled[rows].sum(axis=0)
+                    samples[group, w] = shuffles.summed(told.table[:, w], low, share, ranks, rows)
         return samples
-
-    def _places(self, reference: int, known: Rows, alone: Ranks) -> Rows:
-        """(L, N) where, in a flat table of ascending samples (L, N), the one of each line and moment stands."""
-        ranks = np.empty((len(known), self.ranks.shape[-1]), dtype=np.int64)
-        ranks[known >= 0] = self.ranks[reference, known[known >= 0]]
-        ranks[known < 0] = alone
-        return ranks + np.arange(len(known))[:, None] * ranks.shape[1]
 
     def _nearest(self, windows: Sequence[Window]) -> Rows:
         """(W,) reference window whose end is nearest, as a ratio."""
@@ -177,15 +171,21 @@ def parts(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> F
 
     Beyond the outermost levels it goes on as steeply, for as far as to their neighbours, and then holds.
     """
+    result, (low, share) = np.zeros((len(asked), len(known))), _between(known, asked)
+    each, high = np.arange(len(asked)), np.minimum(low + 1, len(known) - 1)
+    result[each, high] += share
+    result[each, low] += 1 - share
+    return result
+
+
+def _between(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> tuple[Rows, Floats]:
+    """(A,) the level at or before each asked one, or where it goes on as steeply, and how far it is to the next."""
     levels = np.asarray(known, dtype=np.float64)
-    result = np.zeros((len(asked), len(levels)))
     if len(levels) == 1:
-        return result + 1.0
+        return np.zeros(len(asked), dtype=np.int64), np.zeros(len(asked))
     at = np.clip(asked, 2 * levels[0] - levels[1], 2 * levels[-1] - levels[-2])
     low = np.clip(np.searchsorted(levels, at, side="right") - 1, 0, len(levels) - 2)
-    share, each = (at - levels[low]) / (levels[low + 1] - levels[low]), np.arange(len(asked))
-    result[each, low], result[each, low + 1] = 1 - share, share
-    return result
+    return low, (at - levels[low]) / (levels[low + 1] - levels[low])
 
 
 class _Told(NamedTuple):

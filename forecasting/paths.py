@@ -14,12 +14,14 @@ from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
 from forecasting.moments import HALF_LIFE_S, Halves, spread_columns
 from forecasting.protocol import State
 from forecasting.signals import AGES_S, NAMES, Rows, Signals, latest
-from forecasting.weighted import weighted_quantiles
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
 
 EDGES = (*(f"young {age}" for age in AGES_S), "demand")
 LAYERS = len(EDGES)
+WHOLE = 65_535
+"""A layer, in parts that two bytes hold."""
+
 INSTANTS = np.array([1, 3, 5]) / 6
 """Where in a window it is looked at what is left of each layer."""
 
@@ -36,7 +38,7 @@ class Paths:
     """What followed some past moments of some lines."""
 
     lines: tuple[Line, ...]
-    lost: NDArray[np.float16]  # (L, W, P, LAYERS) mean share of each layer that is gone in each window
+    lost: NDArray[np.uint16]  # (L, W, LAYERS, P) mean share of each layer that is gone in each window, of WHOLE
     arrived: Halves  # (L, W, P) mean GPUs in each window that came since; NaN: not seen
     weight: Halves  # (L, P) by age; 0: demand was not seen
     day_s: Halves  # (L, P) second of the day
@@ -49,7 +51,7 @@ class Paths:
         lines, count = len(history.lines), min(most, history.demand.shape[1])
         paths = cls(
             lines=history.lines,
-            lost=np.zeros((lines, len(windows), count, LAYERS), dtype=np.float16),
+            lost=np.zeros((lines, len(windows), LAYERS, count), dtype=np.uint16),
             arrived=np.full((lines, len(windows), count), np.nan, dtype=np.float32),
             weight=np.zeros((lines, count), dtype=np.float32),
             day_s=np.zeros((lines, count), dtype=np.float32),
@@ -73,19 +75,13 @@ class Paths:
 
     def changes(self, rows: Rows, now: Floats, day_s: int, windows: Rows, quantiles: Sequence[float]) -> Floats:
         """(R, W, Q) GPUs that lines in `rows` change by when their layers are `now` (R, LAYERS) GPUs thick."""
-        at = rows[:, None], windows
-        lost = np.einsum("rwpl,rl->rwp", self.lost[at].astype(np.float32), now.astype(np.float32))
-        change = self.arrived[at] - lost
+        from forecasting.compiled import samples
+
         apart = np.abs(self.day_s[rows] - day_s)
         hours = np.minimum(apart, DAY_S - apart) / 3_600
         weight = self.weight[rows] * (ANY_HOUR + np.exp(-0.5 * (hours / HOURS_WIDTH) ** 2))
-        order = np.argsort(change, axis=2)  # NaN last
-        change = np.take_along_axis(change, order, axis=2)
-        known = np.isfinite(change)
-        of_change = np.where(known, np.take_along_axis(weight[:, None], order, axis=2), 0.0)
-        shape = (order.shape[0] * order.shape[1], order.shape[2])
-        table = weighted_quantiles(np.where(known, change, 0.0).reshape(shape), of_change.reshape(shape), quantiles)
-        return table.reshape(*order.shape[:2], len(quantiles))
+        change = samples.changes(self.lost, self.arrived, now, rows, windows)
+        return samples.ordered_quantiles(change, np.argsort(change, axis=2), weight, np.asarray(quantiles))
 
     def _remember(self, history: DemandHistory, rows: Rows, columns: Rows, windows: Sequence[Window]) -> None:
         """Fills in `rows`, which are the lines of `history`, with what followed `columns`."""
@@ -101,7 +97,7 @@ class Paths:
             lost = np.mean([_lost(layers, low) for low in lowest], axis=0)
             arrived = sums.means_after(columns, windows[w]) - np.mean(lowest, axis=0)
             share = _drawn_where_unknown(np.where(layers > least, lost / np.maximum(layers, least), np.nan))
-            self.lost[rows, w, :count] = share * within_step
+            self.lost[rows, w, :, :count] = np.rint(WHOLE * within_step * np.swapaxes(share, 1, 2))
             self.arrived[rows, w, :count] = arrived * within_step
 
 

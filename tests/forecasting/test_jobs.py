@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from forecasting.check import gangs
 from forecasting.jobs import Jobs
-from forecasting.paths import LAYERS, LEAST_LAYER, Paths, layers_of
+from forecasting.paths import LAYERS, LEAST_LAYER, WHOLE, Paths, layers_of
 from gyropilot.domain import DemandHistory, Window
 from tests.fakes import history
 
@@ -58,13 +59,25 @@ def test_a_past_moment_followed_again_gives_what_then_came() -> None:
     thick = layers_of(seen, np.zeros(2_000, np.int64), np.arange(2_000))
     means = np.array([seen.demand[0, t + 1 : t + 13].mean() for t in range(300, 1_900)])
 
-    stays = thick[300:1_900] * (1 - every.lost[0, 0, 300:1_900].astype(np.float64))
+    stays = thick[300:1_900] * (1 - every.lost[0, 0, :, 300:1_900].T / WHOLE)
     followed = stays.sum(axis=1) + every.arrived[0, 0, 300:1_900]
 
     # What of a thin layer was lost is not asked of itself but drawn from others.
     told = ((thick == 0) | (thick > LEAST_LAYER * seen.demand.max())).all(axis=1)[300:1_900]
     assert told.sum() > 500
     np.testing.assert_allclose(followed[told], means[told], atol=0.05)
+
+
+def test_paths_whose_end_was_not_seen_do_not_pull_the_tail_towards_no_change() -> None:
+    paths = replace(
+        Paths.of(history({"research": [8.0] * 4}), [HOUR], 4),
+        arrived=np.array([[[16.0, 24.0, np.nan, 8.0]]], dtype=np.float32),
+        weight=np.ones((1, 4), dtype=np.float32),
+    )
+
+    low, high = paths.changes(np.array([0]), np.zeros((1, LAYERS)), 0, np.array([0]), [0.01, 0.99])[0, 0]
+
+    assert (low, high) == (8.0, 24.0)
 
 
 def test_answers_as_before_after_it_was_saved_and_restored() -> None:
