@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bernstein import Evidence
+from forecasting.once import kept
 from forecasting.pooling import GROUPS, followed, group_means, groups_of, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, plain, texts
@@ -211,6 +212,7 @@ def linear_losses(actual: Floats, said: Floats, expert_quantiles: Floats, quanti
     return losses
 
 
+@kept
 def between(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> Floats:
     """(A, K) parts of what is known at ascending points that make up each asked one: linear, held at the ends."""
     return np.array([np.interp(asked, known, unit) for unit in np.eye(len(known))]).T
@@ -231,6 +233,7 @@ def _smoothed(shares: Floats, reach_windows: float, reach_quantiles: float) -> F
     return shares
 
 
+@kept
 def _kernel(count: int, reach: float) -> Floats:
     """(count, count) parts of a Gaussian around each index, which sum to one in each row."""
     distance = np.arange(count)[:, None] - np.arange(count)

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import DAY_S
-from forecasting.grid import BLOCK_LINES, middle_s, window
+from forecasting.grid import BLOCK_LINES, middles_s, window
 from forecasting.losses import pinball
 from forecasting.profile import Days, Profile, sample_quantiles
 from forecasting.protocol import State
@@ -139,7 +139,7 @@ def anomalies(days: Days, origins: Floats) -> Floats:
 def moved(days: Days, windows: Sequence[Window], sample: Floats, unusual: Floats, lasts_s: Floats) -> Floats:
     """(R, W, S) samples, moved by what is left of the anomalies (R, S, 2) that last `lasts_s` (R,)."""
     bursty = days.slots.bursty[days.known]
-    leads_s = np.array([middle_s(window) for window in windows]) + days.age * days.slots.slot_s
+    leads_s = middles_s(windows) + days.age * days.slots.slot_s
     left = np.exp(-leads_s / lasts_s[:, None])
     fades = 0.5 ** (np.maximum(leads_s - DAY_S, 0.0) / DAY_S)
     move = (

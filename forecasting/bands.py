@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.once import once
+from forecasting.once import kept, once
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested
 from gyropilot.domain import DemandHistory, Floats, Line
@@ -122,10 +122,15 @@ class Bands:
 
     def _prior(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q): a random walk whose daily step is a share of the line's scale."""
-        normal = np.array([NormalDist().inv_cdf(q) for q in quantiles])
         width = PRIOR_DAILY_SHARE * self.scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
-        prior: Floats = width[..., None] * normal
+        prior: Floats = width[..., None] * normals(quantiles)
         return prior
+
+
+@kept
+def normals(quantiles: Sequence[float]) -> Floats:
+    """(Q,) quantiles of the standard normal distribution."""
+    return np.array([NormalDist().inv_cdf(q) for q in quantiles])
 
 
 def rows_of(known: Sequence[Line], lines: Sequence[Line]) -> NDArray[np.int64]:
@@ -202,6 +207,7 @@ def some_lines(history: DemandHistory, rows: Sequence[int] | np.ndarray) -> Dema
     return DemandHistory(picked, history.times, history.running[rows], history.pending[rows])
 
 
+@kept
 def _hat(quantiles: Sequence[float]) -> Floats:
     """(P, Q) weights that interpolate linearly from LEVELS to `quantiles`."""
     return np.array([np.interp(quantiles, LEVELS, unit) for unit in np.eye(len(LEVELS))])

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.grid import restored_windows, saved_windows, window
+from forecasting.once import kept
 from forecasting.pooling import Rows, rows_of
 from forecasting.protocol import State
 from forecasting.store import REMEDY, lines_from_state, lines_to_state, nested
@@ -166,6 +167,7 @@ def blended(direct: Floats, joint: Floats) -> Floats:
     return middle
 
 
+@kept
 def parts(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> Floats:
     """(A, K) parts of what is known at ascending levels that make up each asked one: linear in between.
 
@@ -178,6 +180,7 @@ def parts(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> F
     return result
 
 
+@kept
 def _between(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> tuple[Rows, Floats]:
     """(A,) the level at or before each asked one, or where it goes on as steeply, and how far it is to the next."""
     levels = np.asarray(known, dtype=np.float64)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s, some_lines
-from forecasting.grid import GRID, Neighbours, length_s, middle_s, window
+from forecasting.grid import GRID, Neighbours, later, length_s, middle_s, middles_s, window
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from forecasting.signals import NAMES, Rows, Signals, latest
@@ -194,7 +194,7 @@ class Forest:
     ) -> Floats:
         """(R, W, Q) GPUs of change since the newest reading of lines that are equally late."""
         age = timedelta(seconds=age_s)
-        asked = [Window(w.start + age, w.end + age) for w in windows]
+        asked = later(windows, age)
         spread, about = spreads.at(asked)[rows], _Asked.of(asked)
         column = max(0, history.demand.shape[1] - 1 - round(age / history.step))
         signals, scale = latest(history)[rows, None], spreads.scale[rows, None]
@@ -219,7 +219,7 @@ class _Asked(NamedTuple):
 
     @classmethod
     def of(cls, windows: Sequence[Window]) -> Self:
-        return cls(np.array([middle_s(w) for w in windows]), np.array([length_s(w) for w in windows]))
+        return cls(middles_s(windows), np.array([length_s(w) for w in windows]))
 
     def picked(self, which: Rows) -> Self:
         return type(self)(self.lead_s[which], self.length_s[which])
@@ -273,7 +273,7 @@ def _with_doubt(
     """(L, W, Q) around the newest reading, with room for what never happened: as one change among those seen."""
     nothing = np.zeros((len(now), len(LEADS_S), len(LEVELS)))
     doubt = Bands(spreads.lines, nothing, spreads.seen_s, spreads.scale)
-    leads_s = age_s[:, None] + np.array([middle_s(w) for w in windows])
+    leads_s = age_s[:, None] + middles_s(windows)
     share = leads_s / np.maximum(np.maximum(leads_s, spreads.seen_s[:, None]), 1.0)
     return doubt.bounded(now[:, None, None] + change * (1 - share[..., None]) + doubt.at(leads_s, quantiles))
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forecasting.once import kept
 from forecasting.signals import Bools, Rows
 from gyropilot.domain import Floats, Window
 
@@ -61,8 +62,7 @@ def _alike(age_s: Floats, known: Bools) -> Iterator[Rows]:
 
 
 def _around(grid: Sequence[Window], windows: Sequence[Window], age_s: float) -> Neighbours:
-    age = timedelta(seconds=float(age_s))
-    return Neighbours.of(grid, [Window(w.start + age, w.end + age) for w in windows])
+    return Neighbours.of(grid, later(windows, timedelta(seconds=float(age_s))))
 
 
 class Neighbours(NamedTuple):
@@ -78,8 +78,9 @@ class Neighbours(NamedTuple):
     share: Floats  # (W,) of the higher one
     size: Floats  # (W,) what to multiply by
 
-    @classmethod
-    def of(cls, grid: Sequence[Window], asked: Sequence[Window]) -> Neighbours:
+    @staticmethod
+    @kept
+    def of(grid: Sequence[Window], asked: Sequence[Window]) -> Neighbours:
         middle, length = (np.array([measure(w) for w in grid]) for measure in (middle_s, length_s))
         at, span = (np.array([measure(w) for w in asked])[:, None] for measure in (middle_s, length_s))
         size = np.minimum(at[:, 0] / middle.min(), 1.0)
@@ -90,7 +91,7 @@ class Neighbours(NamedTuple):
         gap = middle[high] - middle[low]
         share = (at[:, 0] - middle[low]) / np.where(gap > 0, gap, 1.0)
         needed, place = np.unique(np.concatenate([low, high]), return_inverse=True)
-        return cls(needed, place[: len(asked)], place[len(asked) :], share, size)
+        return Neighbours(needed, place[: len(asked)], place[len(asked) :], share, size)
 
     def blend(self, table: Floats) -> Floats:
         """(R, W, Q) from answers (R, N, Q) to `needed`."""
@@ -99,8 +100,18 @@ class Neighbours(NamedTuple):
         return between
 
 
+def later(windows: Sequence[Window], by: timedelta) -> Sequence[Window]:
+    return [Window(w.start + by, w.end + by) for w in windows] if by else windows
+
+
 def middle_s(window: Window) -> float:
     return (window.start + window.end).total_seconds() / 2
+
+
+@kept
+def middles_s(windows: Sequence[Window]) -> Floats:
+    """(W,)"""
+    return np.array([middle_s(window) for window in windows])
 
 
 def length_s(window: Window) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from forecasting.aggregation import Pace, Weights, at, between, combined, linear_losses
 from forecasting.calibration import Coverage, Steps, Tracker, adjusted
 from forecasting.drift import Drift, Thresholds, expected_loss
-from forecasting.grid import middle_s, restored_windows, saved_windows, window
+from forecasting.grid import middles_s, restored_windows, saved_windows, window
 from forecasting.losses import pinball
 from forecasting.protocol import State
 from forecasting.said import Feedback
@@ -113,15 +113,14 @@ class Lessons:
         offsets = near @ self.tracker.offsets @ between(LEVELS, quantiles).T
         spread = mixed[..., levels.index(0.9)] - mixed[..., levels.index(0.1)] + LEAST_SPREAD * scale[:, None]
         said = adjusted(mixed, offsets, spread)
-        middle = np.array([np.interp(0.5, levels, unit) for unit in np.eye(len(levels))])
-        centre = (said @ middle)[..., None]
+        centre = said @ between(levels, [0.5]).T
         wide = np.maximum(centre + (said - centre) * self.drift.widening[:, None, None], 0.0)
         return Answer(mixed, wide, spread)
 
     def learnt(self, lines: Sequence[Line], came: Feedback, at: datetime, every: timedelta) -> Self:
-        """Having seen what came of forecasts that were made `every` so often."""
+        """Having seen what came of forecasts that were made `every` so often, each hour beyond PROMPT."""
         mine = self.for_lines(lines)
-        fresh = np.array([min(1.0, every / w.end) for w in self.windows])
+        fresh = np.array([_new_share(w, every) for w in self.windows])
         losses = linear_losses(came.actual, came.mixed, came.experts, LEVELS)
         drift = mine._shifts(came, at)
         return replace(
@@ -157,8 +156,14 @@ class Lessons:
 
     def _near(self, windows: Sequence[Window]) -> Floats:
         """(A, W) parts of the windows that are learnt about that make up each asked one, by the logarithm of leads."""
-        known, asked = ([np.log(max(middle_s(w), 1.0)) for w in some] for some in (self.windows, windows))
+        known, asked = (np.log(np.maximum(middles_s(some), 1.0)) for some in (self.windows, windows))
         return between(known, asked)
+
+
+def _new_share(asked: Window, every: timedelta) -> float:
+    """How much of an outcome those before it did not tell: windows of forecasts in a row overlap."""
+    apart = every if asked.end <= PROMPT else max(every, timedelta(hours=1))
+    return min(1.0, apart / asked.end)
 
 
 def _bucket(asked: Window) -> str:

@@ -1,10 +1,10 @@
-"""What many ask of one history: worked out once, and kept for as long as the history is."""
+"""What is asked again and again: worked out once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TypeVar
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,12 +12,16 @@ import numpy as np
 from gyropilot.domain import DemandHistory
 
 Answer = TypeVar("Answer")
+Question = ParamSpec("Question")
+
+KEPT = 256
+"""Answers that `kept` remembers of each function; a forecaster is asked about a handful of windows and quantiles."""
 
 
 def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory], Answer]:
-    """`measure`, which works out its answer at the first question about each history; nobody may write to its arrays.
+    """`measure`, which works out its answer at the first question about each history, and keeps it as long as that.
 
-    The answer must not hold the history itself, or neither would ever be forgotten.
+    Nobody may write to its arrays. It must not hold the history itself, or neither would ever be forgotten.
     """
     known: WeakKeyDictionary[DemandHistory, Answer] = WeakKeyDictionary()
 
@@ -26,6 +30,18 @@ def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory]
         if history not in known:
             known[history] = _for_reading(measure(history))
         return known[history]
+
+    return asked
+
+
+def kept(measure: Callable[Question, Answer]) -> Callable[Question, Answer]:
+    """`measure` of numbers, windows and lists of them, which keeps its answers; nobody may write to its arrays."""
+    known = lru_cache(maxsize=KEPT)(measure)
+
+    @wraps(measure)
+    def asked(*parts: Question.args, **_: Question.kwargs) -> Answer:
+        hashable = (tuple(part) if isinstance(part, list | np.ndarray) else part for part in parts)
+        return _for_reading(known(*hashable))
 
     return asked
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from statistics import NormalDist
 from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, PRIOR_DAILY_SHARE, row_quantiles, some_lines
-from forecasting.grid import BLOCK_LINES, middle_s
+from forecasting.bands import DAY_S, PRIOR_DAILY_SHARE, normals, row_quantiles, some_lines
+from forecasting.grid import BLOCK_LINES, middle_s, middles_s
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from forecasting.room import Room
@@ -183,10 +182,9 @@ def _alike(room: Room, rows: Rows, slots: Slots, known: Rows) -> Iterator[Rows]:
 
 def _doubted(table: Floats, room: Room, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
     """With room for what never happened, which is the less the more days were seen."""
-    leads_s = room.age_s[:, None] + np.array([middle_s(window) for window in windows])
+    leads_s = room.age_s[:, None] + middles_s(windows)
     share = (1 + room.doubt.seen_s / DAY_S)[:, None, None] ** -1.5
-    normal = np.array([NormalDist().inv_cdf(q) for q in quantiles])
     width = PRIOR_DAILY_SHARE * room.doubt.scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
-    prior = room.now[:, None, None] + width[..., None] * normal
+    prior = room.now[:, None, None] + width[..., None] * normals(quantiles)
     doubted: Floats = table * (1 - share) + prior * share
     return doubted

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from forecasting.bands import LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s
-from forecasting.grid import answered, middle_s
+from forecasting.grid import answered, middles_s
 from forecasting.signals import Rows
 from gyropilot.domain import DemandHistory, Floats, Line, Window
 
@@ -61,7 +61,7 @@ class Room:
         if not windows or not len(self.now):
             return np.zeros((len(self.now), len(windows), len(quantiles)))
         change = answered(grid, windows, self.age_s, self.known >= 0, changes)
-        leads_s = self.age_s[:, None] + np.array([middle_s(window) for window in windows])
+        leads_s = self.age_s[:, None] + middles_s(windows)
         # A history of n times the lead holds n independent changes, and what never happened counts as one.
         share = leads_s / np.maximum(np.maximum(leads_s, self.doubt.seen_s[:, None]), 1.0)
         seen = self.now[:, None, None] + change * (1 - share[..., None])

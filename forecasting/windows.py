@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.once import kept
 from gyropilot.domain import DemandHistory, Floats, Window
 
 LEAST_SEEN = 0.5
@@ -84,11 +85,19 @@ def over_instants(
     `answer` is given the ends (N,) of steps in seconds after the newest reading and gives (L, N, Q). The mean of
     quantiles is that of demand which stays at the same rank throughout: true enough over hours, too wide over days.
     """
-    asked = [instants_s(window, step, most) for window in windows]
-    table = answer(np.concatenate([np.empty(0), *asked]))
-    counts = np.array([len(instants) for instants in asked], dtype=np.int64)
+    ends_s, counts = _instants_s(windows, step, most)
+    table = answer(ends_s)
+    if len(ends_s) == len(windows):
+        return table
     means: Floats = np.add.reduceat(table, np.cumsum(counts) - counts, axis=1) / counts[:, None]
     return means
+
+
+@kept
+def _instants_s(windows: Sequence[Window], step: timedelta, most: int) -> tuple[Floats, NDArray[np.int64]]:
+    """(N,) ends of steps in all windows, and (W,) how many of them are of each."""
+    ends_s = [instants_s(window, step, most) for window in windows]
+    return np.concatenate([np.empty(0), *ends_s]), np.array([len(each) for each in ends_s], dtype=np.int64)
 
 
 def instants_s(window: Window, step: timedelta, most: int = INSTANTS) -> Floats:

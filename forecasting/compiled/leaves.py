@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from forecasting.compiled.loops import compiled
 from forecasting.trees import Halves, Nodes, Ways
 
+BLOCK_ROWS = 256
+
 
 @compiled
 def leaf_of(row: Halves, node: int, ways: Ways) -> int:
@@ -31,18 +33,19 @@ def leaves(rows: Halves, ways: Ways) -> Nodes:
 def ranks(rows: Halves, ways: Ways, chances: Halves, levels: Halves) -> NDArray[np.int64]:
     """(N, Q) the first value at which the chances (nodes, V) of the leaves of a row, together, reach each level (Q,).
 
-    Leaf by leaf into one short table that stays in the cache: written out, these would be most of the work.
+    Tree by tree for some rows at a time, so that a tree and what was added up for the rows stay in the cache.
     """
     found = np.empty((len(rows), len(levels)), dtype=np.int64)
-    below = np.empty(chances.shape[1], dtype=np.float32)
-    for n in range(len(rows)):
+    below = np.empty((BLOCK_ROWS, chances.shape[1]), dtype=np.float32)
+    for first in range(0, len(rows), BLOCK_ROWS):
+        some = rows[first : first + BLOCK_ROWS]
         below[:] = 0
-        for t in range(len(ways.roots)):
-            leaf = leaf_of(rows[n], ways.roots[t], ways)
-            for v in range(len(below)):
-                below[v] += chances[leaf, v]
-        for v in range(1, len(below)):
-            below[v] += below[v - 1]
-        for q in range(len(levels)):
-            found[n, q] = np.searchsorted(below, levels[q] * below[-1])
+        for root in ways.roots:
+            for n in range(len(some)):
+                below[n] += chances[leaf_of(some[n], root, ways)]
+        for n in range(len(some)):
+            for v in range(1, below.shape[1]):
+                below[n, v] += below[n, v - 1]
+            for q in range(len(levels)):
+                found[first + n, q] = np.searchsorted(below[n], levels[q] * below[n, -1])
     return found
