@@ -37,25 +37,17 @@ class Evidence:
 
     def shares(self, prior: Floats, rate: float) -> Floats:
         """(E, ..., W, Q) that sum to one over experts; at `rate` 0.5 they are the paper's."""
-        power = self._speed() * self.regret
-        power *= rate
-        power -= power.max(axis=0)
-        weight: Floats = prior * np.exp(power, out=power)
-        weight /= weight.sum(axis=0)
-        return weight
+        from forecasting.compiled import evidence
+
+        return evidence.shares(self.regret, self.square, self.largest, prior, rate)
 
     def learnt(self, regret: Floats, fresh: Floats, forget: float) -> Evidence:
         """Having seen regrets (E, ..., W, Q), of which a share `fresh` (..., W, Q) is new; NaN: nothing was seen."""
-        kept, now = (1 - forget) ** fresh, np.where(np.isfinite(regret), regret, 0.0)
-        squares = now * now
-        known = Evidence(
-            self.regret,
-            kept * self.square + fresh * squares,
-            np.maximum(kept * self.largest, np.abs(now)),
-            kept * self.count + fresh,
-        )
-        gain = now - known._speed() * squares
-        return replace(known, regret=kept * self.regret + fresh * gain)
+        from forecasting.compiled import evidence
+
+        learnt = Evidence(self.regret.copy(), self.square.copy(), self.largest.copy(), self.count.copy())
+        evidence.learn(learnt.regret, learnt.square, learnt.largest, learnt.count, regret, fresh, forget)
+        return learnt
 
     def levelled(self, prior: Floats, rate: float, given: Floats) -> Evidence:
         """Having given a share `given` (..., W, Q) to all experts as in `prior`: Herbster and Warmuth (1998).

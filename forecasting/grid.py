@@ -114,6 +114,12 @@ def middles_s(windows: Sequence[Window]) -> Floats:
     return np.array([middle_s(window) for window in windows])
 
 
+@kept
+def ends_s(windows: Sequence[Window]) -> Floats:
+    """(W,)"""
+    return np.array([window.end.total_seconds() for window in windows])
+
+
 def length_s(window: Window) -> float:
     return (window.end - window.start).total_seconds()
 

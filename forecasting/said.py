@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.pooling import rows_of
+from forecasting.grid import ends_s
+from forecasting.pooling import Rows, rows_of
 from forecasting.protocol import State
 from forecasting.store import lines_from_state, lines_to_state, nested, number
-from forecasting.windows import outcome
+from forecasting.windows import outcomes
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 
 Halves = NDArray[np.float32]
@@ -25,19 +26,14 @@ class Said:
 
     at_s: int  # epoch seconds of the newest reading
     lines: tuple[Line, ...]
-    which: NDArray[np.int64]  # (V,) of the windows
+    which: Rows  # (V,) of the windows
     scored: NDArray[np.bool_]  # (V,)
     experts: Halves  # (E, L, V, Q) GPUs
     mixed: Halves  # (L, V, Q) as they were listened to
     told: Halves  # (L, V, Q) with offsets and widening: what was answered
     spread: Halves  # (L, V) GPUs that offsets are measured in
 
-    def due(self, end_s: NDArray[np.float64], now_s: int) -> NDArray[np.int64]:
-        """Positions in `which` of windows that have ended by now, of those not scored; `end_s` (W,) of each window."""
-        ended = self.at_s + end_s[self.which] <= now_s
-        return np.flatnonzero(ended & ~self.scored)
-
-    def after(self, positions: NDArray[np.int64]) -> Self:
+    def after(self, positions: Rows) -> Self:
         """With these windows scored."""
         scored = self.scored.copy()
         scored[positions] = True
@@ -82,32 +78,53 @@ def feedback(
 
     One feedback holds one outcome per window at most.
     """
-    end_s = np.array([window.end.total_seconds() for window in windows])
-    now_s, left, rounds = int(history.times[-1]), list(kept), list[Feedback]()
-    while True:
-        picked = list(_oldest_due(left, end_s, now_s))
-        if not picked:
-            return tuple(said for said in left if not said.scored.all()), rounds
-        rounds.append(_gathered([(left[i], positions) for i, positions in picked], windows, history))
-        for i, positions in picked:
-            left[i] = left[i].after(positions)
+    if not kept:
+        return (), []
+    due = _due(kept, windows, int(history.times[-1]))
+    rounds = [_gathered(kept, due.picked(due.nth == n), windows, history) for n in range(due.rounds)]
+    left = list(kept)
+    for i in np.unique(due.said):
+        left[i] = left[i].after(due.position[due.said == i])
+    return tuple(said for said in left if not said.scored.all()), rounds
 
 
-def _oldest_due(kept: Sequence[Said], end_s: Floats, now_s: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Which of `kept` to score, at which of its windows, so that no window comes twice."""
-    taken = np.zeros(len(end_s), dtype=bool)
-    for i, said in enumerate(kept):
-        due = said.due(end_s, now_s)
-        due = due[~taken[said.which[due]]]
-        if len(due):
-            taken[said.which[due]] = True
-            yield i, due
+class _Due(NamedTuple):
+    """Forecasts of windows that have ended by now and are not scored yet, oldest first."""
+
+    said: Rows  # (N,) by which of those kept
+    position: Rows  # (N,) which of its windows
+    window: Rows  # (N,) of those that are learnt about
+    at_s: Rows  # (N,) epoch seconds of the origin
+    nth: Rows  # (N,) of the same window
+
+    def picked(self, some: NDArray[np.bool_]) -> _Due:
+        return _Due(*(part[some] for part in self))
+
+    @property
+    def rounds(self) -> int:
+        return int(self.nth.max(initial=-1)) + 1
 
 
-def _gathered(
-    picked: Sequence[tuple[Said, NDArray[np.int64]]], windows: Sequence[Window], history: DemandHistory
-) -> Feedback:
-    experts, levels = picked[0][0].experts.shape[0], picked[0][0].mixed.shape[-1]
+def _due(kept: Sequence[Said], windows: Sequence[Window], now_s: int) -> _Due:
+    counts = np.array([len(said.which) for said in kept], dtype=np.int64)
+    said, at_s = (np.repeat(part, counts) for part in (np.arange(len(kept)), [said.at_s for said in kept]))
+    position = np.arange(len(said)) - np.repeat(np.cumsum(counts) - counts, counts)
+    window, scored = (np.concatenate([getattr(said, name) for said in kept]) for name in ("which", "scored"))
+    due = np.flatnonzero(~scored & (at_s + ends_s(windows)[window] <= now_s))
+    return _Due(said[due], position[due], window[due], at_s[due], _nth(window[due]))
+
+
+def _nth(values: Rows) -> Rows:
+    """(N,) how often each value came before."""
+    order = np.argsort(values, kind="stable")
+    ranked, nth = values[order], np.empty(len(values), dtype=np.int64)
+    nth[order] = np.arange(len(values)) - np.searchsorted(ranked, ranked)
+    return nth
+
+
+def _gathered(kept: Sequence[Said], due: _Due, windows: Sequence[Window], history: DemandHistory) -> Feedback:
+    """What is `due`, each window once at most."""
+    experts, levels = kept[0].experts.shape[0], kept[0].mixed.shape[-1]
     shape = (len(history.lines), len(windows))
     found = Feedback(
         np.full(shape, np.nan),
@@ -116,21 +133,27 @@ def _gathered(
         np.full((*shape, levels), np.nan),
         np.ones(shape),
     )
-    for said, positions in picked:
-        rows, at = rows_of(said.lines, history.lines), said.which[positions]
-        here = np.flatnonzero(rows >= 0)
-        there, where = rows[here], np.ix_(here, at)
-        found.actual[where] = _came(history, said.at_s, [windows[w] for w in at])[here]
-        found.experts[:, here[:, None], at] = said.experts[:, there[:, None], positions]
-        found.mixed[where] = said.mixed[np.ix_(there, positions)]
-        found.told[where] = said.told[np.ix_(there, positions)]
-        found.spread[where] = said.spread[np.ix_(there, positions)]
+    came = outcomes(history, _columns(history, due.at_s), [windows[w] for w in due.window])
+    for n, (i, at, w) in enumerate(zip(due.said, due.position, due.window, strict=True)):
+        said = kept[i]
+        here, there = _same(said.lines, history.lines)
+        found.actual[here, w] = came[here, n]
+        found.experts[:, here, w] = said.experts[:, there, at]
+        found.mixed[here, w] = said.mixed[there, at]
+        found.told[here, w] = said.told[there, at]
+        found.spread[here, w] = said.spread[there, at]
     return found
 
 
-def _came(history: DemandHistory, at_s: int, windows: Sequence[Window]) -> Floats:
-    """(L, V) what came after `at_s`; NaN where the history does not reach back to it."""
-    column = int(np.searchsorted(history.times, at_s))
-    if history.times[column] != at_s:
-        return np.full((len(history.lines), len(windows)), np.nan)
-    return outcome(history, column, windows)
+def _columns(history: DemandHistory, at_s: Rows) -> Rows:
+    """(N,) of readings at some moments; beyond the last where there is none."""
+    columns = np.searchsorted(history.times, at_s)
+    return np.where(history.times[columns] == at_s, columns, len(history.times))
+
+
+def _same(then: tuple[Line, ...], now: tuple[Line, ...]) -> tuple[Rows | slice, Rows | slice]:
+    """Where lines stand now that were there then, and where they stood."""
+    if then == now:
+        return slice(None), slice(None)
+    rows = rows_of(then, now)
+    return np.flatnonzero(rows >= 0), rows[rows >= 0]

@@ -48,9 +48,7 @@ class Sums:
 
     def means_at(self, line: NDArray[np.int64], column: NDArray[np.int64], window: Window) -> Floats:
         """The same for pairs of a line and a column: of the shape that the two broadcast to."""
-        start, end = window.start / self.step, window.end / self.step
-        if end <= start:
-            start = end - 1  # an instant is the step that ends there
+        start, end = (edge[0] for edge in _edges((window,), self.step))
         origin = column.astype(np.float64) + 1
         first, last = origin + start, origin + end
         seen = _between(self.seen, line, first, last)
@@ -70,11 +68,22 @@ def means_after(history: DemandHistory, columns: NDArray[np.int64], window: Wind
 
 def outcome(history: DemandHistory, column: int, windows: Sequence[Window]) -> Floats:
     """(L, W) mean demand that came after `column`; NaN where it was not seen or ends after the history."""
-    reach = max((window.end for window in windows), default=timedelta(0))
-    after = history.demand[:, column : column + 2 + int(np.ceil(reach / history.step))]
-    sums, origin = Sums.of_demand(after, history.step), np.zeros(1, dtype=np.int64)
-    columns = [sums.means_after(origin, window) for window in windows]
-    return np.hstack([np.empty((len(history.lines), 0)), *columns])
+    return outcomes(history, np.full(len(windows), column), windows)
+
+
+def outcomes(history: DemandHistory, columns: NDArray[np.int64], windows: Sequence[Window]) -> Floats:
+    """(L, W) likewise, each window after a column of its own (W,)."""
+    from forecasting.compiled import stretches
+
+    return stretches.means(history.demand, columns, *_edges(windows, history.step), LEAST_SEEN)
+
+
+@kept
+def _edges(windows: Sequence[Window], step: timedelta) -> tuple[Floats, Floats]:
+    """(W,) starts and (W,) ends in steps; an instant is the step that ends there."""
+    start = np.array([window.start / step for window in windows])
+    end = np.array([window.end / step for window in windows])
+    return np.where(end <= start, end - 1, start), end
 
 
 def over_instants(
