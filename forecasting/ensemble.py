@@ -26,7 +26,7 @@ from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 
 EXPERTS: dict[type[Forecaster], float] = {
-    Forest: 12.0,
+    Forest: 40.0,
     Jobs: 1.0,
     Anomaly: 2.0,
     Profile: 1.0,

@@ -255,14 +255,18 @@ class DemandHistory:
         return row
 
     def with_totals(self) -> DemandHistory:
-        """The same with one more line per resource: the sum over queues, NaN only where no queue was seen."""
+        """The same with one more line per resource: the sum over queues, NaN only where no queue was seen.
+
+        A queue that was not seen for up to an hour counts as it was: a gap is not a zero.
+        """
+        patience = max(1, timedelta(hours=1) // self.step)
         resources = sorted({line.resource for line in self.lines})
         rows = [[i for i, line in enumerate(self.lines) if line.resource == r] for r in resources]
         return DemandHistory(
             lines=self.lines + tuple(Line(ALL_QUEUES, r) for r in resources),
             times=self.times,
-            running=np.vstack([self.running, *(_sum_seen(self.running, some) for some in rows)]),
-            pending=np.vstack([self.pending, *(_sum_seen(self.pending, some) for some in rows)]),
+            running=np.vstack([self.running, *(_sum_seen(self.running, some, patience) for some in rows)]),
+            pending=np.vstack([self.pending, *(_sum_seen(self.pending, some, patience) for some in rows)]),
         )
 
     @classmethod
@@ -270,15 +274,26 @@ class DemandHistory:
         return cls((), np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)))
 
 
-def _sum_seen(values: Floats, rows: Sequence[int]) -> Floats:
+def _sum_seen(values: Floats, rows: Sequence[int], patience: int) -> Floats:
     """Row by row: asked for at each tick, and copies of weeks of a thousand queues would cost more than the sum."""
     total, seen = np.zeros(values.shape[1]), np.zeros(values.shape[1], dtype=np.bool_)
     for row in rows:
         here = np.isfinite(values[row])
-        np.add(total, values[row], out=total, where=here)
         seen |= here
+        np.add(total, values[row], out=total, where=here)
+        if not here.all():
+            total += _carried(values[row], here, patience)
     total[~seen] = np.nan
     return total
+
+
+def _carried(values: Floats, seen: NDArray[np.bool_], patience: int) -> Floats:
+    """(T,) what was seen last where nothing is, for at most `patience` steps; else 0."""
+    at = np.arange(len(values))
+    last = np.maximum.accumulate(np.where(seen, at, -1))
+    recent = ~seen & (last >= 0) & (at - last <= patience)
+    carried: Floats = np.where(recent, values[np.maximum(last, 0)], 0.0)
+    return carried
 
 
 @dataclass(frozen=True, eq=False)
