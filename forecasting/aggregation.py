@@ -119,6 +119,8 @@ class Weights:
 
     def relearnt(self, shifted: NDArray[np.bool_], kept: float = 0.1) -> Self:
         """With most of what `shifted` (L,) lines have taught on their own forgotten: they follow all lines again."""
+        if not shifted.any():
+            return self
         return replace(self, own=self.own.faded(np.where(shifted, kept, 1.0)[:, None, None]))
 
     def explained(self, line: Line, window: int) -> tuple[tuple[str, float], ...]:

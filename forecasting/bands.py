@@ -100,15 +100,13 @@ class Bands:
 
     def at(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""
-        table = self.errors @ _hat(quantiles)
-        above = np.clip(np.searchsorted(LEADS_S, leads_s), 1, len(LEADS_S) - 1)
-        share = np.clip((leads_s - LEADS_S[above - 1]) / (LEADS_S[above] - LEADS_S[above - 1]), 0, 1)[..., None]
-        line = np.arange(len(self.lines))[:, None]
-        past = table[line, above - 1] * (1 - share) + table[line, above] * share
+        from forecasting.compiled import bands
+
         # A history of n times the lead holds n independent errors, and the prior counts as one of them.
-        doubt = (leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0))[..., None]
-        blend: Floats = past * (1 - doubt) + self._prior(leads_s, quantiles) * doubt
-        return blend
+        doubt = leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0)
+        prior, shape = self._prior(leads_s, quantiles), (len(self.errors), len(LEADS_S), len(quantiles))
+        table = (self.errors.reshape(-1, len(LEVELS)) @ _hat(quantiles)).reshape(shape)
+        return bands.blended(table, LEADS_S, leads_s, doubt, prior)
 
     def around(self, centre: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs around `centre` (L, H), within bounds."""

@@ -174,9 +174,9 @@ def sample_quantiles(sample: Floats, quantiles: Sequence[float]) -> Floats:
 def _alike(room: Room, rows: Rows, slots: Slots, known: Rows) -> Iterator[Rows]:
     """Which of `rows` are equally old, to a slot and to a day, and have the same weekends, a block at a time."""
     age = np.minimum(np.round(room.age_s[rows] / slots.slot_s), ceil(slots.per_day))
-    kinds, which = np.unique(np.column_stack([age, slots.weekends[known]]), axis=0, return_inverse=True)
-    for kind in range(len(kinds)):
-        alike = np.flatnonzero(which.ravel() == kind)
+    kinds = 10 * age + slots.weekends[known]
+    for kind in np.unique(kinds):
+        alike = np.flatnonzero(kinds == kind)
         yield from np.split(alike, np.arange(BLOCK_LINES, len(alike), BLOCK_LINES))
 
 

@@ -67,14 +67,15 @@ class Ridge:
         described = Described.of(recent, changes)
 
         def answer(ahead_s: Floats) -> Floats:
-            naive = plain(changes, history, ahead_s, quantiles)
-            if not naive.size or not recent.demand.size or not self.weights.any():
-                return naive
+            if not len(ahead_s) or not recent.demand.size or not self.weights.any():
+                return plain(changes, history, ahead_s, quantiles)
             asked = now_questions(recent, np.arange(len(recent.lines)), ahead_s)
-            moved = described.expected_change(asked, self.weights).reshape(naive.shape[:2])
+            moved = described.expected_change(asked, self.weights).reshape(len(recent.lines), len(ahead_s))
             centre = recent.demand[:, -1:] + moved
             own = errors.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
-            return np.where(np.isfinite(centre)[..., None], own, naive)
+            if np.isfinite(centre).all():
+                return own
+            return np.where(np.isfinite(centre)[..., None], own, plain(changes, history, ahead_s, quantiles))
 
         return over_instants(answer, windows, history.step)
 

@@ -51,6 +51,8 @@ def _seasonal(bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: 
     days = np.maximum(1, np.ceil(ahead_s / DAY_S))
     past = _readings_ago(history, days * DAY_S - ahead_s)
     seasonal = bands.around(past, np.broadcast_to(days * DAY_S, past.shape), quantiles)
+    if np.isfinite(past).all():
+        return seasonal
     return np.where(np.isnan(past)[..., None], plain(bands, history, ahead_s, quantiles), seasonal)
 
 

@@ -189,21 +189,7 @@ def _picked(table: Floats, rows: Rows) -> Floats:
 
 def _between(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Floats:
     """(R, ...) what was added to two running sums, one continuing the other, between edges of one shape."""
-    edges, which = np.unique(np.round(np.stack([begins, ends]), 6), return_inverse=True)
-    whole = np.floor(edges).astype(np.int64)
-    part = edges - whole
-    running = _at(early, late, whole)
-    if part.any():
-        running = running + (_at(early, late, whole + 1) - running) * part
-    low, high = which.reshape(2, *begins.shape)
-    between: Floats = running.take(high, axis=1) - running.take(low, axis=1)
-    return between
+    from forecasting.compiled import slots
 
-
-def _at(early: Floats, late: Floats, edges: Rows) -> Floats:
-    """(R, U); sums stay what they were before the first and after the last edge."""
-    last = early.shape[1] - 1
-    running: Floats = early.take(np.clip(edges, 0, last), axis=1)
-    if late.shape[1] > 1:
-        running += late.take(np.clip(edges - last, 0, late.shape[1] - 1), axis=1)
-    return running
+    first, last = np.round(begins.ravel(), 6), np.round(ends.ravel(), 6)
+    return slots.added(early, late, first, last).reshape(len(early), *begins.shape)

@@ -16,12 +16,11 @@ def means(demand: Floats, columns: NDArray[np.int64], start: Floats, end: Floats
     NaN where less than a share of `least_seen` of it was, or it begins before or ends after `demand` (L, T).
     """
     found = np.full((len(demand), len(columns)), np.nan)
-    for w in range(len(columns)):
-        first, last = columns[w] + 1 + start[w], columns[w] + 1 + end[w]
-        if first < 0 or last > demand.shape[1]:
-            continue
-        for line in range(len(demand)):
-            total, seen = 0.0, 0.0
+    for line in range(len(demand)):
+        for w in range(len(columns)):
+            first, last, total, seen = columns[w] + 1 + start[w], columns[w] + 1 + end[w], 0.0, 0.0
+            if first < 0 or last > demand.shape[1]:
+                continue
             for step in range(int(np.floor(first)), int(np.ceil(last))):
                 if not np.isnan(demand[line, step]):
                     part = min(last, step + 1.0) - max(first, float(step))

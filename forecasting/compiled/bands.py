@@ -1,0 +1,27 @@
+"""Quantiles of past errors at any lead; see `forecasting.bands`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecasting.compiled.loops import compiled
+from gyropilot.domain import Floats
+
+
+@compiled
+def blended(table: Floats, known_s: Floats, leads_s: Floats, doubt: Floats, prior: Floats) -> Floats:
+    """(L, H, Q) from a `table` (L, K, Q) at ascending leads `known_s` (K,), linear in between, for `leads_s` (L, H).
+
+    A share of `doubt` (L, H) is taken from the `prior` (L, H, Q).
+    """
+    found = np.empty_like(prior)
+    for line in range(len(leads_s)):
+        for h in range(leads_s.shape[1]):
+            lead_s, unsure = leads_s[line, h], doubt[line, h]
+            above = min(max(np.searchsorted(known_s, lead_s), 1), len(known_s) - 1)
+            apart_s = known_s[above] - known_s[above - 1]
+            share = min(max((lead_s - known_s[above - 1]) / apart_s, 0.0), 1.0)
+            for q in range(prior.shape[-1]):
+                past = table[line, above - 1, q] * (1 - share) + table[line, above, q] * share
+                found[line, h, q] = past * (1 - unsure) + prior[line, h, q] * unsure
+    return found
