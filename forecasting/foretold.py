@@ -33,6 +33,11 @@ class Foretold:
         rows = [row for row, line in enumerate(self.demand.lines) if line.queue == name]
         return replace(self, demand=_some(self.demand, rows), outlook=_some(self.outlook, rows))
 
+    @property
+    def of_one_queue(self) -> bool:
+        """Whether only the lines of one queue are left."""
+        return bool(self.demand.lines) and all(line.queue != ALL_QUEUES for line in self.demand.lines)
+
     def largest_first(self) -> Iterator[Line]:
         """Totals, then queues by the largest median that is expected of them."""
         medians = self.demand.gpus[..., self.demand.quantiles.index(0.5)].max(axis=1, initial=0.0)

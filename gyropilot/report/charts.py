@@ -15,6 +15,9 @@ from gyropilot.report.fans import Band, Fan
 from gyropilot.report.svg import Point, Scale, drawing, line, path, rect, tag, text
 from gyropilot.report.words import known, moment, number
 
+ALONE = 7.0
+"""Pixels: how wide a horizon is drawn that no line joins to its neighbours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -130,8 +133,9 @@ def _demand(plot: Plot) -> Markup:
     for nth, band in enumerate(fan.bands):
         parts.append(_band(plot, band, anchor, "outer" if nth == 0 and len(fan.bands) > 1 else "inner"))
     start = [] if anchor is None else [plot.at(0, anchor)]
-    ahead = zip(fan.ahead_s, fan.median, strict=True)
+    ahead = zip(fan.ahead_s[: fan.joined], fan.median[: fan.joined], strict=True)
     parts.append(path([*start, *(plot.at(float(s), float(g)) for s, g in ahead if np.isfinite(g))], "median"))
+    parts += _alone(plot)
     return tag("g", *parts, clip_path=f"url(#{plot.clip})")
 
 
@@ -167,7 +171,8 @@ def _runs(flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[slice]:
 
 
 def _band(plot: Plot, band: Band, anchor: float | None, class_: str) -> Markup:
-    seen = np.isfinite(band.low) & np.isfinite(band.high)
+    seen = np.flatnonzero(np.isfinite(band.low) & np.isfinite(band.high))
+    seen = seen if plot.fan.joined is None else seen[seen < plot.fan.joined]
     ahead, low, high = plot.fan.ahead_s[seen], band.low[seen], band.high[seen]
     if not len(ahead):
         return Markup("")
@@ -175,6 +180,20 @@ def _band(plot: Plot, band: Band, anchor: float | None, class_: str) -> Markup:
     over = [plot.at(float(s), float(g)) for s, g in zip(ahead, high, strict=True)]
     under = [plot.at(float(s), float(g)) for s, g in zip(ahead, low, strict=True)]
     return path([*start, *over, *reversed(under)], class_, closed=True)
+
+
+def _alone(plot: Plot) -> Iterator[Markup]:
+    """Each horizon that no line may join, as a narrow bar per band and a stroke at the median."""
+    fan = plot.fan
+    for nth in range(len(fan.ahead_s) if fan.joined is None else fan.joined, len(fan.ahead_s)):
+        if not np.isfinite(fan.median[nth]):
+            continue
+        x, y = plot.at(float(fan.ahead_s[nth]), float(fan.median[nth]))
+        left = min(x, plot.right - ALONE / 2) - ALONE / 2  # the last one lies on the edge
+        for band, class_ in zip(fan.bands, ("outer", "inner")[-len(fan.bands) :], strict=True):
+            top, floor = plot.y(float(band.high[nth])), plot.y(float(band.low[nth]))
+            yield rect((left, top), ALONE, floor - top, class_)
+        yield line((left, y), (left + ALONE, y), "median")
 
 
 def _now(plot: Plot) -> Iterator[Markup]:

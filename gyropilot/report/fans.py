@@ -45,6 +45,7 @@ class Fan:
     bands: tuple[Band, ...]  # widest first
     median: Floats  # (H,)
     limit: tuple[tuple[float, float], ...] = ()  # (seconds after now, GPUs from then on), ascending
+    joined: int | None = None  # horizons that lines may join; of those beyond each stands alone; None: all
 
     @property
     def demand(self) -> Floats:

@@ -14,11 +14,11 @@ from playwright.sync_api import sync_playwright
 
 from forecasting.ensemble import EXPERTS
 from gyropilot.domain import Line, Trust
+from gyropilot.report import charts, fans, sure
 from gyropilot.report import render as render_cycle
-from gyropilot.report import sure
 from gyropilot.report.forecast import render
 from gyropilot.report.forecast.json_report import to_dict
-from gyropilot.report.forecast.words import ahead, headline
+from gyropilot.report.forecast.words import ahead, glance, headline
 from tests.fakes import GPU
 from tests.report import samples
 from tests.report.foretold import SETTINGS, TRUST, foretold
@@ -55,7 +55,7 @@ def test_json_tells_whom_each_queue_is_forecast_by() -> None:
 def test_what_was_not_seen_at_last_is_null_and_not_zero() -> None:
     newest = {line["queue"]: line["newest_gpus"] for line in to_dict(foretold())["lines"]}
 
-    assert newest == {"": 16.0, "research": 16.0, "vision": None}
+    assert newest == {"": 32.0, "research": 16.0, "vision": None}
 
 
 def test_one_queue_alone_has_only_its_lines() -> None:
@@ -65,11 +65,20 @@ def test_one_queue_alone_has_only_its_lines() -> None:
     assert headline(alone).startswith("Queue vision: ")
 
 
-def test_the_terminal_tells_every_quantile_of_few_queues_and_why() -> None:
+def test_the_terminal_tells_every_quantile_of_one_queue() -> None:
+    text = render(foretold().of_queue("research"), "text")
+
+    heads = " +".join(f"{100 * q:g} %" for q in SETTINGS.quantiles)
+    assert re.search(rf"^ ahead +{heads}$", text, re.MULTILINE)
+    assert re.search(rf"^ 7 d ( +\S+){{{len(SETTINGS.quantiles)}}}$", text, re.MULTILINE)
+
+
+def test_the_terminal_tells_all_queues_at_a_glance_in_a_line_each_and_why() -> None:
     text = render(foretold(), "text")
 
-    assert re.search(r"^ ahead +2\.5 % +10 % +50 % +90 % +95 % +99 %$", text, re.MULTILINE)
-    assert re.search(r"^ 7 d ( +\S+){6}$", text, re.MULTILINE)
+    assert re.findall(r"^ (all queues|research|vision) ", text, re.MULTILINE) == ["all queues", "research", "vision"]
+    assert "ahead" not in text
+    assert "All horizons and quantiles of a queue: --queue NAME" in text
     assert "· next hour: listens to forest 75 %, naive 25 %\n" in text
     assert "· next hour: of outcomes of late lay 81 % in 80 % bands, 94 % in 95 % bands (1,240 outcomes of" in text
     assert "· demand of queue vision has shifted since 09:30 UTC" in text
@@ -78,6 +87,40 @@ def test_the_terminal_tells_every_quantile_of_few_queues_and_why() -> None:
 
 def test_a_queue_cannot_command_the_terminal() -> None:
     assert "\x1b" not in render(foretold(("research", "\x1b[31mred")), "text")
+
+
+def test_the_headline_and_the_glance_tell_the_peak_of_the_day_and_not_its_end() -> None:
+    found = foretold()
+    total, table = found.demand.lines.index(Line("", GPU)), found.demand.gpus.copy()
+    table[total] = 4.0
+    at_six = found.demand.horizons.index(timedelta(hours=6))
+    table[total, at_six, found.demand.quantiles.index(0.5) :] = 40.0
+    table[total, at_six + 1, found.demand.quantiles.index(0.9) :] = 48.0
+    peaked = replace(found, demand=replace(found.demand, gpus=table))
+
+    then = ahead(found.demand.horizons[at_six + 1])
+    assert headline(peaked) == (
+        f"All queues: 32 GPUs now, within 24 h the median peaks at 40 GPUs in 6 h, the 90 % quantile at 48 in {then}"
+    )
+    assert glance(peaked, Line("", GPU))[-2] == "40 in 6 h (90 %: 48)"
+
+
+def test_the_outlook_is_said_to_be_of_this_time_of_day_in_every_format() -> None:
+    told = {format_: " ".join(render(foretold(), format_).split()) for format_ in ("text", "json", "html")}
+
+    assert [name for name, words in told.items() if "the hour that ends then, at this time of day" not in words] == []
+
+
+def test_no_line_joins_the_hours_of_the_outlook() -> None:
+    drawn = fans.fan(foretold().history, foretold().demand, Line("", GPU), timedelta(days=1))
+    last = f"{charts.SMALL.width - charts.SMALL.right} "
+
+    joined = str(charts.fan_chart(drawn, charts.SMALL, "a", "all"))
+    apart = str(charts.fan_chart(replace(drawn, joined=3), charts.SMALL, "b", "all"))
+
+    assert [last in d for d in re.findall(r'<path d="([^"]+)" class="(?:median|inner|outer)"', joined)] == [True] * 3
+    assert [last in d for d in re.findall(r'<path d="([^"]+)" class="(?:median|inner|outer)"', apart)] == [False] * 3
+    assert len(re.findall(r'<line [^>]+class="median"', apart)) == len(drawn.ahead_s) - 3
 
 
 @pytest.mark.parametrize(

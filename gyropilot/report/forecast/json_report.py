@@ -10,7 +10,7 @@ import numpy as np
 from forecasting.foretold import Foretold
 from gyropilot.domain import Line, Voice
 from gyropilot.report import sure
-from gyropilot.report.forecast.words import headline
+from gyropilot.report.forecast.words import OUTLOOK_IS, headline
 from gyropilot.report.json_report import Json, plain
 
 HOUR = timedelta(hours=1)
@@ -29,6 +29,7 @@ def to_dict(found: Foretold) -> Json:
             "forecaster": found.demand.forecaster,
             "quantiles": list(found.demand.quantiles),
             "windows": [*_windows(found)],
+            "outlook": OUTLOOK_IS,
             "lines": [_line(found, line) for line in found.largest_first()],
             "trust": sure.to_dict(found.demand) | {"known": list(found.outlook.trust.known)},
             "notes": list(found.notes),

@@ -15,17 +15,7 @@ from gyropilot.domain import ALL_QUEUES, DemandForecast, Line
 from gyropilot.report import charts, sure
 from gyropilot.report.axes import span_before
 from gyropilot.report.fans import Fan, fan
-from gyropilot.report.forecast.words import (
-    GLANCES,
-    TOLD_QUANTILES,
-    ahead,
-    at,
-    band,
-    called,
-    headline,
-    named,
-    percentile,
-)
+from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile
 from gyropilot.report.words import count, moment, number
 
 Part = dict[str, Any]
@@ -54,9 +44,10 @@ def page(found: Foretold) -> Part:
         "wides": [_wide(found, line, nth, several) for nth, line in enumerate(totals or queues[:alone])],
         "fans": [_small(found, line, nth, several) for nth, line in enumerate(queues[alone : alone + DRAWN_QUEUES])],
         "lede": _lede(len(queues), DRAWN_QUEUES),
-        "heads": [*(ahead(h) for h in _glances(found)), ahead(found.outlook.horizons[-1])],
+        "heads": heads(found),
+        "outlook_is": OUTLOOK_IS,
         "rows": [_row(found, line, several) for line in lines],
-        "quantiles": [percentile(q) for q in TOLD_QUANTILES],
+        "quantiles": [percentile(q) for q in found.demand.quantiles],
         "tables": [_table(found, line, several) for line in lines] if len(lines) <= DRAWN_QUEUES else [],
         "sure": sure.passage(found.demand) | {"sentences": _sentences(found)},
         "notes": found.notes,
@@ -82,7 +73,7 @@ def _key() -> list[Part]:
 
 def _lede(many: int, drawn: int) -> str:
     which = f"The {drawn} largest of {count(many, 'queue')}; all are in the table below. " if many > drawn else ""
-    return f"{which}Left the next day, right the next week; each chart has its own scale."
+    return f"{which}Left the next day, right the next week; each chart has its own scale. {OUTLOOK_IS}."
 
 
 def _wide(found: Foretold, line: Line, nth: int, several: bool) -> Part:
@@ -115,11 +106,11 @@ def _small(found: Foretold, line: Line, nth: int, several: bool) -> Part:
 
 
 def _fans(found: Foretold, line: Line) -> tuple[Fan, Fan]:
-    """The next day, and the next week, which begins with the hours of the day."""
+    """The next day, and the next week: the hours of the day, then hours a day apart that nothing may join."""
     day, week = found.demand, _week(found)
     return (
         fan(found.history, day, line, span_before(day.horizons[-1])),
-        fan(found.history, week, line, WEEK_BEFORE),
+        replace(fan(found.history, week, line, WEEK_BEFORE), joined=len(week.horizons) - len(found.outlook.horizons)),
     )
 
 
@@ -145,14 +136,8 @@ def _listened(found: Foretold, line: Line) -> str:
     return sure.kept_together(" · ".join(told))
 
 
-def _glances(found: Foretold) -> list[timedelta]:
-    return [h for h in GLANCES if h <= found.demand.horizons[-1]]
-
-
 def _row(found: Foretold, line: Line, several: bool) -> Part:
-    cells = [at(found.demand, line, h) for h in _glances(found)]
-    cells.append(at(found.outlook, line, found.outlook.horizons[-1]))
-    return {"name": named(line, several), "newest": number(found.newest(line)), "cells": [band(c) for c in cells]}
+    return {"name": named(line, several), "newest": number(found.newest(line)), "cells": glance(found, line)}
 
 
 def _table(found: Foretold, line: Line, several: bool) -> Part:
@@ -161,5 +146,5 @@ def _table(found: Foretold, line: Line, several: bool) -> Part:
 
 def _quantiles(forecast: DemandForecast, line: Line) -> Iterator[Part]:
     for horizon in forecast.horizons:
-        cells = [number(forecast.at(line, horizon, quantile)) for quantile in TOLD_QUANTILES]
+        cells = [number(forecast.at(line, horizon, quantile)) for quantile in forecast.quantiles]
         yield {"ahead": ahead(horizon), "cells": cells}

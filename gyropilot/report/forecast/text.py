@@ -1,4 +1,4 @@
-"""A forecast as text for a terminal: all queues at a glance, and every quantile where there are few."""
+"""A forecast as text for a terminal: all queues at a glance, or every quantile of one."""
 
 from __future__ import annotations
 
@@ -12,63 +12,54 @@ from rich.text import Text
 from forecasting.foretold import Foretold
 from gyropilot.domain import Line
 from gyropilot.report import sure
-from gyropilot.report.forecast.words import (
-    GLANCES,
-    TOLD_QUANTILES,
-    ahead,
-    at,
-    band,
-    called,
-    headline,
-    named,
-    percentile,
-)
+from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile
 from gyropilot.report.words import moment, number, visible
 
 WIDTH = 110
-WHOLE = 6
-"""Lines of which every quantile is told; of more, --queue and --format json tell them."""
+WIDE = 140
+"""Columns that all quantiles of a queue take."""
 
 
 def to_text(found: Foretold) -> str:
     """Plain characters, without a single escape code."""
     paper = StringIO()
-    console = Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={})
+    console = Console(file=paper, width=WIDE, force_terminal=False, color_system=None, _environ={})
     lines = list(found.largest_first())
-    console.print(Text(visible(f"Gyropilot · forecast · {moment(found.demand.made_at)}\n{headline(found)}\n")))
-    console.print(_glance(found, lines))
-    if len(lines) <= WHOLE:
-        for line in lines:
-            console.print(_whole(found, line))
-    else:
-        console.print(Text("All quantiles: --queue NAME, --format json\n"))
+    _said(console, f"Gyropilot · forecast · {moment(found.demand.made_at)}\n{headline(found)}\n")
+    console.print(_glance(found, lines), width=WIDTH)
+    for line in lines if found.of_one_queue else ():
+        console.print(_whole(found, line))
+    _said(console, f"{OUTLOOK_IS}.\n")
+    if not found.of_one_queue:
+        _said(console, "All horizons and quantiles of a queue: --queue NAME; of all: --format json\n")
     _listed(console, "How sure it is", [*sure.sentences(found.demand), *found.notes])
     return "\n".join(row.rstrip() for row in paper.getvalue().splitlines()) + "\n"
 
 
+def _said(console: Console, words: str) -> None:
+    console.print(Text(visible(words)), width=WIDTH)
+
+
 def _glance(found: Foretold, lines: list[Line]) -> Table:
-    """Median and 80 % band of each line at some horizons."""
+    """A row per line: now, soon, the day's peak, in a week."""
     several = len({line.resource for line in lines}) > 1
-    day = [h for h in GLANCES if h <= found.demand.horizons[-1]]
-    week = found.outlook.horizons[-1]
     table = _table("Demand in GPUs: median, and what eight of ten futures lie within", "queue")
-    for name in ("now", *(ahead(h) for h in day), ahead(week)):
+    for name in ("now", *heads(found)):
         table.add_column(name, justify="right", no_wrap=True)
     for line in lines:
-        cells = [*(at(found.demand, line, h) for h in day), at(found.outlook, line, week)]
-        row = [named(line, several), number(found.newest(line)), *(band(cell) for cell in cells)]
+        row = [named(line, several), number(found.newest(line)), *glance(found, line)]
         table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 
 def _whole(found: Foretold, line: Line) -> Table:
-    """Every horizon of one line."""
+    """Every horizon and every quantile of one line."""
     table = _table(called(line), "ahead")
-    for quantile in TOLD_QUANTILES:
+    for quantile in found.demand.quantiles:
         table.add_column(percentile(quantile), justify="right", no_wrap=True)
     for forecast in (found.demand, found.outlook):
         for horizon in forecast.horizons:
-            cells = [number(forecast.at(line, horizon, quantile)) for quantile in TOLD_QUANTILES]
+            cells = [number(forecast.at(line, horizon, quantile)) for quantile in forecast.quantiles]
             table.add_row(Text(ahead(horizon)), *(Text(cell) for cell in cells))
     return table
 
@@ -83,4 +74,4 @@ def _listed(console: Console, title: str, sentences: list[str]) -> None:
     if sentences:
         console.print(Text(title, "bold"))
     for sentence in sentences:
-        console.print(Text(visible(f"· {sentence}")))
+        _said(console, f"· {sentence}")

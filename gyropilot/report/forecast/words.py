@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -12,21 +13,70 @@ from gyropilot.domain import ALL_QUEUES, DemandForecast, Line
 from gyropilot.report.words import count, duration, number
 
 HOUR = timedelta(hours=1)
-GLANCES = (HOUR, 6 * HOUR, 24 * HOUR)
-"""Horizons that a table of all queues has room for, beside the end of the week."""
+DAY = 24 * HOUR
+GLANCES = (HOUR, 6 * HOUR)
+"""Horizons that a table of all queues has room for, beside the day's peak and the end of the week."""
 
-TOLD_QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.95, 0.99)
+OUTLOOK_IS = (
+    "Beyond 24 h each figure is of the hour that ends then, at this time of day: "
+    "other hours of that day may demand more"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The largest quantile over the horizons of a day, and when; not a quantile of the day's largest demand."""
+
+    gpus: float
+    ahead: timedelta
+
+
+def peak(forecast: DemandForecast, line: Line, quantile: float) -> Peak:
+    """The first horizon within 24 h at which no other has a larger quantile."""
+    day = [h for h in forecast.horizons if h <= DAY] or [forecast.horizons[0]]
+    gpus = [forecast.at(line, h, quantile) for h in day]
+    top = int(np.argmax(gpus))
+    return Peak(gpus[top], day[top])
 
 
 def headline(found: Foretold) -> str:
-    """Demand of all queues, or of the one that was asked for: now, and in a day."""
+    """Demand of all queues, or of the one that was asked for: now, and the most that is expected within a day."""
     lines = list(found.largest_first())
     if not lines:
         return "No queue was seen"
     line = lines[0]
-    now, (low, mid, high) = found.newest(line), at(found.demand, line, found.demand.horizons[-1])
-    then = f"{number(mid)} GPUs are expected in {ahead(found.demand.horizons[-1])} ({number(low)} to {number(high)})"
-    return f"{called(line)}: {then}" if now is None else f"{called(line)}: {count(now, 'GPU')} now, {then}"
+    now, mid, high = found.newest(line), peak(found.demand, line, 0.5), peak(found.demand, line, 0.9)
+    today = (
+        f"within {_day(found)} the median peaks at {count(mid.gpus, 'GPU')} in {ahead(mid.ahead)}, "
+        f"the 90 % quantile at {number(high.gpus)} in {ahead(high.ahead)}"
+    )
+    return f"{called(line)}: {today}" if now is None else f"{called(line)}: {count(now, 'GPU')} now, {today}"
+
+
+def crest(forecast: DemandForecast, line: Line) -> str:
+    """24 in 6 h (90 %: 40): the largest median of a day and when, and the largest 90 % quantile."""
+    mid, high = peak(forecast, line, 0.5), peak(forecast, line, 0.9)
+    return f"{number(mid.gpus)} in {ahead(mid.ahead)} (90 %: {number(high.gpus)})"
+
+
+def heads(found: Foretold) -> list[str]:
+    """Of the columns that `glance` fills."""
+    return [*(ahead(h) for h in _glances(found)), f"peak of {_day(found)}", ahead(found.outlook.horizons[-1])]
+
+
+def glance(found: Foretold, line: Line) -> list[str]:
+    """What is expected of one line, in a few cells: soon, at the day's peak, in a week."""
+    soon = [band(at(found.demand, line, h)) for h in _glances(found)]
+    return [*soon, crest(found.demand, line), band(at(found.outlook, line, found.outlook.horizons[-1]))]
+
+
+def _day(found: Foretold) -> str:
+    """24 h, or as far as horizons reach."""
+    return ahead(min(DAY, found.demand.horizons[-1]))
+
+
+def _glances(found: Foretold) -> list[timedelta]:
+    return [h for h in GLANCES if h <= found.demand.horizons[-1]]
 
 
 def called(line: Line) -> str:
