@@ -191,5 +191,9 @@ def _between(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Float
     """(R, ...) what was added to two running sums, one continuing the other, between edges of one shape."""
     from forecasting.compiled import slots
 
-    first, last = np.round(begins.ravel(), 6), np.round(ends.ravel(), 6)
-    return slots.added(early, late, first, last).reshape(len(early), *begins.shape)
+    edges, which = np.unique(np.round(np.stack([begins, ends]), 6), return_inverse=True)
+    whole = np.floor(edges).astype(np.int64)
+    running = slots.upto(early, late, whole, edges - whole)
+    low, high = which.reshape(2, *begins.shape)
+    between: Floats = running.take(high, axis=1) - running.take(low, axis=1)
+    return between

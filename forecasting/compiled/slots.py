@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasting.compiled.loops import compiled
 from gyropilot.domain import Floats
 
-
-@compiled
-def upto(early: Floats, late: Floats, edge: float) -> float:
-    """What was added up to an edge, which may be a fraction, of two running sums (N,), one continuing the other."""
-    whole, last = int(np.floor(edge)), len(early) - 1
-    found = early[min(max(whole, 0), last)] + late[min(max(whole - last, 0), len(late) - 1)]
-    if edge > whole:
-        next_ = early[min(max(whole + 1, 0), last)] + late[min(max(whole + 1 - last, 0), len(late) - 1)]
-        found += (next_ - found) * (edge - whole)
-    return found  # type: ignore[no-any-return]
+Rows = NDArray[np.int64]
 
 
 @compiled
-def added(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Floats:
-    """(R, N) what was added from `begins` to `ends` (N,) to running sums of some lines."""
-    found = np.empty((len(early), len(begins)))
+def upto(early: Floats, late: Floats, whole: Rows, part: Floats) -> Floats:
+    """(R, N) what was added up to edges of two running sums of some lines, one continuing the other.
+
+    Edges are `whole` (N,) and a `part` (N,) of the next.
+    """
+    found, last, latest = np.empty((len(early), len(whole))), early.shape[1] - 1, late.shape[1] - 1
+    old, old_next = np.minimum(np.maximum(whole, 0), last), np.minimum(np.maximum(whole + 1, 0), last)
+    new, new_next = np.minimum(np.maximum(whole - last, 0), latest), np.minimum(np.maximum(whole + 1 - last, 0), latest)
     for line in range(len(early)):
-        for n in range(len(begins)):
-            found[line, n] = upto(early[line], late[line], ends[n]) - upto(early[line], late[line], begins[n])
+        for n in range(len(whole)):
+            here = early[line, old[n]] + late[line, new[n]]
+            there = early[line, old_next[n]] + late[line, new_next[n]]
+            found[line, n] = here + (there - here) * part[n]
     return found
