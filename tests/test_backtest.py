@@ -73,6 +73,7 @@ def test_json_has_the_keys_that_programs_rely_on(trace: Path) -> None:
         "seconds_per_queue",
         "intervals",
         "vs_seasonal_naive",
+        "vs_naive",
         "outcomes",
     ]
     assert told["rows"][0]["vs_best_peer"] is None

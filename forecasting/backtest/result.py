@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ from gyropilot.domain import Floats
 SEED = 0
 COMPARED = ("wql", "p95_pinball", "p99_pinball")
 DAY_S = 86_400
+PLAIN = "naive"
+"""Demand stays as it is: the model that any other has to beat to be worth running."""
+
+LEAST_DAYS = 5
+"""Intervals from fewer days than that say little: they draw from a handful of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Row:
     scores: Mapping[str, Score]  # by the names in SCORES
     versus_first: Mapping[str, Versus]  # by COMPARED: against the first row, SeasonalNaive
     versus_peer: Mapping[str, Versus] | None  # by COMPARED: against the best peer; None: no peer took part
+    versus_plain: Mapping[str, Versus] | None  # by COMPARED: against "naive"; None: it took no part
     outcomes: int  # that were scored: queues x windows x origins
     seconds_per_queue: float  # for one queue at one origin, its share of the fits included
 
@@ -60,16 +66,28 @@ class Result:
     def row(self, model: str, bucket: str) -> Row:
         return next(r for r in self.rows if (r.model, r.bucket) == (model, bucket))
 
+    @property
+    def days(self) -> int:
+        """On how many UTC days origins lie: what intervals are drawn from."""
+        return len(np.unique(_days(self.replay)))
+
+    @property
+    def doubt(self) -> str:
+        """What has to be said beside the intervals; empty where they may be trusted."""
+        return f"intervals from {self.days} days only: not to be trusted" if 1 < self.days < LEAST_DAYS else ""
+
 
 def result(replay: Replay, notes: Sequence[str] = (), seed: int = SEED) -> Result:
     """The scores of a replay; `notes` are what is to be said besides."""
     rows = [row for bucket in replay.plan.buckets for row in _rows(replay, bucket, seed)]
-    return Result(replay, tuple(rows), (*notes, *replay.plan.notes, *_counted(replay)))
+    found = Result(replay, tuple(rows), (*notes, *replay.plan.notes, *_counted(replay)))
+    return replace(found, notes=(*found.notes, found.doubt)) if found.doubt else found
 
 
 def _rows(replay: Replay, bucket: Bucket, seed: int) -> list[Row]:
     sums = _Sums.of(replay, bucket, seed)
     peers = [nth for nth, name in enumerate(replay.models) if name in replay.peers]
+    plain = [nth for nth, name in enumerate(replay.models) if name == PLAIN and name not in replay.peers]
     took = replay.seconds / (len(replay.plan.origins) * len(replay.plan.history.lines))
     return [
         Row(
@@ -78,6 +96,7 @@ def _rows(replay: Replay, bucket: Bucket, seed: int) -> list[Row]:
             scores={score: sums.score(nth, at) for at, score in enumerate(SCORES)},
             versus_first=_versus(replay, sums, nth, [0]),
             versus_peer=_versus(replay, sums, nth, peers) if peers else None,
+            versus_plain=_versus(replay, sums, nth, plain) if plain else None,
             outcomes=sums.outcomes,
             seconds_per_queue=float(took[nth]),
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from forecasting.naive import Naive
 from forecasting.seasonal_naive import SeasonalNaive
 from gyropilot.domain import DemandHistory
 from gyropilot.report.backtest import render
-from gyropilot.report.backtest.words import asked_of, figure, headline, percent, percent_span
+from gyropilot.report.backtest.words import asked_of, figure, headline, milliseconds, percent, percent_span
 from tests.forecasting.backtest.samples import HOUR, MIDNIGHT, Says, backtested, hourly, replayed, stranger
 
 CHROMIUM = shutil.which("chromium")
@@ -85,6 +86,34 @@ def test_the_headline_tells_the_distance_to_the_best_peer_at_first_and_over_all(
         rf"naive loses [\d.]+ % less than the best peer for the next hour, {abs(far):.1f} % less for 1–24h",
         headline(found),
     )
+
+
+def test_without_peers_the_summary_tells_the_distance_to_naive_with_its_interval() -> None:
+    found = backtested(gangs(), [SeasonalNaive(), Says("third"), Naive()], buckets=BUCKETS)
+
+    row = found.row("third", "1-24h")
+    assert row.versus_plain is not None
+    score = row.versus_plain["wql"].percent
+    less = f"{abs(score.value):.1f} % {'less' if score.value < 0 else 'more'}"
+    assert re.search(r"; against naive [\d.]+ % (less|more) \[.+ to .+ %\] for the next hour, ", headline(found))
+    assert f", {less} [{percent_span(score)}] for 1–24h" in headline(found)
+    assert "Against naive " in render(found, "html")
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "html"])
+def test_intervals_from_few_days_are_not_to_be_trusted(format_: Literal["text", "json", "html"]) -> None:
+    few, many = full(), backtested(gangs(days=18, step=HOUR), [SeasonalNaive(), Naive()], buckets=("1h",))
+
+    assert (few.days, many.days) == (3, 7)
+    assert "ntervals from 3 days only: not to be trusted" in render(few, format_)
+    assert "not to be trusted" not in render(many, format_)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.0000421, "0.042"), (0.00131, "1.3"), (0.2404, "240"), (1.3, "1,300"), (NAN, "–")]
+)
+def test_times_are_plain_numbers(seconds: float, told: str) -> None:
+    assert milliseconds(seconds) == told
 
 
 def test_without_peers_the_first_row_is_what_is_beaten() -> None:

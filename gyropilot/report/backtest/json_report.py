@@ -44,6 +44,7 @@ def _row(row: Row) -> Json:
         "seconds_per_queue": row.seconds_per_queue,
         "intervals": {name: [score.low, score.high] for name, score in row.scores.items()},
         "vs_seasonal_naive": _versus(row.versus_first, ""),
+        "vs_naive": None if row.versus_plain is None else _versus(row.versus_plain, ""),
         "outcomes": row.outcomes,
     }
 

@@ -16,7 +16,10 @@ from gyropilot.report.backtest.words import (
     TITLES,
     against,
     asked_of,
+    beside_naive,
+    distance,
     headline,
+    milliseconds,
     percent,
     percent_span,
     shown,
@@ -40,7 +43,8 @@ def page(found: Result) -> Part:
     return {
         "version": __version__,
         "headline": headline(found),
-        "heading": _kept_together(headline(found)),
+        "heading": _kept_together(distance(found)),
+        "beside": _kept_together(_beside(found)),
         "tested": asked_of(found),
         "ours": found.replay.drawn.model,
         "peers": len(found.replay.peers),
@@ -58,6 +62,11 @@ def page(found: Result) -> Part:
         "step": duration(found.replay.plan.history.step),
         **queues.parts(found),
     }
+
+
+def _beside(found: Result) -> str:
+    """What stands below the heading, as sentences."""
+    return " ".join(f"{words[0].upper()}{words[1:]}." for words in (beside_naive(found), found.doubt) if words)
 
 
 def _kept_together(sentence: str) -> str:
@@ -178,7 +187,7 @@ def _table(found: Result, bucket: Bucket) -> Part:
                     for n, s in row.scores.items()
                 ],
                 "versus": "" if against(row)["wql"].other == row.model else percent(against(row)["wql"].percent.value),
-                "ms": f"{1000 * row.seconds_per_queue:.2g}",
+                "ms": milliseconds(row.seconds_per_queue),
             }
             for row in rows
         ],

@@ -11,7 +11,16 @@ from rich.text import Text
 
 from forecasting.backtest.protocol import Bucket
 from forecasting.backtest.result import Result, Row
-from gyropilot.report.backtest.words import TITLES, against, asked_of, headline, percent, percent_span, shown
+from gyropilot.report.backtest.words import (
+    TITLES,
+    against,
+    asked_of,
+    headline,
+    milliseconds,
+    percent,
+    percent_span,
+    shown,
+)
 from gyropilot.report.words import visible
 
 WIDTH = 200
@@ -51,5 +60,5 @@ def _cells(row: Row) -> list[str]:
         row.model,
         *(shown(name, row.scores[name].value) for name in TITLES),
         "" if itself else percent(versus.percent.value) + (f" [{interval.removesuffix(' %')}]" if interval else ""),
-        f"{1000 * row.seconds_per_queue:.2g}",
+        milliseconds(row.seconds_per_queue),
     ]

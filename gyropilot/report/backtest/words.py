@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from forecasting.backtest.result import Result, Row, Score, Versus
+from forecasting.backtest.result import PLAIN, Result, Row, Score, Versus
 from gyropilot.report.words import UNKNOWN, count, day, signed
 
 TITLES = {
@@ -21,18 +21,47 @@ TITLES = {
 
 
 def headline(found: Result) -> str:
+    """How the drawn model fares: the summary of a backtest."""
+    return "; ".join(filter(None, (distance(found), beside_naive(found))))
+
+
+def distance(found: Result) -> str:
     """How the drawn model fares against the best peer, else against the first row: at first, and over all."""
-    rows = [found.row(found.replay.drawn.model, bucket.name) for bucket in found.replay.plan.buckets]
-    first, last = rows[0], rows[-1]
+    first, *_ = ends = _ends(found)
+    last = ends[-1]
     if against(first)["wql"].other == first.model:
         return f"{first.model}: WQL {figure(first.scores['wql'].value)} for {spoken(first.bucket)}"
     whom = "the best peer" if found.replay.peers else against(first)["wql"].other
-    told = f"{first.model} loses {_less(first)} than {whom} for {spoken(first.bucket)}"
-    return told if last is first else f"{told}, {_less(last)} for {spoken(last.bucket)}"
+    told = f"{first.model} loses {_less(against(first)['wql'])} than {whom} for {spoken(first.bucket)}"
+    return told if last is first else f"{told}, {_less(against(last)['wql'])} for {spoken(last.bucket)}"
 
 
-def _less(row: Row) -> str:
-    value = against(row)["wql"].percent.value
+def beside_naive(found: Result) -> str:
+    """The same against "demand stays", with its interval; empty where peers, or that model itself, are told already."""
+    if found.replay.peers or PLAIN in (found.replay.drawn.model, found.replay.models[0]):
+        return ""
+    told = [
+        f"{_less(row.versus_plain['wql'])}{_bracketed(row.versus_plain['wql'].percent)} for {spoken(row.bucket)}"
+        for row in _ends(found)
+        if row.versus_plain is not None
+    ]
+    return f"against {PLAIN} {', '.join(told)}" if told else ""
+
+
+def _ends(found: Result) -> list[Row]:
+    """The drawn model on the first and on the last bucket, once where there is one."""
+    rows = [found.row(found.replay.drawn.model, bucket.name) for bucket in found.replay.plan.buckets]
+    return rows if len(rows) == 1 else [rows[0], rows[-1]]
+
+
+def _bracketed(score: Score) -> str:
+    """[−14.6 to −4.5 %] after a space, empty where there is no interval."""
+    interval = percent_span(score)
+    return f" [{interval}]" if interval else ""
+
+
+def _less(versus: Versus) -> str:
+    value = versus.percent.value
     if not math.isfinite(value):
         return "nobody knows how much more or less"
     return f"{abs(value):.1f} % {'less' if value < 0 else 'more'}"
@@ -70,6 +99,14 @@ def figure(value: float) -> str:
     if not math.isfinite(value):
         return UNKNOWN
     return f"{value:.4f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """0.042, 1.3, 240: never with an exponent."""
+    told = 1000 * seconds
+    if not math.isfinite(told):
+        return UNKNOWN
+    return f"{told:,.0f}" if told >= 9.95 else f"{told:.1f}" if told >= 0.95 else f"{told:.3f}"
 
 
 def shown(name: str, value: float) -> str:
