@@ -23,11 +23,6 @@ class Foretold:
     lessons: Lessons | None  # of a forecaster that learns from its own forecasts
     notes: tuple[str, ...] = ()
 
-    @property
-    def queues(self) -> tuple[str, ...]:
-        """Names of all queues."""
-        return tuple(dict.fromkeys(line.queue for line in self.demand.lines if line.queue != ALL_QUEUES))
-
     def of_queue(self, name: str) -> Self:
         """Only the lines of one queue."""
         rows = [row for row, line in enumerate(self.demand.lines) if line.queue == name]
