@@ -181,7 +181,5 @@ def expected_loss(said: Floats, quantiles: Sequence[float]) -> Floats:
     """(L, W) mean pinball loss over quantiles that a forecast (L, W, Q) itself expects, if it is right."""
     levels = np.asarray(quantiles, dtype=np.float64)
     edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
-    expected = np.zeros(said.shape[:-1])
-    for outcome, chance in enumerate(np.diff(edges)):
-        expected += chance * pinball(said[..., outcome], said, quantiles).mean(axis=-1)
+    expected: Floats = pinball(said, said[..., None, :], quantiles).mean(axis=-1) @ np.diff(edges)
     return expected

@@ -13,6 +13,7 @@ from forecasting.anomaly import Anomaly
 from forecasting.bands import scale_gpus, some_lines
 from forecasting.copula import Copula, blended
 from forecasting.forest import Forest
+from forecasting.heard import NOTHING, Habit, Heard, Question
 from forecasting.jobs import Jobs
 from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
 from forecasting.profile import Profile
@@ -62,6 +63,8 @@ class Ensemble:
     lessons: Lessons | None = None
     copula: Copula | None = None
     kept: tuple[Said, ...] = ()
+    heard: Heard | None = None  # of the experts at this tick
+    habit: Habit = field(default_factory=Habit)
 
     name = "gyropilot"
 
@@ -74,10 +77,10 @@ class Ensemble:
         """Scores what was said before and has come true or not, and keeps what is said now."""
         if not history.lines or not len(history.times):
             return self
-        model = self._without_strange(history)
+        model = replace(self._without_strange(history), heard=None)
         for column in model._speaking(history):
             known = until(history, column)
-            model = model._scored(known)._spoken(known)
+            model = model._scored(known)._spoken(known, self.habit.question if known is history else NOTHING)
         return model._scored(history)
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
@@ -86,6 +89,7 @@ class Ensemble:
         picked = [asked.index(quantile) for quantile in quantiles]
         if not history.lines or not windows:
             return np.zeros((len(history.lines), len(windows), len(quantiles)))
+        self.habit.question = Question.of(windows, asked)
         _, answer = self._answer(history, windows, asked)
         told: Floats = answer.told[..., picked]
         return told
@@ -121,7 +125,7 @@ class Ensemble:
     ) -> tuple[Floats, Answer]:
         """What each expert says (E, L, W, Q), and what is made of it; `quantiles` hold 0.1 and 0.9."""
         lessons = self._lessons_for(history.step).for_lines(history.lines)
-        experts = np.stack([expert.predict(history, windows, quantiles) for expert in self.experts])
+        experts = self._hear(history, Question.of(windows, quantiles)).about(Question.of(windows, quantiles))
         mixed, scale = lessons.mixed(experts, windows, quantiles), scale_gpus(history)
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
             return experts, lessons.told(mixed, windows, quantiles, scale)
@@ -132,10 +136,16 @@ class Ensemble:
                 mixed[row] = blended(mixed[row], totals[line])
         return experts, lessons.told(mixed, windows, quantiles, scale)
 
+    def _hear(self, history: DemandHistory, question: Question) -> Heard:
+        """What experts say, asked only where they were not before."""
+        if self.heard is not None and self.heard.knows(history, question):
+            return self.heard
+        return Heard.of(self.experts, history, question)
+
     def _fitted(self, history: DemandHistory) -> Self:
         experts = tuple(expert.fit(history) for expert in self.experts)
         lessons = self.lessons and replace(self.lessons, drift=self.lessons.drift.refitted())
-        return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history))
+        return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history), heard=None)
 
     def _warmed_up(self, history: DemandHistory) -> Self:
         """With lessons from the last days of some lines, told by experts who did not know those days."""
@@ -171,18 +181,19 @@ class Ensemble:
             yield column
             at_s = int(history.times[column]) + every_s
 
-    def _spoken(self, history: DemandHistory) -> Self:
-        """With a forecast kept that is made now."""
+    def _spoken(self, history: DemandHistory, soon: Question = NOTHING) -> Self:
+        """With a forecast kept that is made now; experts are also asked what is likely to be asked `soon`."""
         lessons = self._lessons_for(history.step).for_lines(history.lines)
         which = np.arange(len(lessons.windows))
         if not self._new_hour(history):
             which = np.array([w for w in which if lessons.windows[w].end <= PROMPT])
         windows = [lessons.windows[w] for w in which]
-        experts, answer = self._answer(history, windows, LEVELS)
+        model = replace(self, heard=self._hear(history, Question.of(windows, LEVELS).and_also(soon)))
+        experts, answer = model._answer(history, windows, LEVELS)
         scored = np.zeros(len(which), dtype=bool)
         tables = (table.astype(np.float32) for table in (experts, answer.mixed, answer.told, answer.spread))
         said = Said(int(history.times[-1]), history.lines, which, scored, *tables)
-        return replace(self, lessons=lessons, kept=(*self.kept, said))
+        return replace(model, lessons=lessons, kept=(*self.kept, said))
 
     def _new_hour(self, history: DemandHistory) -> bool:
         """Whether the last forecast of all windows is an hour old."""

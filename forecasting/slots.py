@@ -191,7 +191,8 @@ def _between(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Float
     """(R, ...) what was added to two running sums, one continuing the other, between edges of one shape."""
     from forecasting.compiled import slots
 
-    edges, which = np.unique(np.round(np.stack([begins, ends]), 6), return_inverse=True)
+    both = np.stack([begins, ends]).round(6)
+    edges, which = np.unique(both, return_inverse=True)
     whole = np.floor(edges).astype(np.int64)
     running = slots.upto(early, late, whole, edges - whole)
     low, high = which.reshape(2, *begins.shape)
