@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+import numpy as np
+
 from forecasting.forecast import NO_CALENDAR, forecast, known, outlook
 from forecasting.keeping import Fitted, keep, kept
 from forecasting.lessons import Lessons
@@ -100,7 +102,7 @@ class Foresight:
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
         with self._turn:
             self.fitted = self._caught_up(fitted)
-        learnt_from = f"{len(history.times)} steps of {len(seen.history.lines)} lines"
+        learnt_from = _learnt_from(seen.history)
         self.origin = f"fitted at {seen.at:%F %R} UTC on {learnt_from}"
         return f"fitted {fitted.forecaster.name} on {learnt_from}"
 
@@ -195,6 +197,12 @@ class Foresight:
         """With where the forecaster comes from, and whose pasts it took."""
         fitted_at, renamed = self._in_force.at, self._pasts.sentences
         return replace(told, trust=replace(told.trust, origin=self.origin, fitted_at=fitted_at, renamed=renamed))
+
+
+def _learnt_from(history: DemandHistory) -> str:
+    """2016 steps of 2 lines: those that were seen, of however many were asked for."""
+    steps, lines = int(np.isfinite(history.demand).any(axis=0).sum()), len(history.lines)
+    return f"{steps} step{'s' * (steps != 1)} of {lines} line{'s' * (lines != 1)}"
 
 
 def _updated(fitted: Fitted, history: DemandHistory) -> Fitted:

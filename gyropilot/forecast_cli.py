@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gyropilot.clock import SystemClock
-from gyropilot.errors import SettingsError
 from gyropilot.terminal import ConfigOption, Format, FormatOption, PrometheusOption, load_settings, progress, reply
 
 
@@ -30,14 +29,7 @@ def forecast(
 
     settings = load_settings(config, prometheus)
     with progress() as told:
-        found = foretold(settings, SystemClock().now(), told)
-        if queue is not None and queue not in found.queues:
-            raise SettingsError(f"no queue {queue!r} in Prometheus; there are {_some(found.queues)}")
+        found = foretold(settings, SystemClock().now(), told, queue)
         told("drawing the report")
-        answer = render(found if queue is None else found.of_queue(queue), format.value)
+        answer = render(found, format.value)
     reply(answer, out)
-
-
-def _some(names: tuple[str, ...], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(sorted(names)[:most]) or "none") + more

@@ -21,7 +21,7 @@ from forecasting.trace import Trace
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
-from gyropilot.domain import ClusterState, Cycle
+from gyropilot.domain import ClusterState, Cycle, DemandHistory
 from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.guardrails import guardrails
 from gyropilot.journal import Holder, Journal
@@ -43,6 +43,9 @@ _NO_PROMETHEUS = (
 
 _LEASE = timedelta(minutes=2)
 """How long a journal is kept for a writer that has died where it cannot be seen, at least."""
+
+_NAMED = 12
+"""Queues that a refusal lists, at most."""
 
 _Asked = TypeVar("_Asked")
 _Given = TypeVar("_Given")
@@ -136,17 +139,29 @@ def peer_entrants(step: timedelta) -> list[Peer]:
     return list(peers(step))
 
 
-def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Foretold:
-    """What Prometheus alone lets one expect. Raises SettingsError, UnreachableError, ObservationError."""
+def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None, queue: str | None = None) -> Foretold:
+    """What Prometheus alone lets one expect, of one queue where one is named.
+
+    Raises SettingsError, also where that queue is not there, UnreachableError, ObservationError.
+    """
     if not settings.prometheus.url:
         raise SettingsError(_NO_PROMETHEUS)
     told("reading Prometheus")
     metrics = PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).read(now)
     history = demand_seen(metrics, settings)
+    _refuse_unknown(queue, history)  # before the fit, which may take minutes
     told("forecasting")
     foresight = foresight_of(settings)
     demand = foresight(ClusterState(now, (), (), (), history, {"prometheus": metrics.age}))
-    return Foretold(history.with_totals(), demand, foresight.outlook(), foresight.lessons(), metrics.notes)
+    found = Foretold(history.with_totals(), demand, foresight.outlook(), foresight.lessons(), metrics.notes)
+    return found if queue is None else found.of_queue(queue)
+
+
+def _refuse_unknown(queue: str | None, history: DemandHistory) -> None:
+    names = sorted({line.queue for line in history.lines})
+    if queue is not None and queue not in names:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        raise SettingsError(f"no queue {queue!r} in Prometheus; there are {', '.join(names[:_NAMED]) or 'none'}{more}")
 
 
 def remembered_demand(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Trace:

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from forecasting.foresight import Foresight
 from gyropilot.clock import SystemClock
 from gyropilot.demo import Demo, serve
+from gyropilot.errors import SettingsError
+from gyropilot.settings import PrometheusSettings, Settings
+from gyropilot.wiring import foretold
 from tests.command import gyropilot
 
 NAIVE = {"GYROPILOT_FORECAST__MODEL": "naive"}  # fits at once
@@ -45,6 +49,17 @@ def test_a_queue_that_is_not_there_is_a_matter_of_usage(world: Demo, tmp_path: P
 
     assert done.returncode == 2
     assert "no queue 'visoin' in Prometheus; there are language, research, serving, vision" in done.stderr
+
+
+def test_a_queue_is_looked_for_before_anything_is_fitted(world: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forecaster(settings: Settings) -> Foresight:
+        raise AssertionError("a forecaster was made")
+
+    monkeypatch.setattr("gyropilot.wiring.foresight_of", forecaster)
+    settings = Settings(prometheus=PrometheusSettings(url=world.prometheus_url))
+
+    with pytest.raises(SettingsError, match="no queue 'visoin'"):
+        foretold(settings, SystemClock().now(), queue="visoin")
 
 
 def test_without_prometheus_it_says_where_to_tell_it(tmp_path: Path) -> None:

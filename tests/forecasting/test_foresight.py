@@ -261,6 +261,15 @@ def test_a_queue_that_was_renamed_keeps_its_past_and_it_is_said() -> None:
     assert told.trust.renamed == ("vision-2 (nvidia.com/gpu) is taken to be what was vision (nvidia.com/gpu)",)
 
 
+def test_a_fit_says_how_many_steps_were_seen_and_not_how_many_were_asked_for() -> None:
+    short = replace(WEEK, running=np.full_like(WEEK.running, np.nan), pending=np.full_like(WEEK.pending, np.nan))
+    short.running[:, -1] = short.pending[:, -1] = 8.0
+
+    told = foresight()(seen(whole=short))
+
+    assert told.trust.origin == f"fitted at {NOW:%F %R} UTC on 1 step of 2 lines"
+
+
 def test_totals_do_not_count_a_borrowed_past() -> None:
     young = [np.nan] * (2016 - 100) + [16.0] * 100
     mine = foresight()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -121,6 +122,19 @@ def test_no_line_joins_the_hours_of_the_outlook() -> None:
     assert [last in d for d in re.findall(r'<path d="([^"]+)" class="(?:median|inner|outer)"', joined)] == [True] * 3
     assert [last in d for d in re.findall(r'<path d="([^"]+)" class="(?:median|inner|outer)"', apart)] == [False] * 3
     assert len(re.findall(r'<line [^>]+class="median"', apart)) == len(drawn.ahead_s) - 3
+
+
+def test_a_queue_of_which_under_a_day_was_seen_is_said_to_be_a_guess_in_every_format() -> None:
+    found = foretold()
+    row = found.history.lines.index(Line("vision", GPU))
+    seen = found.history.running.copy()
+    seen[row, :-5] = np.nan  # the last two are not seen either
+    found = replace(found, history=replace(found.history, running=seen))
+
+    told = {format_: render(found, format_) for format_ in ("text", "json", "html")}
+
+    assert [name for name, words in told.items() if "Queue vision: seen for 15 min only: a guess" not in words] == []
+    assert "a guess" not in render(foretold(), "text") + render(found.of_queue("research"), "text")
 
 
 @pytest.mark.parametrize(

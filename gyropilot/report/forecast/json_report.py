@@ -10,7 +10,7 @@ import numpy as np
 from forecasting.foretold import Foretold
 from gyropilot.domain import Line, Voice
 from gyropilot.report import sure
-from gyropilot.report.forecast.words import OUTLOOK_IS, headline
+from gyropilot.report.forecast.words import OUTLOOK_IS, headline, said
 from gyropilot.report.json_report import Json, plain
 
 HOUR = timedelta(hours=1)
@@ -32,7 +32,7 @@ def to_dict(found: Foretold) -> Json:
             "outlook": OUTLOOK_IS,
             "lines": [_line(found, line) for line in found.largest_first()],
             "trust": sure.to_dict(found.demand) | {"known": list(found.outlook.trust.known)},
-            "notes": list(found.notes),
+            "notes": said(found),
             "summary": headline(found),
         }
     )

@@ -15,7 +15,7 @@ from gyropilot.domain import ALL_QUEUES, DemandForecast, Line
 from gyropilot.report import charts, sure
 from gyropilot.report.axes import span_before
 from gyropilot.report.fans import Fan, fan
-from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile
+from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile, said
 from gyropilot.report.words import count, moment, number
 
 Part = dict[str, Any]
@@ -50,7 +50,7 @@ def page(found: Foretold) -> Part:
         "quantiles": [percentile(q) for q in found.demand.quantiles],
         "tables": [_table(found, line, several) for line in lines] if len(lines) <= DRAWN_QUEUES else [],
         "sure": sure.passage(found.demand) | {"sentences": _sentences(found)},
-        "notes": found.notes,
+        "notes": said(found),
     }
 
 

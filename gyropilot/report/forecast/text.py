@@ -12,7 +12,7 @@ from rich.text import Text
 from forecasting.foretold import Foretold
 from gyropilot.domain import Line
 from gyropilot.report import sure
-from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile
+from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile, said
 from gyropilot.report.words import moment, number, visible
 
 WIDTH = 110
@@ -25,18 +25,18 @@ def to_text(found: Foretold) -> str:
     paper = StringIO()
     console = Console(file=paper, width=WIDE, force_terminal=False, color_system=None, _environ={})
     lines = list(found.largest_first())
-    _said(console, f"Gyropilot · forecast · {moment(found.demand.made_at)}\n{headline(found)}\n")
+    _printed(console, f"Gyropilot · forecast · {moment(found.demand.made_at)}\n{headline(found)}\n")
     console.print(_glance(found, lines), width=WIDTH)
     for line in lines if found.of_one_queue else ():
         console.print(_whole(found, line))
-    _said(console, f"{OUTLOOK_IS}.\n")
+    _printed(console, f"{OUTLOOK_IS}.\n")
     if not found.of_one_queue:
-        _said(console, "All horizons and quantiles of a queue: --queue NAME; of all: --format json\n")
-    _listed(console, "How sure it is", [*sure.sentences(found.demand), *found.notes])
+        _printed(console, "All horizons and quantiles of a queue: --queue NAME; of all: --format json\n")
+    _listed(console, "How sure it is", [*sure.sentences(found.demand), *said(found)])
     return "\n".join(row.rstrip() for row in paper.getvalue().splitlines()) + "\n"
 
 
-def _said(console: Console, words: str) -> None:
+def _printed(console: Console, words: str) -> None:
     console.print(Text(visible(words)), width=WIDTH)
 
 
@@ -74,4 +74,4 @@ def _listed(console: Console, title: str, sentences: list[str]) -> None:
     if sentences:
         console.print(Text(title, "bold"))
     for sentence in sentences:
-        _said(console, f"· {sentence}")
+        _printed(console, f"· {sentence}")

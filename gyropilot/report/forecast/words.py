@@ -17,6 +17,9 @@ DAY = 24 * HOUR
 GLANCES = (HOUR, 6 * HOUR)
 """Horizons that a table of all queues has room for, beside the day's peak and the end of the week."""
 
+TOLD_GUESSES = 12
+"""Queues that are named as too young; with all of them as young, nobody reads a thousand."""
+
 OUTLOOK_IS = (
     "Beyond 24 h each figure is of the hour that ends then, at this time of day: "
     "other hours of that day may demand more"
@@ -77,6 +80,21 @@ def _day(found: Foretold) -> str:
 
 def _glances(found: Foretold) -> list[timedelta]:
     return [h for h in GLANCES if h <= found.demand.horizons[-1]]
+
+
+def said(found: Foretold) -> list[str]:
+    """What has to be said of the history: its notes, and of which queues too little was seen."""
+    guesses = [sentence for line in found.largest_first() if (sentence := _guess(found, line))]
+    more = [f"and {count(len(guesses) - TOLD_GUESSES, 'queue')} more like these"] * (len(guesses) > TOLD_GUESSES)
+    return [*found.notes, *guesses[:TOLD_GUESSES], *more]
+
+
+def _guess(found: Foretold, line: Line) -> str:
+    """Queue research: seen for 5 min only: a guess; empty where a day was seen."""
+    seen = int(np.isfinite(found.history.of(line)).sum()) * found.history.step
+    if line.queue == ALL_QUEUES or seen >= DAY:
+        return ""
+    return f"{called(line)}: {f'seen for {duration(seen)} only' if seen else 'never seen'}: a guess"
 
 
 def called(line: Line) -> str:
