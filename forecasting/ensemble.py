@@ -77,7 +77,9 @@ class Ensemble:
         """Scores what was said before and has come true or not, and keeps what is said now."""
         if not history.lines or not len(history.times):
             return self
-        model = replace(self._without_strange(history), heard=None)
+        model = self._without_strange(history)
+        if model.heard is not None and not model.heard.is_of(history):
+            model = replace(model, heard=None)
         for column in model._speaking(history):
             known = until(history, column)
             model = model._scored(known)._spoken(known, self.habit.question if known is history else NOTHING)

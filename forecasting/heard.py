@@ -54,8 +54,11 @@ class Heard(NamedTuple):
         table = np.stack([expert.predict(history, *question) for expert in experts])
         return cls(ref(history), question, table)
 
+    def is_of(self, history: DemandHistory) -> bool:
+        return self.history() is history
+
     def knows(self, history: DemandHistory, question: Question) -> bool:
-        return self.history() is history and self.question.holds(question)
+        return self.is_of(history) and self.question.holds(question)
 
     def about(self, question: Question) -> Floats:
         """(E, L, W, Q) of what it knows."""
