@@ -84,8 +84,9 @@ class _Rows:
         by_queue = self.queue[self.order], self.times[self.order]
         twice = np.flatnonzero((np.diff(by_queue[0]) == 0) & (np.diff(by_queue[1]) == 0))
         if len(twice):
+            are = "row is" if len(twice) == 1 else "rows are"
             raise SettingsError(
-                f"{path}: {len(twice)} rows are there twice, the first {self.at(self.order[twice[0]])}; keep one "
+                f"{path}: {len(twice)} {are} there twice, the first {self.at(self.order[twice[0]])}; keep one "
                 "row per queue and moment (add up what is told apart by another column; take UTC where clocks go back)"
             )
 

@@ -21,6 +21,10 @@ LATEST_S = 1e11
 """A `timestamp` of more seconds than that is told in another unit: it would lie 1,000 years ahead."""
 
 
+DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar"}
+"""What parts the columns of files that call themselves CSV, beside a comma."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Columns:
     """What a file tells, row by row (N,)."""
@@ -53,7 +57,7 @@ def _table(path: Path) -> Any:
         with path.open("rb") as file:
             if file.read(4) == b"PAR1":
                 return parquet.read_table(path)
-        return csv.read_csv(path)
+        return _parted(path, csv.read_csv(path))
     except OSError as problem:
         raise SettingsError(
             f"{path} cannot be read: {problem.strerror or problem}; give --trace a parquet or CSV file"
@@ -62,6 +66,17 @@ def _table(path: Path) -> Any:
         if "Empty CSV" in str(problem):
             raise SettingsError(f"{path} is empty; a trace has one row per queue and moment") from problem
         raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
+
+
+def _parted(path: Path, table: Any) -> Any:
+    """The same table, refused where another delimiter than a comma parts its columns."""
+    only = table.column_names[0]
+    found = next((name for mark, name in DELIMITERS.items() if mark in only), None)
+    if len(table.column_names) == 1 and found:
+        raise SettingsError(
+            f"{path} seems to part its columns with a {found}: it has one column, {only!r}; part them with commas"
+        )
+    return table
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -92,8 +107,8 @@ class _File:
         nameless = np.flatnonzero(names[code] == "")
         if len(nameless):
             raise SettingsError(
-                f"{self.path}: {len(nameless)} rows name no queue, the first is row {nameless[0] + 1}; fill them in, "
-                "or leave the column out where all rows are one series"
+                f"{self.path}: {_rows(len(nameless), 'names', 'name')} no queue, the first is data row "
+                f"{nameless[0] + 1}; fill them in, or leave the column out where all rows are one series"
             )
         rank = np.argsort(np.argsort(names))
         return tuple(str(name) for name in sorted(names)), rank[code].astype(np.int64)
@@ -119,8 +134,9 @@ class _File:
         below = np.flatnonzero(values < 0)
         if len(below):
             raise SettingsError(
-                f"{self.path}: {name} is {values[below[0]]:g} in row {below[0] + 1}, and {len(below)} times below "
-                "zero; demand is zero or more, and empty where it was not seen"
+                f"{self.path}: {name} is {values[below[0]]:g} in data row {below[0] + 1}, and "
+                f"{len(below)} {'times' if len(below) > 1 else 'time'} below zero; demand is zero or more, and empty "
+                "where it was not seen"
             )
         if not np.isfinite(values).any() and name != "pending_gpus":
             raise SettingsError(f"{self.path}: {name} is empty in every row; name another column with --column")
@@ -143,13 +159,19 @@ class _File:
             numbers = values.cast(pa.float64()).to_numpy()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
             raise SettingsError(f"{self.path}: {self._first_word(name, values)}") from problem
-        return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float64)
+        endless = np.flatnonzero(np.isinf(numbers))
+        if len(endless):
+            raise SettingsError(
+                f"{self.path}: {name} is {numbers[endless[0]]:g} in data row {endless[0] + 1}, which is no number; "
+                "leave it empty where nothing was seen"
+            )
+        return np.asarray(numbers, dtype=np.float64)
 
     def _first_word(self, name: str, values: Any) -> str:
         if not _is_text(values):
             return f"{name} holds {values.type}, not numbers; name another column with --column"
         row, word = next((i, v) for i, v in enumerate(values.to_pylist()) if v is not None and not _is_number(v))
-        return f"{name} is {word!r} in row {row + 1}, which is no number; leave it empty where nothing was seen"
+        return f"{name} is {word!r} in data row {row + 1}, which is no number; leave it empty where nothing was seen"
 
     def _moments(self) -> Floats:
         """(N,) seconds of `timestamp`, whatever its type; without a zone it is UTC."""
@@ -173,8 +195,8 @@ class _File:
         unknown = np.flatnonzero(np.isnan(seconds))
         if len(unknown):
             raise SettingsError(
-                f"{self.path}: {name} is empty in {len(unknown)} rows, the first is row {unknown[0] + 1}; fill them "
-                "in, or drop those rows"
+                f"{self.path}: {name} is empty in {_rows(len(unknown))}, the first is data row "
+                f"{unknown[0] + 1}; fill them in, or drop those rows"
             )
         return np.round(seconds).astype(np.int64)
 
@@ -190,6 +212,11 @@ class _File:
                 pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
             ):
                 yield field.name
+
+
+def _rows(many: int, one: str = "", several: str = "") -> str:
+    """1 row names, 2 rows name; data rows are counted from 1, without the header."""
+    return f"{many} row{'s' * (many != 1)} {one if many == 1 else several}".rstrip()
 
 
 def _is_text(column: Any) -> bool:
@@ -213,7 +240,7 @@ def _seconds(path: Path, row: int, word: str | None) -> float:
         moment = datetime.fromisoformat(word.strip())
     except ValueError as problem:
         raise SettingsError(
-            f"{path}: timestamp is {word!r} in row {row + 1}; it takes ISO 8601 such as 2026-03-02T12:00:00Z, or "
+            f"{path}: timestamp is {word!r} in data row {row + 1}; it takes ISO 8601 such as 2026-03-02T12:00:00Z, or "
             "seconds since 1970"
         ) from problem
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -125,6 +125,8 @@ def remembered(settings: Settings) -> Memory:
 
 def our_entrants(names: Sequence[str], refit: timedelta) -> list[Own]:
     """Our own forecasters in a backtest: the seasonal-naive one first, asked for or not, and "gyropilot" next."""
+    if not names:
+        raise SettingsError(f"--models names none; it takes {', '.join(sorted(ALL_FORECASTERS))}")
     strange = [name for name in names if name not in ALL_FORECASTERS]
     if strange:
         raise SettingsError(f"--models got {strange[0]!r}; it takes {', '.join(sorted(ALL_FORECASTERS))}")

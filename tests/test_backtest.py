@@ -136,6 +136,12 @@ def test_span_step_and_column_are_ones_own(trace: Path) -> None:
     [
         (("--models", "oracle"), "--models got 'oracle'; it takes "),
         (("--horizons", "soon"), "--horizons got 'soon'; it takes 'next hour', an hour such as 1h"),
+        (("--horizons", ""), "--horizons names none; it takes 'next hour', 1h"),
+        (("--horizons", "30m"), "up to 168h; minutes are within 'next hour', six windows of 10 minutes"),
+        (("--horizons", "1d"), "up to 168h; the hours of 1d are 1-24h, the last of them is 24h"),
+        (("--models", ","), "--models names none; it takes "),
+        (("--from", "0"), "the first origin that is possible is 1970-01-01 02:00, the last 1970-01-09 22:00"),
+        (("--forecasts-out", "nowhere/f.parquet"), "nowhere/f.parquet cannot be written: there is no folder nowhere"),
         (("--every", "often"), "--every got 'often': takes a duration such as 90s"),
         (("--refit", "0s"), "--refit got '0s': takes a duration such as 90s"),
         (("--from", "monday"), "--from got 'monday': takes a date such as 2026-03-02 or 2026-03-02T12:00Z"),

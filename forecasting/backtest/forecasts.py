@@ -46,8 +46,9 @@ def forecasts_to(path: Path) -> Iterator[Forecasts]:
     from pyarrow import parquet
 
     schema, unfinished = _schema(), path.with_name(path.name + ".part")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{path} cannot be written: there is no folder {path.parent}; give another --forecasts-out")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         writer = parquet.ParquetWriter(unfinished, schema, compression="zstd")
     except OSError as problem:
         raise SettingsError(

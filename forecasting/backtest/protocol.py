@@ -41,9 +41,20 @@ class Bucket:
         if not 1 <= first <= last <= WEEK // HOUR:
             raise SettingsError(
                 f"--horizons got {name!r}; it takes {NEXT_HOUR!r}, an hour such as 1h, or hours such as 1-24h, "
-                "up to 168h"
+                f"up to 168h{_hint(name)}"
             )
         return cls(name, _windows(HOUR, first, last))
+
+
+def _hint(name: str) -> str:
+    """What is likely meant by minutes or days, which --horizons does not take."""
+    told = re.fullmatch(r"(\d{1,4})(min|m|d)", name)
+    if told is None:
+        return ""
+    if told[2] != "d":
+        return f"; minutes are within {NEXT_HOUR!r}, six windows of 10 minutes"
+    hours = 24 * int(told[1])
+    return f"; the hours of {name} are 1-{hours}h, the last of them is {hours}h" if 0 < hours <= WEEK // HOUR else ""
 
 
 def _windows(length: timedelta, first: int, last: int) -> tuple[Window, ...]:
@@ -107,12 +118,14 @@ def _ending(history: DemandHistory, end: datetime | None) -> DemandHistory:
 
 def _answerable(step: timedelta, names: Sequence[str]) -> tuple[tuple[Bucket, ...], tuple[str, ...]]:
     """The buckets of which the history knows the outcome, and a note on each that is left out."""
+    if not names:
+        raise SettingsError(f"--horizons names none; it takes {NEXT_HOUR!r}, 1h, 1-24h or several, parted by commas")
     buckets = [Bucket.named(name) for name in dict.fromkeys(names)]
     fine = tuple(b for b in buckets if all(w.end - w.start >= step for w in b.windows))
     left = ", ".join(repr(b.name) for b in buckets if b not in fine)
     if not fine:
         raise SettingsError(
-            f"the history has a step of {_minutes(step)}, longer than the windows of {left or 'no bucket'}; "
+            f"the history has a step of {_minutes(step)}, longer than the windows of {left}; "
             "give a history with shorter steps, or other --horizons"
         )
     notes = (
@@ -134,10 +147,19 @@ def _origins(history: DemandHistory, protocol: Protocol, shortest: timedelta) ->
         raise SettingsError(
             f"no origin from {_told(begin_s)} on: the history reaches from {_first(history)} to "
             f"{_told(int(history.times[-1]))}, and models need some of it to learn from and some to be scored on; "
-            "set --from and --to within it"
+            f"{_within(history, shortest)}"
         )
     found: NDArray[np.int64] = columns.astype(np.int64)
     return found
+
+
+def _within(history: DemandHistory, shortest: timedelta) -> str:
+    """Between which moments an origin may lie: after two readings, and before the end of the shortest window."""
+    last = int(history.times[-1]) - shortest.total_seconds()
+    first = int(history.times[min(2, len(history.times) - 1)])
+    if last < first:
+        return "give a longer history"
+    return f"the first origin that is possible is {_told(first)}, the last {_told(last)}"
 
 
 def _begin(history: DemandHistory, protocol: Protocol) -> datetime:

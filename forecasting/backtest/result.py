@@ -166,9 +166,14 @@ def _counted(replay: Replay) -> list[str]:
     windows = len(replay.tallies) * len(replay.plan.windows) * int(replay.plan.scored.sum())
     notes = [f"{scored:,} of {windows:,} outcomes were scored (queues x windows x origins)"]
     if unknown := windows - scored - left_out:
-        notes.append(f"{unknown:,} are not known: the readings are missing, or the window ends after the history")
+        why = "the readings are missing, or the window ends after the history"
+        notes.append(f"{unknown:,} {_are(unknown)} not known: {why}")
     if left_out:
-        notes.append(f"{left_out:,} are left out for all, because some model gave no answer")
+        notes.append(f"{left_out:,} {_are(left_out)} left out for all, because some model gave no answer")
     if len(np.unique(_days(replay))) < 2:
         notes.append("the origins lie within one day, so there are no intervals; test more than one day")
     return notes
+
+
+def _are(many: int) -> str:
+    return "is" if many == 1 else "are"

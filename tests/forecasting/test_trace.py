@@ -173,12 +173,20 @@ def test_queues_may_be_numbers_and_rows_in_any_order(tmp_path: Path) -> None:
         ),
         (
             "t_s,demand_gpus\n0,1\n60,many",
-            ": demand_gpus is 'many' in row 2, which is no number; leave it empty where nothing was seen",
+            ": demand_gpus is 'many' in data row 2, which is no number; leave it empty where nothing was seen",
+        ),
+        (
+            "t_s,demand_gpus\n0,1\n60,inf",
+            ": demand_gpus is inf in data row 2, which is no number; leave it empty where nothing was seen",
+        ),
+        (
+            "t_s;demand_gpus\n0;1\n60;2",
+            " seems to part its columns with a semicolon: it has one column, 't_s;demand_gpus'; part them with commas",
         ),
         (
             "t_s,demand_gpus\n0,1\n60,-2",
-            ": demand_gpus is -2 in row 2, and 1 times below zero; demand is zero or more, and empty where it was not "
-            "seen",
+            ": demand_gpus is -2 in data row 2, and 1 time below zero; demand is zero or more, and empty where it was "
+            "not seen",
         ),
         (
             "t_s,queue,demand_gpus\n0,a,\n60,a,",
@@ -187,7 +195,7 @@ def test_queues_may_be_numbers_and_rows_in_any_order(tmp_path: Path) -> None:
         ),
         (
             "t_s,queue,demand_gpus\n0,a,1\n60,a,2\n60,a,3",
-            ": 1 rows are there twice, the first queue a at 1970-01-01 00:01:00; keep one row per queue and moment "
+            ": 1 row is there twice, the first queue a at 1970-01-01 00:01:00; keep one row per queue and moment "
             "(add up what is told apart by another column; take UTC where clocks go back)",
         ),
         (
@@ -197,12 +205,12 @@ def test_queues_may_be_numbers_and_rows_in_any_order(tmp_path: Path) -> None:
         ),
         (
             "t_s,demand_gpus\n0,1\n,2",
-            ": t_s is empty in 1 rows, the first is row 2; fill them in, or drop those rows",
+            ": t_s is empty in 1 row, the first is data row 2; fill them in, or drop those rows",
         ),
         (
             "timestamp,demand_gpus\n2026-03-02,1\nyesterday,2",
-            ": timestamp is 'yesterday' in row 2; it takes ISO 8601 such as 2026-03-02T12:00:00Z, or seconds since "
-            "1970",
+            ": timestamp is 'yesterday' in data row 2; it takes ISO 8601 such as 2026-03-02T12:00:00Z, or seconds "
+            "since 1970",
         ),
         (
             "timestamp,demand_gpus\n1772452800000,1\n1772452860000,2",
@@ -211,8 +219,8 @@ def test_queues_may_be_numbers_and_rows_in_any_order(tmp_path: Path) -> None:
         ),
         (
             "t_s,queue,demand_gpus\n0,a,1\n60,,2",
-            ": 1 rows name no queue, the first is row 2; fill them in, or leave the column out where all rows are one "
-            "series",
+            ": 1 row names no queue, the first is data row 2; fill them in, or leave the column out where all rows are "
+            "one series",
         ),
         (
             "t_s,demand_gpus\n0,1\n60,2\n120,3\n60000000000,4",

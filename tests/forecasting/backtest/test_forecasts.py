@@ -29,7 +29,7 @@ def answer(value: float = 8.0, lines: int = 2) -> Answer:
 
 
 def test_a_row_is_the_quantile_of_mean_demand_in_a_window(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "forecasts.parquet"
+    path = tmp_path / "forecasts.parquet"
 
     with forecasts_to(path) as written:
         written(answer())

@@ -117,7 +117,7 @@ def test_the_sum_over_queues_is_scored_instead_of_each_if_asked() -> None:
             "--to 2026-03-02 00:00 lies before the history, which begins 2026-03-02 00:00",
         ),
         (days(3), Protocol(begin=MIDNIGHT), "no origin from 2026-03-02 00:00 on: the history reaches from 2026-03-02"),
-        (days(3), Protocol(begin=MIDNIGHT + 30 * timedelta(days=1)), "set --from and --to within it"),
+        (days(3), Protocol(begin=MIDNIGHT + 30 * timedelta(days=1)), "the last 2026-03-04 22:00"),
     ],
 )
 def test_what_cannot_be_tested_is_refused_with_the_reason(

@@ -135,7 +135,7 @@ def test_what_was_left_out_is_counted() -> None:
 
     assert told.notes == (
         "23 of 48 outcomes were scored (queues x windows x origins)",
-        "1 are not known: the readings are missing, or the window ends after the history",
+        "1 is not known: the readings are missing, or the window ends after the history",
         "24 are left out for all, because some model gave no answer",
         "intervals from 3 days only: not to be trusted",
     )
