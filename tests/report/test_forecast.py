@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from forecasting.ensemble import EXPERTS
+from forecasting.calibration import Coverage
+from forecasting.ensemble import EXPERTS, SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_SHARE
+from forecasting.lessons import PROMPT
 from gyropilot.domain import Line, Trust
 from gyropilot.report import charts, fans, sure
 from gyropilot.report import render as render_cycle
@@ -33,6 +35,16 @@ def test_every_key_of_the_json_is_described_and_no_other() -> None:
     section = DOCS.read_text().split("## `--format json`")[1]
 
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(to_dict(foretold()))
+
+
+def test_the_documentation_says_what_coverage_counts() -> None:
+    said = " ".join(DOCS.read_text().split('**What "how often bands held" counts.**')[1].split("\n\n")[0].split())
+
+    assert (timedelta(minutes=30), timedelta(hours=2), timedelta(days=4)) == (SPEAKS_EVERY, PROMPT, WARM_UP)
+    assert (WARM_UP_SHARE, WARM_UP_LINES, Coverage.start([]).half_life) == (0.25, 200, timedelta(days=7))
+    assert "every half hour (every hour for windows that end beyond two hours)" in said
+    assert "4 days at most, and at most a quarter of the history; of 200 lines" in said
+    assert "An outcome a week old counts half as much" in said
 
 
 def test_json_tells_each_line_at_each_window_and_quantile() -> None:
