@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
+from forecasting.backtest.entrants import Peer
 from gyropilot.cli import app
 from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.wiring import our_entrants
@@ -180,6 +182,20 @@ def test_peers_that_are_not_installed_are_named_with_the_fix(trace: Path, monkey
 
     with pytest.raises(ForecastError, match=r"a_library_that_nobody_has: pip install 'gyropilot\[bench\]'"):
         answered("--trace", trace, *FAST, "--peers")
+
+
+def test_peers_are_those_that_suit_the_step_of_the_history(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[timedelta] = []
+
+    def peers(step: timedelta) -> list[Peer]:
+        asked.append(step)
+        return []
+
+    monkeypatch.setattr("forecasting.peers.peers", peers)
+
+    answered("--trace", trace, *FAST, "--horizons", "1h", "--peers")
+
+    assert asked == [timedelta(hours=1)]
 
 
 def usage(until_s: int) -> Iterator[str]:
