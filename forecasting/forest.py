@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple, Self
 
@@ -14,7 +14,7 @@ from forecasting.grid import GRID, Neighbours, later, length_s, middle_s, middle
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from forecasting.signals import NAMES, Rows, Signals, latest
-from forecasting.store import lines_from_state, lines_to_state
+from forecasting.store import lines_from_state, lines_to_state, plain
 from forecasting.trees import Growth, Halves, Trees
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
@@ -32,7 +32,6 @@ REACHES: Mapping[float, tuple[Window, ...]] = {
 }
 """By the middle of a window, in seconds, up to which one forest answers: the windows that it learns from."""
 
-MOMENTS = 40_000
 LEAST_MOMENTS = 1_000
 WARM_UP_S = DAY_S / 2
 """Of history before the first moment that is learnt from, so that there is something to describe it with."""
@@ -109,7 +108,7 @@ class Forest:
     def fit(self, history: DemandHistory) -> Self:
         """Learns from moments drawn at random."""
         spreads = Spreads.of(history)
-        drawn = _moments(history, self.growth.seed)
+        drawn = _moments(history, self.growth)
         if len(drawn[0]) < LEAST_MOMENTS:
             return replace(self, spreads=spreads, trees=(), naive=self.naive.fit(history))
         signals = Signals.of(history).at(*drawn)
@@ -140,6 +139,7 @@ class Forest:
         """Everything that was fitted."""
         known = self.spreads or _NO_SPREADS
         return {
+            "growth": asdict(self.growth),
             "trees": [trees.state() for trees in self.trees],
             "lines": lines_to_state(known.lines),
             "gpus": known.gpus,
@@ -154,7 +154,7 @@ class Forest:
         lines = lines_from_state(state["lines"])
         spreads = Spreads(lines, *(np.asarray(state[name]) for name in ("gpus", "seen_s", "scale")))
         trees = tuple(Trees.restored(trees) for trees in state["trees"])
-        return cls(trees=trees, spreads=spreads, naive=Naive.restored(state["naive"]))
+        return cls(plain(Growth, state, "growth"), trees, spreads, Naive.restored(state["naive"]))
 
     def _grown(
         self,
@@ -249,14 +249,14 @@ def _described(signals: Floats, scale: Floats, time_s: Rows | np.int64, about: _
     return described
 
 
-def _moments(history: DemandHistory, seed: int) -> tuple[Rows, Rows]:
+def _moments(history: DemandHistory, growth: Growth) -> tuple[Rows, Rows]:
     """Lines and columns drawn at random where demand was seen, after the warm-up."""
     lines, count = history.demand.shape
     first = int(WARM_UP_S / history.step.total_seconds())
     if not lines or count <= first + 1:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    rng = np.random.default_rng(seed)
-    rows = min(MOMENTS, lines * (count - first))
+    rng = np.random.default_rng(growth.seed)
+    rows = min(growth.rows, lines * (count - first))
     line, column = rng.integers(lines, size=rows), rng.integers(first, count, size=rows)
     seen = np.isfinite(history.demand[line, column])
     return line[seen], column[seen]

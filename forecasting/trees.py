@@ -26,6 +26,7 @@ VALUES = 120
 class Growth:
     """How trees are grown."""
 
+    rows: int = 40_000  # drawn from all that there are, at most
     trees: int = 24
     least_leaf: int = 70
     tried_features: float = 0.5

@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from forecasting import ensemble
 from forecasting.check import QUANTILES, WINDOWS, check_forecaster, gangs
+from forecasting.ensemble import Ensemble
 from forecasting.forecast import guard
+from forecasting.forest import Forest
 from forecasting.protocol import Forecaster
 from forecasting.registry import ALL_FORECASTERS, make
 from forecasting.rolling import until
 from forecasting.store import load, save
+from forecasting.trees import Growth
 from gyropilot.domain import DemandHistory, Floats, Line
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
@@ -23,13 +27,25 @@ needs_the_model = pytest.mark.skipif(
     find_spec("fracast") is None,
     reason="the foundation model is not installed; pip install 'gyropilot[foundation]'",
 )
+LIGHT = Growth(rows=1_500, trees=2)
+QUICKER: dict[str, Callable[[], Forecaster]] = {
+    "forest": lambda: Forest(LIGHT),
+    "gyropilot": lambda: Ensemble((Forest(LIGHT), *Ensemble().experts[1:])),
+}
+"""The same with less to learn from, so that all promises are checked in seconds."""
+
 each_forecaster = pytest.mark.parametrize(
     "make_one",
     [
-        pytest.param(make_one, id=name, marks=[needs_the_model] if name == "foundation" else [])
+        pytest.param(QUICKER.get(name, make_one), id=name, marks=[needs_the_model] if name == "foundation" else [])
         for name, make_one in ALL_FORECASTERS.items()
     ],
 )
+
+
+@pytest.fixture(autouse=True)
+def warms_up_for_hours_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensemble, "WARM_UP", timedelta(hours=6))
 
 
 @each_forecaster
