@@ -38,10 +38,11 @@ class Own:
     def forecast(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """What it says having seen `history` and nothing else. Raises ForecastError where it breaks the protocol."""
         # As the daemon does: experts are scored on what they did not know before they are fitted on it.
-        if self.fitted_at is not None:
-            self.model = updated(self.model, history)
+        if self.fitted_at is None:
+            self.model, self.fitted_at = self.model.fit(history), history.end
+        self.model = updated(self.model, history)
         if self._due(history.end):
-            self.model, self.fitted_at = updated(self.model.fit(history), history), history.end
+            self.model, self.fitted_at = self.model.fit(history), history.end
         said = self.model.predict(history, windows, quantiles)
         guard(said, (len(history.lines), len(windows), len(quantiles)), self.name)
         return said
