@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesRegressor
+
+from forecasting.store import load, save
+from forecasting.trees import THRESHOLDS, Growth, Halves, Trees
+from gyropilot.domain import Floats
+
+GROWTH = Growth(trees=3, least_leaf=20)
+
+
+def examples(rows: int = 600, seed: int = 0) -> tuple[Halves, Floats]:
+    """Outcomes that are around 10 where the first feature is above a half, and 0 most of the time elsewhere."""
+    rng = np.random.default_rng(seed)
+    features = rng.random((rows, 4)).astype(np.float32)
+    calm = np.where(rng.random(rows) < 0.8, 0.0, rng.normal(size=rows))
+    return features, np.where(features[:, 0] > 0.5, 10 + rng.normal(size=rows), calm)
+
+
+def grown(growth: Growth = GROWTH, weight: Floats | None = None) -> Trees:
+    features, outcome = examples()
+    return Trees.grow(features, outcome, np.ones(len(outcome)) if weight is None else weight, growth)
+
+
+def stump(low: list[float], high: list[float]) -> Trees:
+    """Two leaves, parted at 0.5 of the second feature, with chances of the values 1, 2, 3."""
+    return Trees(
+        roots=np.array([0], dtype=np.int32),
+        feature=np.array([1, 0, 0], dtype=np.int32),
+        threshold=np.array([0.5, 0.0, 0.0], dtype=np.float32),
+        low=np.array([1, 1, 2], dtype=np.int32),
+        high=np.array([2, 1, 2], dtype=np.int32),
+        chances=np.array([[0, 0, 0], low, high], dtype=np.float32),
+        values=np.array([1.0, 2.0, 3.0]),
+    )
+
+
+def row(second: float) -> Halves:
+    return np.array([[9.0, second]], dtype=np.float32)
+
+
+def test_rows_fall_into_the_leaves_that_scikit_learn_says() -> None:
+    features, outcome = examples()
+    thresholds = np.unique(np.quantile(outcome, np.linspace(0.01, 0.99, THRESHOLDS)))
+    forest = ExtraTreesRegressor(
+        3, min_samples_leaf=20, max_features=0.5, bootstrap=True, max_samples=0.6, random_state=0
+    )
+    forest.fit(features, (outcome[:, None] <= thresholds).astype(np.float32), sample_weight=np.ones(len(outcome)))
+    new, _ = examples(seed=1)
+
+    trees = grown()
+
+    assert np.array_equal(trees.leaves(new) - trees.roots, forest.apply(new))
+
+
+def test_quantiles_of_a_leaf_are_those_of_its_chances() -> None:
+    trees = stump(low=[0.5, 0.25, 0.25], high=[0.0, 0.0, 1.0])
+
+    assert trees.quantiles(row(0.2), [0.1, 0.5, 0.6, 0.75, 0.9]).tolist() == [[1.0, 1.0, 2.0, 2.0, 3.0]]
+    assert trees.quantiles(row(0.7), [0.01, 0.99]).tolist() == [[3.0, 3.0]]
+
+
+def test_the_threshold_itself_belongs_to_the_lower_side() -> None:
+    trees = stump(low=[1.0, 0.0, 0.0], high=[0.0, 0.0, 1.0])
+
+    assert trees.quantiles(row(0.5), [0.5]).tolist() == [[1.0]]
+    assert trees.quantiles(row(np.nextafter(np.float32(0.5), np.float32(1))), [0.5]).tolist() == [[3.0]]
+
+
+def test_trees_are_heard_alike() -> None:
+    one, other = stump([1.0, 0.0, 0.0], [1.0, 0.0, 0.0]), stump([0.0, 0.0, 1.0], [0.0, 0.0, 1.0])
+    both = Trees(
+        np.array([0, 3], dtype=np.int32),
+        np.concatenate([one.feature, other.feature]),
+        np.concatenate([one.threshold, other.threshold]),
+        np.concatenate([one.low, other.low + 3]),
+        np.concatenate([one.high, other.high + 3]),
+        np.concatenate([one.chances, other.chances]),
+        one.values,
+    )
+
+    assert both.quantiles(row(0.2), [0.4, 0.5, 0.6]).tolist() == [[1.0, 1.0, 3.0]]
+
+
+def test_more_rows_than_are_answered_at_a_time_are_answered_alike() -> None:
+    trees, (features, _) = grown(), examples(rows=1_000, seed=2)
+
+    together = trees.quantiles(features, [0.1, 0.5, 0.9])
+
+    apart = [trees.quantiles(features[i : i + 1], [0.1, 0.5, 0.9])[0] for i in range(0, 1_000, 90)]
+    assert np.array_equal(together[::90], apart)
+
+
+def test_learns_what_comes_of_what() -> None:
+    trees = grown(Growth(trees=20, least_leaf=20, tried_features=1.0))
+    calm, busy = np.full((1, 4), 0.2, dtype=np.float32), np.full((1, 4), 0.8, dtype=np.float32)
+
+    assert trees.quantiles(calm, [0.3, 0.5, 0.6]).tolist() == [[0.0, 0.0, 0.0]]  # exactly: most outcomes are
+    assert trees.quantiles(busy, [0.1, 0.5, 0.9])[0] == pytest.approx([8.7, 10.0, 11.3], abs=0.6)
+
+
+def test_a_row_counts_as_much_as_its_weight() -> None:
+    _, outcome = examples()
+    anything = np.full((1, 4), 0.7, dtype=np.float32)
+
+    alike, heavy = grown(), grown(weight=np.where(outcome > 10, 9.0, 1.0))
+
+    assert heavy.quantiles(anything, [0.5])[0, 0] > alike.quantiles(anything, [0.5])[0, 0] + 0.3
+
+
+def test_one_outcome_is_the_only_forecast() -> None:
+    features, _ = examples()
+
+    trees = Trees.grow(features, np.full(len(features), 4.0), np.ones(len(features)), GROWTH)
+
+    assert trees.quantiles(features[:3], [0.01, 0.99]).tolist() == [[4.0, 4.0]] * 3
+
+
+def test_the_same_seed_grows_the_same_trees() -> None:
+    features, _ = examples(seed=1)
+    levels = [0.1, 0.5, 0.9]
+
+    first, second = grown(), grown()
+
+    assert np.array_equal(first.quantiles(features, levels), second.quantiles(features, levels))
+
+
+def test_answers_the_same_after_it_was_saved(tmp_path: Path) -> None:
+    trees, (features, _) = grown(), examples(seed=1)
+
+    save(trees.state(), tmp_path / "trees.npz")
+    again = Trees.restored(load(tmp_path / "trees.npz"))
+
+    assert np.array_equal(again.quantiles(features, [0.1, 0.9]), trees.quantiles(features, [0.1, 0.9]))
+
+
+anywhere = st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4)
+some_levels = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=12).map(sorted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(features=st.lists(anywhere, min_size=1, max_size=5), levels=some_levels)
+def test_quantiles_ascend_and_are_outcomes_that_were_seen(features: list[list[float]], levels: list[float]) -> None:
+    trees = grown()
+
+    table = trees.quantiles(np.array(features, dtype=np.float32), levels)
+
+    assert table.shape == (len(features), len(levels))
+    assert (np.diff(table, axis=1) >= 0).all()
+    assert np.isin(table, trees.values).all()
