@@ -1,27 +1,52 @@
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 import forecasting.ensemble as module
+from forecasting.bands import some_lines
 from forecasting.ensemble import Ensemble
+from forecasting.heard import Habit
 from forecasting.lessons import LEVELS
 from forecasting.naive import Naive
 from forecasting.rolling import until
-from gyropilot.domain import ALL_QUEUES, DemandHistory, Line
+from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.store import load, save
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from tests.fakes import GPU, history
 
 STEP = timedelta(minutes=5)
 DAY = 288
 TOTAL = Line(ALL_QUEUES, GPU)
+SOON = [Window(0 * STEP, 2 * STEP), Window(11 * STEP, 12 * STEP), Window(24 * STEP, 36 * STEP)]
+QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 
 def naives(monkeypatch: pytest.MonkeyPatch) -> Ensemble:
     """Gyropilot's own forecaster with the quickest of experts, who is all that these tests need."""
     monkeypatch.setattr(module, "EXPERTS", {Naive: 1.0})
     return Ensemble()
+
+
+def both(monkeypatch: pytest.MonkeyPatch) -> Ensemble:
+    """With two experts, of whom one is better."""
+    monkeypatch.setattr(module, "EXPERTS", {Naive: 1.0, SeasonalNaive: 1.0})
+    return Ensemble()
+
+
+def ticked(model: Ensemble, seen: DemandHistory, columns: Iterable[int]) -> tuple[Ensemble, list[Floats]]:
+    """The model after some ticks, and what it said at each."""
+    said = []
+    for column in columns:
+        known = until(seen, column)
+        model = model.update(known)
+        said.append(model.predict(known, SOON, QUANTILES))
+    return model, said
 
 
 def walks(days: int, queues: int = 2, step: timedelta = STEP) -> DemandHistory:
@@ -93,3 +118,180 @@ def test_nothing_new_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert model.update(seen) is model
     assert replace(model).update(DemandHistory.empty()).kept == model.kept
+
+
+def test_what_follows_an_origin_changes_nothing_that_was_said_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3)
+    whole = until(seen, 2 * DAY + 30)
+    other = seen.running.copy()
+    other[:, 2 * DAY + 31 :] += 500.0
+    fitted = both(monkeypatch).fit(until(seen, 2 * DAY))
+
+    model, said = ticked(fitted, whole, range(2 * DAY, 2 * DAY + 31))
+    late, _ = ticked(model, DemandHistory(seen.lines, seen.times, other, seen.pending), [3 * DAY - 1])
+
+    again, said_again = ticked(fitted, seen, range(2 * DAY, 2 * DAY + 31))
+    assert np.array_equal(said, said_again)
+    assert moments(again) == moments(model)
+    known = {one.at_s: one.told for one in model.kept}
+    assert all(np.array_equal(one.told, known[one.at_s]) for one in late.kept if one.at_s in known)
+
+
+def test_forecasts_made_up_after_a_pause_know_nothing_of_what_came_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3)
+    fitted, _ = ticked(both(monkeypatch).fit(until(seen, 2 * DAY)), seen, [2 * DAY])
+    other = seen.running.copy()
+    other[:, 2 * DAY + 7 :] += 500.0
+
+    straight, otherwise = (
+        fitted.update(until(DemandHistory(seen.lines, seen.times, running, seen.pending), 2 * DAY + 8))
+        for running in (seen.running, other)
+    )
+
+    assert moments(straight)[-1] == seen.times[2 * DAY + 6]
+    assert np.array_equal(straight.kept[-1].told, otherwise.kept[-1].told)
+
+
+def test_after_a_long_pause_it_catches_up_with_a_day_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(4)
+    fitted, _ = ticked(naives(monkeypatch).fit(until(seen, DAY)), seen, [DAY])
+
+    model = fitted.update(seen)
+
+    made_up = [at_s for at_s in moments(model) if at_s > seen.times[DAY]]
+    assert min(made_up) >= seen.times[-1] - 86_400
+    assert set(np.diff(made_up).tolist()) <= {1_800, 3_600}  # those of the next hours are scored and forgotten by now
+
+
+def test_speaks_each_half_hour_and_of_all_windows_each_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3)
+    fitted = naives(monkeypatch).fit(until(seen, 2 * DAY))
+
+    model, _ = ticked(replace(fitted, kept=()), seen, range(2 * DAY, 2 * DAY + 13))
+
+    assert np.diff([*moments(model)]).tolist() == [1_800, 1_800]
+    assert [len(one.which) for one in model.kept] == [12, 4, 12]
+
+
+def test_listens_to_who_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    daily = np.tile(np.repeat([16.0, 96.0], DAY // 2), 8) + np.random.default_rng(0).normal(0, 1, 8 * DAY)
+    seen = history({"nightly": daily.tolist()})
+
+    model = both(monkeypatch).fit(seen)
+
+    assert model.lessons is not None
+    naive, seasonal = model.lessons.weights.shares[:, 0, -1, LEVELS.index(0.5)]
+    assert seasonal > 2 * naive
+
+
+def test_answers_and_learns_the_same_after_a_restart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = walks(3)
+    model, _ = ticked(both(monkeypatch).fit(until(seen, 2 * DAY)), seen, range(2 * DAY, 2 * DAY + 20))
+
+    save(model.state(), tmp_path / "model.npz")
+    again = Ensemble.restored(load(tmp_path / "model.npz"))
+
+    later = range(2 * DAY + 20, 2 * DAY + 60)
+    (straight, said), (restarted, said_again) = (ticked(some, seen, later) for some in (model, again))
+    assert np.array_equal(said, said_again)
+    assert moments(straight) == moments(restarted)
+
+
+def test_a_total_is_midway_between_its_own_forecast_and_what_its_queues_add_up_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = walks(3, queues=4)
+    model = replace(naives(monkeypatch).fit(seen), lessons=None)  # nothing is added by what was learnt
+    assert model.copula is not None
+
+    together = model.predict(seen, SOON, QUANTILES)
+
+    alone = Naive().fit(seen).predict(seen, SOON, QUANTILES)
+    joint = model.copula.totals(seen.lines, together, SOON, QUANTILES)[TOTAL]
+    assert together[:-1] == pytest.approx(alone[:-1])
+    assert together[-1] == pytest.approx((alone[-1] + joint) / 2)
+
+
+def test_a_queue_that_comes_later_is_forecast_at_once_and_learnt_about_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = walks(3, queues=3)
+    first_two = some_lines(seen, [0, 1]).with_totals()
+    model, _ = ticked(both(monkeypatch).fit(until(first_two, 2 * DAY)), first_two, range(2 * DAY, 2 * DAY + 12))
+
+    model, said = ticked(model, seen, range(2 * DAY + 12, 2 * DAY + 40))
+
+    assert said[0].shape[0] == 4
+    assert said[0][2, 0, 2] == pytest.approx(seen.running[2, 2 * DAY + 12], abs=12.0)
+    assert model.lessons is not None
+    assert model.lessons.lines == seen.lines
+    assert (model.lessons.weights.own.count[2, 0] > 0).all()
+
+
+def test_a_queue_that_goes_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3, queues=3)
+    model, _ = ticked(both(monkeypatch).fit(until(seen, 2 * DAY)), seen, range(2 * DAY, 2 * DAY + 12))
+    left = some_lines(seen, [2, 0]).with_totals()
+
+    model, said = ticked(model, left, range(2 * DAY + 12, 2 * DAY + 30))
+
+    assert said[-1].shape[0] == 3
+    assert model.lessons is not None
+    assert model.lessons.lines == left.lines
+
+
+def test_one_queue_is_enough_and_none_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, none = walks(2, queues=1), DemandHistory.empty()
+
+    _, said = ticked(both(monkeypatch).fit(one), one, [2 * DAY - 1])
+    nothing = both(monkeypatch).fit(none).update(none)
+
+    assert said[0].shape == (2, 3, 5)
+    assert said[0][0] == pytest.approx(said[0][1], rel=0.2)  # the total is the queue
+    assert nothing.predict(none, SOON, QUANTILES).shape == (0, 3, 5)
+    assert nothing.lessons is None
+
+
+def test_before_anything_was_learnt_it_says_what_its_experts_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = some_lines(walks(1), [0, 1])
+
+    said = both(monkeypatch).predict(seen, SOON, QUANTILES)
+
+    experts = [expert.predict(seen, SOON, QUANTILES) for expert in (Naive(), SeasonalNaive())]
+    assert said == pytest.approx(np.mean(experts, axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Naive):
+    """Counts how often it was asked about each moment."""
+
+    asked: ClassVar[Counter[int]] = Counter()
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        self.asked[int(history.times[-1])] += 1
+        return super().predict(history, windows, quantiles)
+
+
+def test_experts_are_asked_once_in_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXPERTS", {Counted: 1.0})
+    seen, ticks = walks(3), range(2 * DAY, 2 * DAY + 13)
+    fitted = replace(Ensemble().fit(until(seen, 2 * DAY)), kept=())
+    Counted.asked.clear()
+
+    ticked(fitted, seen, ticks)
+
+    # At the first it is not known yet what will be asked.
+    assert [Counted.asked[int(seen.times[tick])] for tick in ticks] == [2] + 12 * [1]
+
+
+def test_asking_once_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3)
+    fitted = both(monkeypatch).fit(until(seen, 2 * DAY))
+    once = apart = fitted
+
+    for column in range(2 * DAY, 2 * DAY + 20):
+        once, (said,) = ticked(once, seen, [column])
+        apart, (said_apart,) = ticked(replace(apart, habit=Habit()), seen, [column])
+        assert np.array_equal(said, said_apart)
+
+    assert np.array_equal(once.kept[-1].told, apart.kept[-1].told)
