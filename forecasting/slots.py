@@ -191,10 +191,5 @@ def _between(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Float
     """(R, ...) what was added to two running sums, one continuing the other, between edges of one shape."""
     from forecasting.compiled import slots
 
-    both = np.stack([begins, ends]).round(6)
-    edges, which = np.unique(both, return_inverse=True)
-    whole = np.floor(edges).astype(np.int64)
-    running = slots.upto(early, late, whole, edges - whole)
-    low, high = which.reshape(2, *begins.shape)
-    between: Floats = running.take(high, axis=1) - running.take(low, axis=1)
-    return between
+    edges = np.stack([begins.ravel(), ends.ravel()]).round(6)
+    return slots.added(early, late, *edges).reshape(len(early), *begins.shape)
