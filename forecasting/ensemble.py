@@ -9,32 +9,17 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.anomaly import Anomaly
 from forecasting.bands import scale_gpus, some_lines
 from forecasting.copula import Copula, blended
-from forecasting.forest import Forest
+from forecasting.experts import experts, pace, prior
 from forecasting.heard import NOTHING, Habit, Heard, Question
-from forecasting.jobs import Jobs
 from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
-from forecasting.profile import Profile
 from forecasting.protocol import Forecaster, State
-from forecasting.ridge import Ridge
 from forecasting.rolling import until
 from forecasting.said import Said, feedback
-from forecasting.seasonal_naive import SeasonalNaive
 from forecasting.store import REMEDY, nested
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
-
-EXPERTS: dict[type[Forecaster], float] = {
-    Forest: 40.0,
-    Jobs: 1.0,
-    Anomaly: 2.0,
-    Profile: 1.0,
-    Ridge: 1.0,
-    SeasonalNaive: 1.0,
-}
-"""Who is listened to, and how much before anything was learnt."""
 
 SPEAKS_EVERY = timedelta(minutes=30)
 """Between forecasts that are kept until it is known what came; of windows beyond PROMPT only those of each hour."""
@@ -59,7 +44,7 @@ class Ensemble:
     days for a start.
     """
 
-    experts: tuple[Forecaster, ...] = field(default_factory=lambda: tuple(kind() for kind in EXPERTS))
+    experts: tuple[Forecaster, ...] = field(default_factory=lambda: tuple(kind() for kind in experts()))
     lessons: Lessons | None = None
     copula: Copula | None = None
     kept: tuple[Said, ...] = ()
@@ -109,24 +94,27 @@ class Ensemble:
     def restored(cls, state: State) -> Self:
         """From `state`. Raises ForecastError where it was saved with other experts."""
         saved = nested(state, "experts")
-        if list(saved) != [kind.name for kind in EXPERTS]:
+        kinds = experts()
+        if list(saved) != [kind.name for kind in kinds]:
             raise ForecastError(f"saved were the experts {', '.join(saved)}, which are others by now; {REMEDY}")
         lessons = None if state["lessons"] is None else Lessons.restored(state["lessons"])
         copula = None if state["copula"] is None else Copula.restored(state["copula"])
-        experts = tuple(kind.restored(saved[kind.name]) for kind in EXPERTS)
-        return cls(experts, lessons, copula, tuple(Said.restored(said) for said in state["kept"]))
+        asked = tuple(kind.restored(saved[kind.name]) for kind in kinds)
+        return cls(asked, lessons, copula, tuple(Said.restored(said) for said in state["kept"]))
 
-    def _lessons_for(self, step: timedelta) -> Lessons:
+    def _lessons_for(self, history: DemandHistory) -> Lessons:
         """What was learnt; the start where nothing was, or in steps of another length."""
-        if self.lessons is not None and self.lessons.windows == learnt_about(step):
+        windows = learnt_about(history.step)
+        if self.lessons is not None and self.lessons.windows == windows:
             return self.lessons
-        return Lessons.start([expert.name for expert in self.experts], list(EXPERTS.values()), step)
+        names = [expert.name for expert in self.experts]
+        return Lessons.start(names, prior(names, windows, history), history.step, pace(history))
 
     def _answer(
         self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]
     ) -> tuple[Floats, Answer]:
         """What each expert says (E, L, W, Q), and what is made of it; `quantiles` hold 0.1 and 0.9."""
-        lessons = self._lessons_for(history.step).for_lines(history.lines)
+        lessons = self._lessons_for(history).for_lines(history.lines)
         experts = self._hear(history, Question.of(windows, quantiles)).about(Question.of(windows, quantiles))
         mixed, scale = lessons.mixed(experts, windows, quantiles), scale_gpus(history)
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
@@ -163,7 +151,7 @@ class Ensemble:
             model = model._scored(known)._spoken(known)
         # What was said of the total of some queues is not to be held against that of all.
         kept = model.kept if some is history else tuple(said.without_totals() for said in model.kept)
-        return replace(self, lessons=model._lessons_for(history.step), kept=kept)
+        return replace(self, lessons=model._lessons_for(history), kept=kept)
 
     def _without_strange(self, history: DemandHistory) -> Self:
         """Without what was kept about other windows, or from a moment to come, as after a clock was set back."""
@@ -185,7 +173,7 @@ class Ensemble:
 
     def _spoken(self, history: DemandHistory, soon: Question = NOTHING) -> Self:
         """With a forecast kept that is made now; experts are also asked what is likely to be asked `soon`."""
-        lessons = self._lessons_for(history.step).for_lines(history.lines)
+        lessons = self._lessons_for(history).for_lines(history.lines)
         which = np.arange(len(lessons.windows))
         if not self._new_hour(history):
             which = np.array([w for w in which if lessons.windows[w].end <= PROMPT])

@@ -70,7 +70,7 @@ class Foundation:
         table = Naive(bands).predict(history, windows, quantiles)
         for sample, picked in by_sample(windows, history.step):
             rows = resampled(history, sample)
-            told = np.flatnonzero(_tell_something(rows))
+            told = np.flatnonzero(told_by(rows))
             if len(told):
                 steps = widened(self._ahead(rows[told], sample), quantiles)
                 table[np.ix_(told, np.array(picked))] = over_windows(steps, sample, [windows[i] for i in picked])
@@ -125,7 +125,7 @@ def widened(tenths: Floats, quantiles: Sequence[float]) -> Floats:
     return wide
 
 
-def _tell_something(rows: Floats) -> np.ndarray:
+def told_by(rows: Floats) -> np.ndarray:
     """(N,) whether a row was seen often enough and moved."""
     if not rows.size:
         return np.zeros(len(rows), dtype=bool)

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.aggregation import Pace, Weights, at, between, combined, linear_losses
+from forecasting.aggregation import USUAL_PACE, Pace, Weights, at, between, combined, linear_losses
 from forecasting.calibration import Coverage, Steps, Tracker, adjusted
 from forecasting.drift import Drift, Thresholds, expected_loss
 from forecasting.grid import middles_s, restored_windows, saved_windows, window
@@ -36,9 +36,8 @@ BUCKETS: Mapping[str, timedelta] = {
 PROMPT = timedelta(hours=2)
 """Windows that end within this tell soon enough whether demand has shifted."""
 
-PACE = Pace(rate=6.0, own_after=50.0)
 STEPS = Steps(first=0.01, least=0.0025)
-"""Chosen together on the weeks before the last of five traces: faster gained on serving, and cost on batch."""
+"""Chosen on the weeks before the last of five traces: faster gained on serving, and cost on batch."""
 
 THRESHOLDS = Thresholds(widen_at=10.0, shifted_at=20.0, widest=1.5)
 
@@ -77,12 +76,14 @@ class Lessons:
     coverage: Coverage
 
     @classmethod
-    def start(cls, experts: Sequence[str], prior: Sequence[float], step: timedelta) -> Self:
-        """Nothing was learnt yet: experts are listened to as in `prior`."""
+    def start(
+        cls, experts: Sequence[str], prior: Sequence[float] | Floats, step: timedelta, pace: Pace = USUAL_PACE
+    ) -> Self:
+        """Nothing was learnt yet: experts are listened to as in `prior`, (E,) or (E, W, Q)."""
         windows = learnt_about(step)
         return cls(
             windows,
-            Weights.start(experts, (len(windows), len(LEVELS)), prior=np.array(prior), pace=PACE),
+            Weights.start(experts, (len(windows), len(LEVELS)), prior=np.array(prior), pace=pace),
             Tracker.start(len(windows), LEVELS, steps=STEPS),
             Drift.start(thresholds=THRESHOLDS),
             Coverage.start([_bucket(w) for w in windows]),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import forecasting.ensemble as module
+from forecasting import experts
 from forecasting.bands import some_lines
 from forecasting.ensemble import Ensemble
 from forecasting.heard import Habit
@@ -29,13 +30,13 @@ QUANTILES = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 def naives(monkeypatch: pytest.MonkeyPatch) -> Ensemble:
     """Gyropilot's own forecaster with the quickest of experts, who is all that these tests need."""
-    monkeypatch.setattr(module, "EXPERTS", {Naive: 1.0})
+    monkeypatch.setattr(experts, "EXPERTS", (Naive,))
     return Ensemble()
 
 
 def both(monkeypatch: pytest.MonkeyPatch) -> Ensemble:
     """With two experts, of whom one is better."""
-    monkeypatch.setattr(module, "EXPERTS", {Naive: 1.0, SeasonalNaive: 1.0})
+    monkeypatch.setattr(experts, "EXPERTS", (Naive, SeasonalNaive))
     return Ensemble()
 
 
@@ -273,7 +274,7 @@ class Counted(Naive):
 
 
 def test_experts_are_asked_once_in_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EXPERTS", {Counted: 1.0})
+    monkeypatch.setattr(experts, "EXPERTS", (Counted,))
     seen, ticks = walks(3), range(2 * DAY, 2 * DAY + 13)
     fitted = replace(Ensemble().fit(until(seen, 2 * DAY)), kept=())
     Counted.asked.clear()

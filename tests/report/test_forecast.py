@@ -14,8 +14,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from forecasting.calibration import Coverage
-from forecasting.ensemble import EXPERTS, SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_SHARE
+from forecasting.ensemble import SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_SHARE
+from forecasting.experts import EXPERTS
 from forecasting.lessons import PROMPT
+from forecasting.outlook import Outlook
 from gyropilot.domain import Line, Trust
 from gyropilot.report import charts, fans, sure
 from gyropilot.report import render as render_cycle
@@ -216,7 +218,7 @@ def test_experts_that_are_hardly_listened_to_are_left_out() -> None:
 
 
 def test_every_expert_is_said_what_it_goes_by() -> None:
-    assert [kind.name for kind in EXPERTS if kind.name not in sure.MEANINGS] == []
+    assert [kind.name for kind in (*EXPERTS, Outlook) if kind.name not in sure.MEANINGS] == []
 
 
 def test_what_was_not_counted_is_a_dash() -> None:

@@ -1,0 +1,65 @@
+"""Who is listened to at first, and how fast that changes."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from forecasting import experts
+from forecasting.ensemble import Ensemble
+from forecasting.experts import EXPERTS, line_days, pace, prior
+from forecasting.lessons import learnt_about
+from forecasting.outlook import Outlook
+from gyropilot.domain import DemandHistory, Floats
+from tests.fakes import history
+
+HOUR = timedelta(hours=1)
+
+
+def test_the_forest_is_listened_to_the_more_the_more_it_could_learn_from() -> None:
+    few, some, many = (share_of("forest", queues(count)) for count in (1, 8, 16))
+
+    assert few < some < many
+    assert share_of("jobs", queues(1)) > share_of("jobs", queues(16))
+
+
+def test_shares_move_the_slower_the_more_was_seen_but_never_stand_still() -> None:
+    rates = [pace(queues(count)).rate for count in (1, 8, 16, 1_000)]
+
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 5
+    assert rates[-1] == 0.5
+
+
+def test_days_of_totals_and_days_that_were_not_seen_do_not_count() -> None:
+    seen = queues(2)
+    gaps = history({"a": np.where(np.arange(24 * 14) < 24 * 7, np.nan, 8.0).tolist()}, HOUR)
+
+    assert line_days(seen.with_totals()) == line_days(seen) == pytest.approx(28, abs=0.1)
+    assert line_days(gaps) == pytest.approx(7, abs=0.1)
+
+
+def test_with_the_extra_a_foundation_model_is_one_more_expert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experts, "find_spec", lambda name: name)
+
+    assert [expert.name for expert in Ensemble().experts] == [*(kind.name for kind in EXPERTS), "foundation"]
+
+
+def test_nobody_waits_for_the_foundation_model_where_it_says_nothing() -> None:
+    names, windows = ("forest", Outlook.name), learnt_about(timedelta(minutes=5))
+
+    shares = prior(names, windows, queues(8))[1, :, 0]
+
+    assert [bool(share) for share in shares] == [w.start >= timedelta(hours=2) for w in windows]
+
+
+def share_of(name: str, seen: DemandHistory) -> float:
+    """How much of what is said an hour ahead is this expert's at first."""
+    names = [kind.name for kind in EXPERTS]
+    shares: Floats = prior(names, learnt_about(HOUR), seen)[:, 0, 0]
+    return float(shares[names.index(name)] / shares.sum())
+
+
+def queues(count: int) -> DemandHistory:
+    """Two weeks of some queues, hourly."""
+    return history({f"queue-{i}": 24 * 14 * [8.0] for i in range(count)}, HOUR)
