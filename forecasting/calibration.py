@@ -134,13 +134,15 @@ class Tracker:
         )
 
     def _miss(self, actual: Floats, said: Floats, spread: Floats) -> Floats:
-        """(L, W, Q) q where the outcome lies above, q - 1 where below, 0 where it is what was said; NaN: not known.
+        """(L, W, Q) q where the outcome lies above, q - 1 where below; NaN: not known.
 
-        A queue at zero is what was said by all its lower quantiles: they learn nothing, and cannot fall for ever.
+        An outcome on the edge of a band is within it. Upper edges at zero cannot fall, and learn nothing there.
         """
         came = actual[..., None]
         answer = np.maximum(said + self.offsets * spread[..., None], 0.0)
-        side = np.where(came > answer, self.levels, np.where(came < answer, self.levels - 1, 0.0))
+        on_edge = np.where(self.levels == 0.5, 0.0, np.where(self.levels < 0.5, self.levels, self.levels - 1))
+        on_edge = np.where((answer > 0) | (self.levels < 0.5), on_edge, 0.0)
+        side = np.where(came > answer, self.levels, np.where(came < answer, self.levels - 1, on_edge))
         known = np.isfinite(actual) & np.isfinite(said).all(axis=-1) & (spread > 0)
         miss: Floats = np.where(known[..., None], side, np.nan)
         return miss

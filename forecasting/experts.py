@@ -25,7 +25,7 @@ EXPERTS: tuple[type[Forecaster], ...] = (Forest, Jobs, Anomaly, Profile, Ridge, 
 PRIOR: dict[str, float] = {Anomaly.name: 2.0}
 """How much more than others some are listened to at first."""
 
-LINE_DAYS_A_VOICE = 8.0
+LINE_DAYS_A_VOICE = 12.0
 MOST_VOICES = 100.0
 LEAST_VOICES = 0.5
 """The forest counts as one more expert for each of so many days of a line that it could learn from."""
@@ -36,7 +36,7 @@ OUTLOOK_A_FOREST = 0.4
 
 RATE = 6.0
 LEAST_RATE = 0.5
-LINE_DAYS_SETTLED = 150.0
+LINE_DAYS_SETTLED = 200.0
 OWN_AFTER = 50.0
 """A day of one service is learnt from fast; where the forest could learn from many days, luck would teach more."""
 

@@ -36,10 +36,11 @@ BUCKETS: Mapping[str, timedelta] = {
 PROMPT = timedelta(hours=2)
 """Windows that end within this tell soon enough whether demand has shifted."""
 
-STEPS = Steps(first=0.01, least=0.0025)
-"""Chosen on the weeks before the last of five traces: faster gained on serving, and cost on batch."""
+STEPS = Steps(first=0.01, least=0.0025, own=0.05)
+"""Chosen on the weeks before the last of five traces: faster gained on serving, and cost on batch; with larger steps of
+its own each line held what it promised, and all together more, because lines that stay as they are hold everything."""
 
-THRESHOLDS = Thresholds(widen_at=10.0, shifted_at=20.0, widest=1.5)
+THRESHOLDS = Thresholds(widen_at=10.0, shifted_at=20.0, widest=1.25)
 
 LEAST_SPREAD = 0.005
 """Of a line's largest demand: what offsets are measured in where quantiles lie on one another."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from forecasting.calibration import Coverage, Steps, Tracker
+from forecasting.calibration import USUAL_STEPS, Coverage, Steps, Tracker
 from forecasting.losses import pinball
 from forecasting.store import load, save
 from gyropilot.domain import ALL_QUEUES, Floats, Line
@@ -81,7 +81,8 @@ def test_coverage_is_right_in_the_long_run_whatever_comes(series: Floats, level:
 
     for actual in series:
         answer = now.adjusted(said, spread)[0, 0, 0]
-        missed += level if actual > answer else level - 1 if actual < answer else 0.0
+        if actual != answer or level != 0.5:
+            missed += level if actual > answer or (actual == answer and level < 0.5) else level - 1
         now = now.learnt(np.array([[actual]]), said, spread)
 
     # Gibbs and Candes (2021), proposition 4.1: offsets stay within half a GPU and a step, and are sums of misses.
@@ -94,7 +95,17 @@ def test_a_queue_at_zero_does_not_wind_its_offsets_up() -> None:
     for _ in range(500):
         now = now.learnt(np.zeros((1, 1)), said, spread)
 
-    assert np.array_equal(now.offsets, np.zeros((1, 1, 5)))
+    assert np.abs(now.offsets).max() < USUAL_STEPS.first
+    assert now.adjusted(said, spread)[0, 0, LEVELS.index(0.5) :].max() == 0.0
+
+
+def test_an_outcome_on_the_edge_of_a_band_is_within_it() -> None:
+    steps = Steps(first=0.1, least=0.1, tail=0.0, own=1.0, leak=0.0)
+    said = np.full((1, 1, 5), 10.0)
+
+    learnt = tracker([RESEARCH], steps).learnt(np.array([[10.0]]), said, np.ones((1, 1)))
+
+    assert learnt.own[0, 0] == pytest.approx([0.0025, 0.01, 0.0, -0.01, -0.0025])
 
 
 def test_no_offset_grows_without_bound() -> None:
