@@ -14,6 +14,7 @@ from forecasting.moments import Halves, Moments, likeness, spread_gpus
 from forecasting.protocol import State
 from forecasting.room import Room
 from forecasting.signals import Rows
+from forecasting.store import nested
 from gyropilot.domain import DemandHistory, Floats, Window
 
 MOMENTS = 600
@@ -61,8 +62,8 @@ class Analog:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        moments = None if state["moments"] is None else Moments.restored(state["moments"])
-        return cls(restored_windows(state["grid"]), moments)
+        grid = restored_windows(state["grid"])
+        return cls(grid, None if state["moments"] is None else Moments.restored(nested(state, "moments"), len(grid)))
 
     def _likeness(self, history: DemandHistory, room: Room) -> Halves:
         """(L, FEATURES) what each line was like at its newest reading."""

@@ -14,10 +14,11 @@ from forecasting.grid import GRID, Neighbours, later, length_s, middle_s, middle
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from forecasting.signals import NAMES, Rows, Signals, latest
-from forecasting.store import lines_from_state, lines_to_state, plain
+from forecasting.store import REMEDY, floats, lines_from_state, lines_to_state, nested, plain, several
 from forecasting.trees import Growth, Halves, Trees
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
+from gyropilot.errors import ForecastError
 
 REACHES: Mapping[float, tuple[Window, ...]] = {
     480: (window(0, 5), window(0, 10), window(5, 10)),
@@ -44,7 +45,9 @@ IN_SCALE = tuple(
     NAMES.index(name)
     for name in ("demand", "young 15 min", "young 1 h", "young 4 h", "young 24 h", "gone 1 h", "gone 24 h")
 )
-DEMAND = NAMES.index("demand")
+FEATURES = len(NAMES) + len(IN_SCALE) + 6
+"""That a row has: signals, some of them in another unit, then what is asked about them."""
+
 TIMES = [i for i, name in enumerate(NAMES) if name.startswith("minutes")]
 
 
@@ -87,6 +90,20 @@ class Spreads:
         around = Neighbours.of(GRID, windows)
         table: Floats = around.blend(self.gpus[:, around.needed, None])[..., 0] / np.maximum(around.size, 1e-9)
         return table
+
+    def state(self) -> State:
+        """As plain data."""
+        return {"lines": lines_to_state(self.lines), "gpus": self.gpus, "seen_s": self.seen_s, "scale": self.scale}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """From a state that holds what `state` gave."""
+        lines = lines_from_state(nested(state, "lines"))
+        seen_s, scale = (floats(state, name, (len(lines),)) for name in ("seen_s", "scale"))
+        spreads = cls(lines, floats(state, "gpus", (len(lines), len(GRID))), seen_s, scale)
+        if not ((spreads.gpus > 0).all() and (seen_s >= 0).all() and (scale > 0).all()):
+            raise ForecastError(f"the saved forest measures changes in what is no size; {REMEDY}")
+        return spreads
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,24 +154,19 @@ class Forest:
 
     def state(self) -> State:
         """Everything that was fitted."""
-        known = self.spreads or _NO_SPREADS
         return {
             "growth": asdict(self.growth),
             "trees": [trees.state() for trees in self.trees],
-            "lines": lines_to_state(known.lines),
-            "gpus": known.gpus,
-            "seen_s": known.seen_s,
-            "scale": known.scale,
+            **(self.spreads or _NO_SPREADS).state(),
             "naive": self.naive.state(),
         }
 
     @classmethod
     def restored(cls, state: State) -> Self:
-        """From what `state` gave."""
-        lines = lines_from_state(state["lines"])
-        spreads = Spreads(lines, *(np.asarray(state[name]) for name in ("gpus", "seen_s", "scale")))
-        trees = tuple(Trees.restored(trees) for trees in state["trees"])
-        return cls(plain(Growth, state, "growth"), trees, spreads, Naive.restored(state["naive"]))
+        """From what `state` gave. Raises ForecastError where it does not fit what is asked of it."""
+        trees = tuple(Trees.restored(trees, FEATURES) for trees in several(state, "trees"))
+        naive = Naive.restored(nested(state, "naive"))
+        return cls(plain(Growth, state, "growth"), trees, Spreads.restored(state), naive)
 
     def _grown(
         self,
@@ -242,8 +254,8 @@ def _described(signals: Floats, scale: Floats, time_s: Rows | np.int64, about: _
         np.cos(hour),
         weekend,
     ]
-    described = np.empty((*spread.shape, len(columns)), dtype=np.float32)
-    for at, column in enumerate(columns):
+    described = np.empty((*spread.shape, FEATURES), dtype=np.float32)
+    for at, column in zip(range(FEATURES), columns, strict=True):
         described[..., at] = column
     described[~np.isfinite(described)] = 0.0
     return described

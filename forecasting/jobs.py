@@ -14,6 +14,7 @@ from forecasting.paths import Paths, layers_now
 from forecasting.protocol import State
 from forecasting.room import Room
 from forecasting.signals import Rows
+from forecasting.store import nested
 from gyropilot.domain import DemandHistory, Floats, Window
 
 PATHS = 200
@@ -65,8 +66,8 @@ class Jobs:
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        paths = None if state["paths"] is None else Paths.restored(state["paths"])
-        return cls(restored_windows(state["grid"]), paths)
+        grid = restored_windows(state["grid"])
+        return cls(grid, None if state["paths"] is None else Paths.restored(nested(state, "paths"), len(grid)))
 
 
 def _second_of_day(history: DemandHistory, rows: Rows) -> int:

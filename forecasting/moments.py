@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
 from forecasting.protocol import State
 from forecasting.signals import Rows, Signals
+from forecasting.store import REMEDY, array, floats, lines_from_pairs
 from forecasting.weighted import weighted_quantiles
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
+from gyropilot.errors import ForecastError
 
 Halves = NDArray[np.float32]
 
@@ -67,10 +69,21 @@ class Moments:
         return moments
 
     @classmethod
-    def restored(cls, state: State) -> Self:
-        """From what `state` gave."""
-        lines = tuple(Line(queue, resource) for queue, resource in state["lines"])
-        return cls(lines, **{f.name: np.asarray(state[f.name]) for f in fields(cls) if f.name != "lines"})
+    def restored(cls, state: State, windows: int) -> Self:
+        """From what `state` gave, of so many windows. Raises ForecastError where tables do not fit each other."""
+        lines = lines_from_pairs(state, "lines")
+        order = array(state, "order", np.uint16, (len(lines), windows, None))
+        count = order.shape[-1]
+        if order.max(initial=0) > count:
+            raise ForecastError(f"the saved changes are of moments beyond {count}; {REMEDY}")
+        return cls(
+            lines,
+            array(state, "like", np.float32, (len(lines), count, FEATURES)),
+            array(state, "weight", np.float32, (len(lines), count + 1)),
+            array(state, "change", np.float32, order.shape),
+            order,
+            *(floats(state, name, (len(lines),)) for name in ("spread", "seen_s", "scale")),
+        )
 
     def state(self) -> State:
         """Everything, as arrays."""

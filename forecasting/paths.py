@@ -14,6 +14,7 @@ from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
 from forecasting.moments import HALF_LIFE_S, Halves, spread_columns
 from forecasting.protocol import State
 from forecasting.signals import AGES_S, NAMES, Rows, Signals, latest
+from forecasting.store import array, floats, lines_from_pairs
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line, Window
 
@@ -63,10 +64,19 @@ class Paths:
         return paths
 
     @classmethod
-    def restored(cls, state: State) -> Self:
-        """From what `state` gave."""
-        lines = tuple(Line(queue, resource) for queue, resource in state["lines"])
-        return cls(lines, **{f.name: np.asarray(state[f.name]) for f in fields(cls) if f.name != "lines"})
+    def restored(cls, state: State, windows: int) -> Self:
+        """From what `state` gave, of so many windows. Raises ForecastError where tables do not fit each other."""
+        lines = lines_from_pairs(state, "lines")
+        arrived = array(state, "arrived", np.float32, (len(lines), windows, None))
+        count = arrived.shape[-1]
+        return cls(
+            lines,
+            array(state, "lost", np.uint16, (len(lines), windows, LAYERS, count)),
+            arrived,
+            array(state, "weight", np.float32, (len(lines), count)),
+            array(state, "day_s", np.float32, (len(lines), count)),
+            *(floats(state, name, (len(lines),)) for name in ("seen_s", "scale")),
+        )
 
     def state(self) -> State:
         """Everything, as arrays."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from forecasting.grid import ends_s
 from forecasting.pooling import Rows, rows_of
 from forecasting.protocol import State
-from forecasting.store import lines_from_state, lines_to_state, nested, number
+from forecasting.store import REMEDY, array, lines_from_state, lines_to_state, nested, number
 from forecasting.windows import outcomes
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
+from gyropilot.errors import ForecastError
 
 Halves = NDArray[np.float32]
 """Enough to tell who was right, at half the memory."""
@@ -53,9 +54,23 @@ class Said:
 
     @classmethod
     def restored(cls, state: State) -> Self:
-        """From `state`."""
+        """From `state`. Raises ForecastError where tables are not of the lines and windows that they are about."""
         lines = lines_from_state(nested(state, "lines"))
-        return cls(int(number(state, "at_s")), lines, **{name: np.asarray(state[name]) for name in _ARRAYS})
+        which = array(state, "which", np.int64, (None,))
+        if which.min(initial=0) < 0 or (np.diff(which) <= 0).any():
+            raise ForecastError(f"the saved forecasts do not name each window once, in order; {REMEDY}")
+        shape = (len(lines), len(which))
+        told = array(state, "told", np.float32, (*shape, None))
+        return cls(
+            int(number(state, "at_s")),
+            lines,
+            which,
+            array(state, "scored", np.bool_, which.shape),
+            array(state, "experts", np.float32, (None, *told.shape)),
+            array(state, "mixed", np.float32, told.shape),
+            told,
+            array(state, "spread", np.float32, shape),
+        )
 
 
 _ARRAYS = ("which", "experts", "mixed", "told", "spread", "scored")
@@ -76,8 +91,9 @@ def feedback(
 ) -> tuple[tuple[Said, ...], list[Feedback]]:
     """What of `kept` is still to be scored, and what `history` says about the rest: oldest first, lines as there.
 
-    One feedback holds one outcome per window at most.
+    One feedback holds one outcome per window at most. What was said of windows that are not learnt about is forgotten.
     """
+    kept = [said for said in kept if said.which.max(initial=-1) < len(windows)]
     if not kept:
         return (), []
     due = _due(kept, windows, int(history.times[-1]))

@@ -28,6 +28,7 @@ from gyropilot.domain import Floats, Line
 from gyropilot.errors import ForecastError
 
 Array = NDArray[Any]
+Shape = tuple[int | None, ...]
 Made = TypeVar("Made")
 
 FORMAT = 1
@@ -92,12 +93,27 @@ def lines_from_state(state: State) -> tuple[Line, ...]:
     return tuple(Line(queue, resource) for queue, resource in zip(queues, resources, strict=True))
 
 
-def floats(state: State, key: str, shape: tuple[int, ...]) -> Floats:
-    """The array `key` of a state that was loaded; refused unless it has this shape."""
-    array = state.get(key)
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float64:
-        raise ForecastError(f"the saved state holds no array {key!r} of shape {shape}; {REMEDY}")
-    return array
+def lines_from_pairs(state: State, key: str) -> tuple[Line, ...]:
+    """The lines that `key` of a state that was loaded lists as queue and resource."""
+    pairs = state.get(key)
+    if not isinstance(pairs, list | tuple) or not all(_is_pair(pair) for pair in pairs):
+        raise ForecastError(f"the saved state holds no pairs of text {key!r}; {REMEDY}")
+    return tuple(Line(queue, resource) for queue, resource in pairs)
+
+
+def array(state: State, key: str, kind: type[np.generic], shape: Shape) -> Array:
+    """The array `key` of a state that was loaded; refused unless it has this type and shape (None: any length)."""
+    found = state.get(key)
+    if not isinstance(found, np.ndarray) or found.dtype != kind or not _is_of(found.shape, shape):
+        raise ForecastError(
+            f"the saved state holds no array {key!r} of shape {shape} and type {kind.__name__}; {REMEDY}"
+        )
+    return found
+
+
+def floats(state: State, key: str, shape: Shape) -> Floats:
+    """The numbers `key` of a state that was loaded; refused unless they have this shape."""
+    return array(state, key, np.float64, shape)
 
 
 def texts(state: State, key: str) -> tuple[str, ...]:
@@ -109,9 +125,9 @@ def texts(state: State, key: str) -> tuple[str, ...]:
 
 
 def number(state: State, key: str) -> float:
-    """The number `key` of a state that was loaded."""
+    """The number `key` of a state that was loaded: finite, and no whole number that 64 bits do not hold."""
     found = state.get(key)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < 2**63:
         raise ForecastError(f"the saved state holds no number {key!r}; {REMEDY}")
     return found
 
@@ -124,12 +140,30 @@ def nested(state: State, key: str) -> State:
     return found
 
 
+def several(state: State, key: str) -> Sequence[State]:
+    """The list of mappings `key` of a state that was loaded."""
+    found = state.get(key)
+    if not isinstance(found, list | tuple) or not all(isinstance(one, Mapping) for one in found):
+        raise ForecastError(f"the saved state holds no list of mappings {key!r}; {REMEDY}")
+    return found
+
+
 def plain(kind: Callable[..., Made], state: State, key: str) -> Made:
     """The dataclass of plain fields whose `asdict` is `key` of a state that was loaded."""
     try:
         return kind(**nested(state, key))
     except TypeError as error:
         raise ForecastError(f"the saved {key!r} is of another version ({error}); {REMEDY}") from error
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list | tuple) and [type(text) for text in value] == [str, str]
+
+
+def _is_of(found: tuple[int, ...], shape: Shape) -> bool:
+    return len(found) == len(shape) and all(
+        wanted in (None, length) for length, wanted in zip(found, shape, strict=True)
+    )
 
 
 class _Unfit(Exception):  # noqa: N818 - becomes a ForecastError that names the file

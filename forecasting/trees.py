@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.protocol import State
+from forecasting.store import REMEDY, array, floats
 from gyropilot.domain import Floats
+from gyropilot.errors import ForecastError
 
 Halves = NDArray[np.float32]
 Nodes = NDArray[np.int32]
@@ -128,9 +130,42 @@ class Trees:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def restored(cls, state: State) -> Self:
-        """From what `state` gave."""
-        return cls(**{field.name: state[field.name] for field in fields(cls)})
+    def restored(cls, state: State, features: int) -> Self:
+        """From what `state` gave, for rows (N, features). Raises ForecastError where a row could lead out of it."""
+        chances = array(state, "chances", np.float32, (None, None))
+        nodes, values = chances.shape
+        trees = cls(
+            roots=array(state, "roots", np.int32, (None,)),
+            feature=array(state, "feature", np.int32, (nodes,)),
+            threshold=array(state, "threshold", np.float32, (nodes,)),
+            low=array(state, "low", np.int32, (nodes,)),
+            high=array(state, "high", np.int32, (nodes,)),
+            chances=chances,
+            values=floats(state, "values", (values,)),
+        )
+        trees._refuse_strange(features)
+        return trees
+
+    def _refuse_strange(self, features: int) -> None:
+        """Compiled loops follow nodes unchecked: each must lead on, to a higher node, until it comes to a leaf."""
+        nodes, own = len(self.chances), np.arange(len(self.chances))
+        leaf, sums = self.low == own, self.chances.sum(axis=1)
+        fits = {
+            "roots that are its nodes": len(self.roots) > 0 and _within(self.roots, nodes),
+            f"features that are among {features}": _within(self.feature, features),
+            "thresholds that are known": np.isfinite(self.threshold).all(),
+            "children that are its nodes": _within(self.low, nodes) and _within(self.high, nodes),
+            "ways that end in a leaf": ((self.low >= own) & (self.high >= own) & (leaf == (self.high == own))).all(),
+            "values that ascend": np.isfinite(self.values).all() and not (np.diff(self.values) < 0).any(),
+            "chances that add up to one": self.chances.min(initial=0) >= 0 and (np.abs(sums[leaf] - 1) < 1e-3).all(),
+        }
+        for what, fit in fits.items():
+            if not fit:
+                raise ForecastError(f"the saved forest has no {what}; {REMEDY}")
+
+
+def _within(numbers: Nodes, count: int) -> bool:
+    return bool(numbers.min(initial=0) >= 0 and numbers.max(initial=-1) < count)
 
 
 def _values(outcome: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -10,6 +10,7 @@ from forecasting.grid import GRID
 from forecasting.naive import Naive
 from forecasting.rolling import until
 from gyropilot.domain import DemandHistory, Floats, Line, Window
+from gyropilot.errors import ForecastError
 from tests.fakes import history
 
 HOUR = Window(timedelta(0), timedelta(hours=1))
@@ -89,6 +90,26 @@ def test_answers_as_before_after_it_was_saved_and_restored() -> None:
 
     assert np.array_equal(again.predict(seen, [HOUR], DECILES), model.predict(seen, [HOUR], DECILES))
     assert Analog.restored(Analog().state()).moments is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"order": np.full((1, 1, 4), 5, dtype=np.uint16)}, "changes are of moments beyond 4"),
+        ({"order": np.zeros((1, 2, 4), dtype=np.uint16)}, "no array 'order'"),
+        ({"order": np.zeros((1, 1, 4))}, "no array 'order' .* type uint16"),
+        ({"change": np.zeros((1, 1, 3), dtype=np.float32)}, "no array 'change'"),
+        ({"like": np.zeros((1, 4, 1), dtype=np.float32)}, "no array 'like'"),
+        ({"weight": np.zeros((1, 4), dtype=np.float32)}, "no array 'weight'"),
+        ({"spread": np.zeros(2)}, "no array 'spread'"),
+        ({"lines": [["research", 1]]}, "no pairs of text 'lines'"),
+    ],
+)
+def test_moments_that_do_not_fit_their_lines_and_windows_are_refused(damage: dict[str, object], why: str) -> None:
+    state = Analog((HOUR,)).fit(history({"research": [8.0] * 4})).state()
+
+    with pytest.raises(ForecastError, match=f"{why}.*delete it, the next fit makes a new one"):
+        Analog.restored({**state, "moments": {**state["moments"], **damage}})
 
 
 def test_a_thousand_queues_are_answered_within_a_second() -> None:

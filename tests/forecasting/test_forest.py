@@ -1,15 +1,18 @@
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from forecasting.check import gangs
-from forecasting.forest import LEAST_MOMENTS, Forest, Spreads
+from forecasting.forest import FEATURES, LEAST_MOMENTS, Forest, Spreads
 from forecasting.grid import GRID
 from forecasting.naive import Naive
 from forecasting.rolling import until
+from forecasting.store import load, save
 from forecasting.trees import Growth
 from gyropilot.domain import DemandHistory, Window
+from gyropilot.errors import ForecastError
 from tests.fakes import history
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -144,3 +147,43 @@ def test_grows_on_as_it_was_after_a_restart() -> None:
     assert again.growth == LIGHT
     straight, restarted = (m.fit(seen).predict(seen, [LATER], LEVELS) for m in (Forest(LIGHT), again))
     assert np.array_equal(straight, restarted)
+
+
+def test_answers_as_before_after_it_was_saved(tmp_path: Path) -> None:
+    seen = bursts(3)
+    fitted = Forest(LIGHT).fit(seen)
+
+    save(fitted.state(), tmp_path / "forest.npz")
+    again = Forest.restored(load(tmp_path / "forest.npz"))
+
+    assert len(again.trees) == len(fitted.trees) > 0
+    assert np.array_equal(again.predict(seen, [SOON, LATER], LEVELS), fitted.predict(seen, [SOON, LATER], LEVELS))
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"gpus": np.ones((4, 3))}, "no array 'gpus'"),
+        ({"gpus": np.zeros((4, len(GRID)))}, "measures changes in what is no size"),
+        ({"gpus": np.full((4, len(GRID)), np.nan)}, "measures changes in what is no size"),
+        ({"scale": np.zeros(4)}, "measures changes in what is no size"),
+        ({"seen_s": np.ones(5)}, "no array 'seen_s'"),
+        ({"lines": None}, "no mapping 'lines'"),
+        ({"trees": [None]}, "no list of mappings 'trees'"),
+        ({"trees": [{}]}, "no array 'chances'"),
+        ({"naive": 1}, "no mapping 'naive'"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(damage: dict[str, object], why: str) -> None:
+    state = Forest(LIGHT).fit(until(bursts(), 200)).state()
+
+    with pytest.raises(ForecastError, match=f"{why}.*delete it, the next fit makes a new one"):
+        Forest.restored({**state, **damage})
+
+
+def test_a_tree_that_asks_for_more_than_is_described_is_refused() -> None:
+    state = Forest(LIGHT).fit(bursts(3)).state()
+    state["trees"][0]["feature"][0] = FEATURES
+
+    with pytest.raises(ForecastError, match=f"no features that are among {FEATURES}"):
+        Forest.restored(state)

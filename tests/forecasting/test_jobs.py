@@ -8,6 +8,7 @@ from forecasting.check import gangs
 from forecasting.jobs import Jobs
 from forecasting.paths import LAYERS, LEAST_LAYER, WHOLE, Paths, layers_of
 from gyropilot.domain import DemandHistory, Window
+from gyropilot.errors import ForecastError
 from tests.fakes import history
 
 HOUR = Window(timedelta(0), timedelta(hours=1))
@@ -87,6 +88,33 @@ def test_answers_as_before_after_it_was_saved_and_restored() -> None:
     again = Jobs.restored(model.state())
 
     assert np.array_equal(again.predict(seen, [HOUR], DECILES), model.predict(seen, [HOUR], DECILES))
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"lost": np.zeros((1, 1, LAYERS, 3), dtype=np.uint16)}, "no array 'lost'"),
+        ({"lost": np.zeros((1, 1, LAYERS, 4))}, "no array 'lost' .* type uint16"),
+        ({"arrived": np.zeros((1, 2, 4), dtype=np.float32)}, "no array 'arrived'"),
+        ({"weight": np.zeros((2, 4), dtype=np.float32)}, "no array 'weight'"),
+        ({"day_s": None}, "no array 'day_s'"),
+        ({"seen_s": np.zeros(2)}, "no array 'seen_s'"),
+        ({"lines": [["research"]]}, "no pairs of text 'lines'"),
+        ({"lines": "research"}, "no pairs of text 'lines'"),
+    ],
+)
+def test_paths_that_do_not_fit_their_lines_and_windows_are_refused(damage: dict[str, object], why: str) -> None:
+    state = Paths.of(history({"research": [8.0] * 4}), [HOUR], 4).state()
+
+    with pytest.raises(ForecastError, match=f"{why}.*delete it, the next fit makes a new one"):
+        Paths.restored({**state, **damage}, windows=1)
+
+
+def test_a_grid_of_more_windows_than_were_followed_is_refused() -> None:
+    state = Jobs((HOUR,)).fit(history({"research": [8.0] * 4})).state()
+
+    with pytest.raises(ForecastError, match="no array 'arrived'"):
+        Jobs.restored({**state, "grid": [[0.0, 3600.0], [3600.0, 7200.0]]})
 
 
 def _layers_now(seen: DemandHistory) -> list[float]:

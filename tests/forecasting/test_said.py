@@ -12,6 +12,7 @@ from forecasting.rolling import until
 from forecasting.said import Feedback, Said, feedback
 from forecasting.store import load, save
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Line
+from gyropilot.errors import ForecastError
 from tests.fakes import GPU, history
 
 WINDOWS = (window(0, 10), window(20, 30), window(0, 60))
@@ -148,6 +149,42 @@ def test_is_the_same_after_a_restart(tmp_path: Path) -> None:
     for then, now in zip(expected, found, strict=True):
         for part, other in zip(then, now, strict=True):
             np.testing.assert_array_equal(part, other)
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"which": np.array([0, 2, 1])}, "do not name each window once, in order"),
+        ({"which": np.array([0, 1, 1])}, "do not name each window once, in order"),
+        ({"which": np.array([-1, 1, 2])}, "do not name each window once, in order"),
+        ({"which": np.array([0.0, 1.0, 2.0])}, "no array 'which'"),
+        ({"which": np.array([0, 1])}, "no array 'told'"),
+        ({"told": np.zeros((2, 3, 3))}, "no array 'told' .* type float32"),
+        ({"scored": np.zeros(2, dtype=bool)}, "no array 'scored'"),
+        ({"scored": np.zeros(3, dtype=np.int64)}, "no array 'scored' .* type bool"),
+        ({"experts": np.zeros((2, 2, 3, 4), dtype=np.float32)}, "no array 'experts'"),
+        ({"mixed": np.zeros((3, 3, 3), dtype=np.float32)}, "no array 'mixed'"),
+        ({"spread": np.zeros((2, 2), dtype=np.float32)}, "no array 'spread'"),
+        ({"lines": {"queues": ["research"], "resources": [GPU]}}, "no array 'told'"),
+        ({"lines": []}, "no mapping 'lines'"),
+        ({"at_s": 1e300}, "no number 'at_s'"),
+        ({"at_s": float("nan")}, "no number 'at_s'"),
+    ],
+)
+def test_what_is_not_about_its_lines_and_windows_is_refused(damage: dict[str, object], why: str) -> None:
+    with pytest.raises(ForecastError, match=f"{why}.*delete it, the next fit makes a new one"):
+        Said.restored({**said(COUNTING, 10).state(), **damage})
+
+
+def test_what_was_said_of_windows_that_nobody_learns_about_is_forgotten() -> None:
+    strange, known = said(COUNTING, 10, which=[1, 2, 3]), said(COUNTING, 10)
+
+    alone = feedback((strange,), WINDOWS, until(COUNTING, 12))
+    left, (came,) = feedback((strange, known), WINDOWS, until(COUNTING, 12))
+
+    assert alone == ((), [])
+    assert [one.which.tolist() for one in left] == [[0, 1, 2]]
+    assert told_of(came) == [7.0, None, None]
 
 
 @settings(max_examples=60, deadline=None)

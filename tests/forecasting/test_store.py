@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from forecasting import store
-from forecasting.store import floats, lines_from_state, lines_to_state, load, save, texts
+from forecasting.store import floats, lines_from_state, lines_to_state, load, number, save, texts
 from gyropilot.domain import ALL_QUEUES, Line
 from gyropilot.errors import ForecastError
 from tests.fakes import GPU
@@ -290,6 +290,14 @@ def test_an_array_of_another_shape_or_type_is_refused() -> None:
     for key, shape in (("level", (3, 2)), ("count", (2,)), ("names", (1,)), ("slope", (2, 3))):
         with pytest.raises(ForecastError, match=f"holds no array '{key}' of shape"):
             floats(state, key, shape)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 2**63, 10**400, True, "1", None])
+def test_a_number_that_nobody_can_count_with_is_refused(value: object) -> None:
+    assert number({"slots": 3, "step_s": 300.0}, "slots") == 3
+
+    with pytest.raises(ForecastError, match="holds no number 'slots'"):
+        number({"slots": value}, "slots")
 
 
 def same(one: Any, other: Any) -> bool:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesRegressor
 
 from forecasting.store import load, save
-from forecasting.trees import THRESHOLDS, Growth, Halves, Trees
+from forecasting.trees import THRESHOLDS, Growth, Halves, Nodes, Trees
 from gyropilot.domain import Floats
+from gyropilot.errors import ForecastError
 
 GROWTH = Growth(trees=3, least_leaf=20)
 
@@ -37,6 +38,9 @@ def stump(low: list[float], high: list[float]) -> Trees:
         chances=np.array([[0, 0, 0], low, high], dtype=np.float32),
         values=np.array([1.0, 2.0, 3.0]),
     )
+
+
+GROWN = grown()
 
 
 def row(second: float) -> Halves:
@@ -133,9 +137,67 @@ def test_answers_the_same_after_it_was_saved(tmp_path: Path) -> None:
     trees, (features, _) = grown(), examples(seed=1)
 
     save(trees.state(), tmp_path / "trees.npz")
-    again = Trees.restored(load(tmp_path / "trees.npz"))
+    again = Trees.restored(load(tmp_path / "trees.npz"), features=4)
 
     assert np.array_equal(again.quantiles(features, [0.1, 0.9]), trees.quantiles(features, [0.1, 0.9]))
+
+
+STUMP = stump(low=[0.5, 0.25, 0.25], high=[0.0, 0.0, 1.0])
+
+
+def nodes(*numbers: int) -> Nodes:
+    return np.array(numbers, dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ({"roots": nodes(3)}, "no roots that are its nodes"),
+        ({"roots": nodes(-1)}, "no roots that are its nodes"),
+        ({"roots": nodes()}, "no roots that are its nodes"),
+        ({"feature": nodes(2, 0, 0)}, "no features that are among 2"),
+        ({"feature": nodes(-1, 0, 0)}, "no features that are among 2"),
+        ({"threshold": np.array([np.nan, 0, 0], dtype=np.float32)}, "no thresholds that are known"),
+        ({"low": nodes(3, 1, 2)}, "no children that are its nodes"),
+        ({"high": nodes(2, 1, -2)}, "no children that are its nodes"),
+        ({"low": nodes(1, 2, 2), "high": nodes(2, 0, 2)}, "no ways that end in a leaf"),  # 0 -> 1 -> 0
+        ({"low": nodes(1, 2, 2)}, "no ways that end in a leaf"),  # a leaf for the higher side only: 1 -> 1 -> ...
+        ({"high": nodes(0, 1, 2)}, "no ways that end in a leaf"),
+        ({"values": np.array([1.0, 3.0, 2.0])}, "no values that ascend"),
+        ({"values": np.array([1.0, 2.0, np.nan])}, "no values that ascend"),
+        ({"chances": -STUMP.chances}, "no chances that add up to one"),
+        ({"chances": STUMP.chances * np.float32(np.nan)}, "no chances that add up to one"),
+        ({"chances": STUMP.chances[:, :0], "values": np.empty(0)}, "no chances that add up to one"),
+        ({"values": np.array([1.0, 2.0])}, r"no array 'values' of shape \(3,\)"),
+        ({"chances": STUMP.chances[:2]}, r"no array 'feature' of shape \(2,\)"),
+        ({"chances": STUMP.chances[0]}, r"no array 'chances' of shape \(None, None\)"),
+        ({"chances": STUMP.chances.astype(np.float64)}, "no array 'chances' .* type float32"),
+        ({"low": nodes(1, 1)}, r"no array 'low' of shape \(3,\)"),
+        ({"high": np.array([2, 1, 2])}, "no array 'high' .* type int32"),
+        ({"roots": None}, "no array 'roots'"),
+    ],
+)
+def test_what_could_lead_astray_is_refused(damage: dict[str, object], why: str) -> None:
+    with pytest.raises(ForecastError, match=f"{why}.*delete it, the next fit makes a new one"):
+        Trees.restored({**STUMP.state(), **damage}, features=2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    name=st.sampled_from(["roots", "feature", "low", "high"]),
+    at=st.integers(0, 10_000),
+    value=st.integers(-3, 80) | st.sampled_from([-(2**31), 2**31 - 1]),
+)
+def test_one_wrong_number_is_refused_or_still_leads_to_an_outcome(name: str, at: int, value: int) -> None:
+    state = dict(GROWN.state())
+    state[name] = state[name].copy()
+    state[name][at % len(state[name])] = value
+
+    try:
+        trees = Trees.restored(state, features=4)
+    except ForecastError:
+        return
+    assert np.isin(trees.quantiles(examples(rows=40)[0], [0.1, 0.9]), trees.values).all()
 
 
 anywhere = st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4)
