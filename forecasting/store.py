@@ -34,10 +34,14 @@ Made = TypeVar("Made")
 FORMAT = 1
 """Raised by one whenever a file of before cannot be read any more."""
 
-MAX_BYTES = 1 << 30
-"""A thousand queues need some 200 MB; more is no state of ours."""
+MIB = 1 << 20
+MAX_BYTES = 1024 * MIB
+"""A thousand queues need some 200 MB; more is neither saved nor read."""
 
-MAX_MANIFEST_BYTES = 64 << 20
+MAX_MANIFEST_BYTES = 64 * MIB
+MEMBER_BYTES = 512
+"""More than a zip and NumPy add to an array."""
+
 MAX_DEPTH = 32
 MANIFEST = "manifest.json"
 ARRAY = "$array"
@@ -50,12 +54,14 @@ REMEDY = "delete it, the next fit makes a new one"
 
 
 def save(state: State, path: Path) -> None:
-    """Writes all of `state` to `path`, or leaves the file there as it was."""
+    """Writes all of `state` to `path`, or leaves the file there as it was: also where `load` would refuse its size."""
     arrays: list[Array] = []
     tree = _planted(state, arrays, "state", 0)
     shapes = [[array.dtype.str, *array.shape] for array in arrays]
     manifest = {"format": FORMAT, "gyropilot": __version__, "checksum": "", "arrays": shapes, "tree": tree}
-    manifest["checksum"] = _checksum(manifest, arrays)
+    blank = _text(manifest)
+    _refuse_large(len(blank), arrays, path)
+    manifest["checksum"] = _checksum(blank, arrays)
     beside = path.with_name(f"{path.name}.part")
     try:
         _write(beside, _text(manifest), arrays)
@@ -218,9 +224,21 @@ def _text(manifest: Mapping[str, Any]) -> bytes:
     return json.dumps(manifest, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _checksum(manifest: Mapping[str, Any], arrays: Sequence[Array]) -> str:
-    """SHA-256 of everything but itself."""
-    digest = hashlib.sha256(_text({**manifest, "checksum": ""}))
+def _refuse_large(manifest_bytes: int, arrays: Sequence[Array], path: Path) -> None:
+    """Before anything is written that no restart would read."""
+    whole = manifest_bytes + sum(array.nbytes + MEMBER_BYTES for array in arrays) + MEMBER_BYTES
+    for what, size, most in (("", whole, MAX_BYTES), ("'s manifest", manifest_bytes, MAX_MANIFEST_BYTES)):
+        if size > most:
+            raise ForecastError(
+                f"what was learnt is too much to save: {path}{what} would have {math.ceil(size / MIB)} MiB, at most "
+                f"{most / MIB:g} are read; all goes on, but a restart knows only what was saved before, or fits anew. "
+                "Choose a forecast.model that remembers less, or set forecast.state to '' to save nothing"
+            )
+
+
+def _checksum(blank: bytes, arrays: Sequence[Array]) -> str:
+    """SHA-256 of everything but itself: of the manifest with none in it, and the arrays."""
+    digest = hashlib.sha256(blank)
     for array in arrays:
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -256,7 +274,7 @@ def _read(file: BinaryIO, file_bytes: int) -> State:
         manifest = json.loads(archive.read(MANIFEST), parse_constant=_no_constant)
         _check_version(manifest)
         arrays = [_array(archive.read(f"a{i}.npy"), said) for i, said in enumerate(_told_arrays(manifest, archive))]
-    if manifest.get("checksum") != _checksum(manifest, arrays):
+    if manifest.get("checksum") != _checksum(_text({**manifest, "checksum": ""}), arrays):
         raise _Unfit("its checksum differs: it was altered")
     tree = _grown(manifest.get("tree"), arrays)
     if not isinstance(tree, dict):

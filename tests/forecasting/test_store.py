@@ -270,6 +270,44 @@ def test_refuses_a_file_that_is_too_large_without_reading_it(path: Path) -> None
         load(path)
 
 
+@ON_DISK
+@given(state=STATES, spare=st.integers(-2_000, 2_000))
+def test_what_is_saved_is_never_too_large_to_be_read(state: dict[str, Any], spare: int, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    save(state, path)
+    size = path.stat().st_size
+    path.unlink()
+
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(store, "MAX_BYTES", max(0, size + spare))
+        try:
+            save(state, path)
+        except ForecastError:
+            assert not path.exists()
+        else:
+            assert same(load(path), state)
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        ("MAX_BYTES", "gyropilot.npz would have 4 MiB, at most 1 are read; all goes on"),
+        ("MAX_MANIFEST_BYTES", "gyropilot.npz's manifest would have 3 MiB, at most 1 are read; all goes on"),
+    ],
+)
+def test_refuses_to_save_more_than_is_read_and_leaves_the_old_file(
+    limit: str, why: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save({"night": 1}, path)
+    monkeypatch.setattr(store, limit, 1 << 20)
+
+    with pytest.raises(ForecastError, match=f"{why}.*or fits anew.*set forecast.state to ''"):
+        save({"text": "x" * (2 << 20), "table": np.zeros(1 << 17)}, path)
+
+    assert load(path) == {"night": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_lines_come_back_in_their_order() -> None:
     lines = (Line("research", GPU), Line("", GPU), Line("ärzte/nacht", "google.com/tpu"), Line(ALL_QUEUES, GPU))
 
