@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forecasting.cohorts import copula_of
+from forecasting.copula import Copula
 from forecasting.forecast import NO_CALENDAR, forecast, known, outlook
 from forecasting.keeping import Fitted, keep, kept
 from forecasting.lessons import Lessons
@@ -88,6 +90,10 @@ class Foresight:
     def lessons(self) -> Lessons | None:
         """What the forecaster in force has learnt from its own forecasts, where it does so."""
         return lessons_of(self._in_force.forecaster)
+
+    def copula(self) -> Copula | None:
+        """How queues move together, where the forecaster in force knows it."""
+        return copula_of(self._in_force.forecaster)
 
     def fit(self) -> str:
         """Learns from the history that was seen last; answers with one sentence."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from forecasting.lessons import Lessons
 from forecasting.trust import voices
 from gyropilot.domain import ALL_QUEUES, DemandForecast, DemandHistory, Line, Voice
+
+
+class Cohorts(NamedTuple):
+    """What is expected of groups of queues that share quota."""
+
+    totals: Foretold  # its lines bear the names of cohorts
+    queues: Mapping[Line, tuple[str, ...]]  # that are added up in each line
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -22,11 +29,12 @@ class Foretold:
     outlook: DemandForecast  # a week: the hour that ends at each horizon
     lessons: Lessons | None  # of a forecaster that learns from its own forecasts
     notes: tuple[str, ...] = ()
+    cohorts: Cohorts | None = None
 
     def of_queue(self, name: str) -> Self:
         """Only the lines of one queue."""
         rows = [row for row, line in enumerate(self.demand.lines) if line.queue == name]
-        return replace(self, demand=_some(self.demand, rows), outlook=_some(self.outlook, rows))
+        return replace(self, demand=_some(self.demand, rows), outlook=_some(self.outlook, rows), cohorts=None)
 
     @property
     def of_one_queue(self) -> bool:

@@ -14,6 +14,7 @@ from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
 from forecasting.backtest.entrants import Own, Peer
+from forecasting.cohorts import with_cohorts
 from forecasting.foresight import Foresight
 from forecasting.foretold import Foretold
 from forecasting.registry import ALL_FORECASTERS, make
@@ -156,7 +157,7 @@ def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None
     foresight = foresight_of(settings)
     demand = foresight(ClusterState(now, (), (), (), history, {"prometheus": metrics.age}))
     found = Foretold(history.with_totals(), demand, foresight.outlook(), foresight.lessons(), metrics.notes)
-    return found if queue is None else found.of_queue(queue)
+    return with_cohorts(found, metrics.cohorts, foresight.copula()) if queue is None else found.of_queue(queue)
 
 
 def _refuse_unknown(queue: str | None, history: DemandHistory) -> None:

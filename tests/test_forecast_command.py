@@ -12,6 +12,7 @@ from forecasting.foresight import Foresight
 from gyropilot.clock import SystemClock
 from gyropilot.demo import Demo, serve
 from gyropilot.errors import SettingsError
+from gyropilot.report.forecast import render
 from gyropilot.settings import PrometheusSettings, Settings
 from gyropilot.wiring import foretold
 from tests.command import gyropilot
@@ -33,6 +34,27 @@ def test_tells_each_queue_without_kubernetes_and_writes_nothing(world: Demo, tmp
     assert {line["queue"] for line in told["lines"]} == {"", "research", "vision", "language", "serving"}
     assert told["trust"]["origin"].startswith("fitted at ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_mixture_tells_the_total_of_each_cohort_that_prometheus_knows(world: Demo) -> None:
+    short = {"url": world.prometheus_url, "history": "3d", "step": "1h"}  # fits in a second
+    settings = Settings.model_validate({"prometheus": short, "forecast": {"state": ""}})
+
+    told = json.loads(render(foretold(settings, SystemClock().now()), "json"))
+
+    now = {line["queue"]: line["newest_gpus"] for line in told["lines"]}
+    assert {row["cohort"]: (row["queues"], row["newest_gpus"]) for row in told["cohorts"]} == {
+        "labs": (["language", "research"], now["language"] + now["research"]),
+        "products": (["serving", "vision"], now["serving"] + now["vision"]),
+    }
+
+
+def test_a_model_without_a_copula_says_why_it_tells_no_cohorts(world: Demo, tmp_path: Path) -> None:
+    done = gyropilot("forecast", "--prometheus", world.prometheus_url, "--format", "json", folder=tmp_path, **NAIVE)
+
+    told = json.loads(done.stdout)
+    assert told["cohorts"] == []
+    assert [note for note in told["notes"] if note.startswith("totals of cohorts are left out: naive does not know")]
 
 
 def test_tells_one_queue_into_a_file(world: Demo, tmp_path: Path) -> None:

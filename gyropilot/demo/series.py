@@ -86,6 +86,10 @@ def _of_kueue(world: World, queries: Queries) -> _Answers:
         queries.kueue_running_gpus(): (_named(asked.KUEUE_RUNNING, each), lambda s: ran.running_gpus(s)[at]),
         queries.kueue_pending_gpus(): (_named(asked.KUEUE_PENDING, waits), ran.pending_gpus),
         queries.kueue_quota_gpus(): (_named(asked.KUEUE_QUOTA, each), _constant(quota)),
+        queries.kueue_cohorts(): (
+            [{"cluster_queue": q, "cohort": world.cluster.cohorts[q]} for q in ran.jobs.queues],
+            lambda s: np.repeat(_newest(world, s), len(ran.jobs.queues), axis=0),
+        ),
     }
 
 
@@ -148,7 +152,7 @@ def _watts(world: World, gang: Gang) -> float:
 
 def _about_samples(world: World, queries: Queries) -> _Answers:
     def newest(since_s: Floats) -> Floats:
-        return (world.began.timestamp() + since_s - SCRAPED_AGO_S)[None, :]
+        return _newest(world, since_s)
 
     names = tuple(need.name for need in METRICS)
     there = [name for name in names if name not in NOT_EXPORTED]
@@ -159,6 +163,11 @@ def _about_samples(world: World, queries: Queries) -> _Answers:
         **{queries.seen_within(one, LATELY_S): ([{}], _constant([1.0])) for one in lately},
         queries.found(names): ([{"__name__": name} for name in there], _constant([1.0] * len(there))),
     }
+
+
+def _newest(world: World, since_s: Floats) -> Floats:
+    """(1, T) seconds of the epoch at which the newest sample was taken."""
+    return (world.began.timestamp() + since_s - SCRAPED_AGO_S)[None, :]
 
 
 def _named(metric: str, each: Sequence[Labels]) -> list[Labels]:

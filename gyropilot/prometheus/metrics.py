@@ -19,6 +19,7 @@ class Metrics:
     source: str  # "kueue" or "pods": which metrics demand was read from
     suspended_seen: bool = True  # False: jobs that Kueue keeps suspended, which have no pods, are not in it
     quota_gpus: Mapping[Line, float] = field(default_factory=dict)  # nominal, summed over flavors
+    cohorts: Mapping[str, str] = field(default_factory=dict)  # queue -> its cohort, of queues that are in one
     pool_gpus: Mapping[str, float] = field(default_factory=dict)  # pool -> allocatable GPUs
     pool_idle_gpus: Mapping[str, float] = field(default_factory=dict)
     pool_nodes: Mapping[str, float] = field(default_factory=dict)  # ready ones

@@ -202,6 +202,10 @@ class Queries:
         """Nominal quota, per cluster_queue, flavor and raw resource name."""
         return self.series(KUEUE_QUOTA, _RAW)
 
+    def kueue_cohorts(self) -> str:
+        """When each pair of cluster_queue and cohort was last sampled; of a queue in no cohort the cohort is absent."""
+        return f"max by (cluster_queue, cohort) (timestamp({self.kueue_running_gpus()}))"
+
     # Pods, by kube-state-metrics. Its series of a pod stay until the pod is deleted: each question joins the phase.
 
     def pod_running_gpus(self) -> str:

@@ -99,6 +99,7 @@ class PrometheusReader:
         present = self._snapshot(source, now)
         newest = present.history
         told, unknown = self._extras(now)
+        cohorts, not_told = self._cohorts(now)
         return Metrics(
             history=demand.history,
             newest={
@@ -110,6 +111,7 @@ class PrometheusReader:
             source=source.name,
             suspended_seen=demand.suspended_seen and present.suspended_seen,
             quota_gpus=self._quota(now),
+            cohorts=cohorts,
             pool_gpus=told["pool_gpus"],
             pool_idle_gpus=told["pool_idle_gpus"],
             pool_nodes=told["pool_nodes"],
@@ -117,7 +119,7 @@ class PrometheusReader:
             memory_share=told["memory_share"],
             watts=told["watts"],
             inference_waiting=told["inference_waiting"],
-            notes=(*demand.notes, *_short(demand.history, self._settings.history), *unknown),
+            notes=(*demand.notes, *_short(demand.history, self._settings.history), *unknown, *not_told),
         )
 
     def _extras(self, now: datetime) -> tuple[dict[str, dict[str, float]], list[str]]:
@@ -159,6 +161,19 @@ class PrometheusReader:
     def _quota(self, now: datetime) -> dict[Line, float]:
         table = self._client.snapshot(self._queries.kueue_quota_gpus(), now, kueue(self._queries).row)
         return {line: float(row[0]) for line, row in by_line(table).items() if np.isfinite(row[0])}
+
+    def _cohorts(self, now: datetime) -> tuple[dict[str, str], list[str]]:
+        """The cohort of each queue that is in one, and a note where that is refused.
+
+        Of a queue that has just moved, both cohorts are seen for minutes: it is in the one that was sampled last.
+        """
+        try:
+            samples = self._client.instant(self._queries.kueue_cohorts(), now)
+        except QueryRefused as problem:
+            return {}, [f"cohorts are not known: {problem}"]
+        seen = sorted((s.value, s.labels.get("cluster_queue", ""), s.labels.get("cohort", "")) for s in samples)
+        newest = {queue: cohort for _, queue, cohort in seen}
+        return {queue: cohort for queue, cohort in newest.items() if queue and cohort}, []
 
     def _by(self, label: str, promql: str, now: datetime) -> dict[str, float]:
         """Values by one label, of those that were seen."""

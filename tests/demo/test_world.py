@@ -94,6 +94,14 @@ def test_capacity_and_quota_series_are_those_of_the_objects() -> None:
     assert measured(Q.kueue_quota_gpus()) == {q: sum(s.nominal for s in by.values()) for q, by in SHARES.items()}
 
 
+def test_cohorts_are_those_of_the_objects() -> None:
+    world = demo_world(DEMO_NOW, DEMO_SEED)
+    told = vectors(world, Q)[Q.kueue_cohorts()].labels
+
+    objects_say = {q["metadata"]["name"]: q["spec"]["cohortName"] for q in objects(world)[CLUSTER_QUEUE]}
+    assert {series["cluster_queue"]: series["cohort"] for series in told} == objects_say
+
+
 def test_names_are_unique_and_the_same_for_the_same_seed() -> None:
     first, second = (objects(demo_world(DEMO_NOW, DEMO_SEED)) for _ in range(2))
 

@@ -55,6 +55,12 @@ def _older_clusters() -> Iterator[Series]:
     yield from steady(USAGE, 8, (360, 47), cluster="stale", cluster_queue="research", flavor="h100", resource=GPU)
     yield from steady(PENDING, 4, (360, 47), cluster="stale", cluster_queue="research", resource=GPU)
     yield from steady("kube_pod_status_phase", 1, cluster="stale", namespace="lab", pod="web", phase="Running")
+    for flavor in ("h100", "a100"):  # its queue has moved to another cohort, and the older series is shown still
+        of = {"cluster": "moved", "cluster_queue": "research", "flavor": flavor, "resource": GPU}
+        yield from steady(USAGE, 8, (360, 2), **of, cohort="products")
+        yield from steady(USAGE, 8, (1, 0), **of, cohort="labs")
+    yield from steady(USAGE, 8, (360, 2), cluster="left", cluster_queue="a", resource=GPU, cohort="labs")
+    yield from steady(USAGE, 8, (1, 0), cluster="left", cluster_queue="a", resource=GPU)
     yield from steady(USAGE, 8, cluster="torn", cluster_queue="research", flavor="h100", resource=GPU)
     yield from _node("n1", cluster="torn")
     yield from steady("kube_node_labels", 1, cluster="torn", node="n1", label_karpenter_sh_nodepool="a100")
@@ -114,7 +120,7 @@ def _pod_cluster() -> Iterator[Series]:
 
 @pytest.fixture(scope="session")
 def prometheus(start_prometheus: Callable[..., PrometheusServer]) -> PrometheusServer:
-    """Clusters `full`, `no-pending`, `stale`, `torn` (a node in two pools), `fine`, `pods`."""
+    """Clusters `full`, `no-pending`, `stale`, `moved`, `left`, `torn` (a node in two pools), `fine`, `pods`."""
     series = (*_full_cluster(), *_older_clusters(), *_pod_cluster())
     return start_prometheus(openmetrics(series))
 

@@ -57,6 +57,26 @@ def test_reads_quota_over_flavors_once_per_replica(reader_of: ReaderOf) -> None:
     assert reader_of("full").read(NOW).quota_gpus == {RESEARCH: 48.0}
 
 
+def test_reads_which_queue_is_in_which_cohort(reader_of: ReaderOf) -> None:
+    assert reader_of("full").read(NOW).cohorts == {"research": "all", "product": "all"}
+
+
+def test_a_queue_that_moved_is_in_the_cohort_that_was_seen_last(reader_of: ReaderOf) -> None:
+    assert reader_of("moved").read(NOW).cohorts == {"research": "labs"}
+
+
+def test_a_queue_that_left_its_cohort_is_in_none(reader_of: ReaderOf) -> None:
+    assert reader_of("left").read(NOW).cohorts == {}
+
+
+@pytest.mark.parametrize("cluster", ["no-pending", "stale", "pods"])
+def test_without_the_label_there_are_no_cohorts_and_nothing_is_said(reader_of: ReaderOf, cluster: str) -> None:
+    metrics = reader_of(cluster).read(NOW)
+
+    assert metrics.cohorts == {}
+    assert [note for note in metrics.notes if "cohort" in note] == []
+
+
 def test_tells_the_age_of_the_newest_sample(reader_of: ReaderOf) -> None:
     metrics = reader_of("full").read(NOW + timedelta(seconds=100))
 

@@ -14,6 +14,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from forecasting.calibration import Coverage
+from forecasting.cohorts import with_cohorts
+from forecasting.copula import Copula
 from forecasting.ensemble import SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_SHARE
 from forecasting.experts import EXPERTS
 from forecasting.lessons import PROMPT
@@ -23,13 +25,14 @@ from gyropilot.report import charts, fans, sure
 from gyropilot.report import render as render_cycle
 from gyropilot.report.forecast import render
 from gyropilot.report.forecast.json_report import to_dict
-from gyropilot.report.forecast.words import ahead, glance, headline
+from gyropilot.report.forecast.words import COHORTS_ARE, ahead, cohorts, glance, headline
 from tests.fakes import GPU
 from tests.report import samples
 from tests.report.foretold import SETTINGS, TRUST, foretold
 
 DOCS = Path(__file__).parents[2] / "docs" / "forecasting.md"
 CHROMIUM = shutil.which("chromium")
+IN_COHORTS = with_cohorts(foretold(), {"research": "labs", "vision": "products"}, Copula.of(foretold().history))
 HOSTILE = "<script>document.title='owned'</script>\x1b[31m" + "x" * 180
 
 
@@ -73,6 +76,70 @@ def test_what_was_not_seen_at_last_is_null_and_not_zero() -> None:
     assert newest == {"": 32.0, "research": 16.0, "vision": None}
 
 
+def test_each_format_tells_the_total_of_each_cohort_between_the_cluster_and_its_queues() -> None:
+    text, page, told = (render(IN_COHORTS, format_) for format_ in ("text", "html", "json"))
+
+    shown = ["all queues", "cohort labs", "cohort products", "research", "vision"]
+    assert re.findall(r"^ (all queues|cohort \w+|research|vision) ", text, re.MULTILINE) == shown
+    assert re.findall(r'<tr><th scope="row">([a-z ]+)</th><td>', page.split('id="glance"')[1]) == shown
+    assert [(row["cohort"], row["queues"]) for row in json.loads(told)["cohorts"]] == [
+        ("labs", ["research"]),
+        ("products", ["vision"]),
+    ]
+
+
+def test_json_tells_of_cohorts_what_it_tells_of_queues() -> None:
+    told = to_dict(IN_COHORTS)
+
+    of_queue = {line["queue"]: line for line in told["lines"]}
+    for cohort, queue, newest in (("labs", "research", 16.0), ("products", "vision", None)):
+        row = next(row for row in told["cohorts"] if row["cohort"] == cohort)
+        assert row == {
+            "cohort": cohort,
+            "queues": [queue],
+            "resource": GPU,
+            "newest_gpus": newest,
+            "values": of_queue[queue]["values"],
+        }
+
+
+def test_the_page_draws_a_day_and_a_week_of_each_cohort_and_names_its_queues() -> None:
+    page = render(IN_COHORTS, "html")
+
+    assert page.count("<figure>") == 5
+    assert page.count('aria-labelledby="c0d-t') == page.count('aria-labelledby="c1w-t') == 1
+    assert "research · 16 GPUs" in page.replace("16 GPUs", "16 GPUs")
+
+
+def test_where_only_the_largest_cohorts_are_drawn_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyropilot.report.forecast.page.DRAWN_QUEUES", 1)
+
+    page = render(IN_COHORTS, "html")
+
+    assert "The 1 largest of 2 cohorts; all are in the table below." in page
+    assert page.count('aria-labelledby="c0d-t') == 1
+    assert 'aria-labelledby="c1d-t' not in page
+    assert "cohort products" in page.split('id="glance"')[1]
+
+
+def test_what_the_total_of_a_cohort_is_is_said_where_there_is_one() -> None:
+    for format_ in ("text", "html"):
+        assert COHORTS_ARE in " ".join(render(IN_COHORTS, format_).split())
+        assert "ohort" not in render(foretold(), format_)
+    assert to_dict(foretold())["cohorts"] == []
+
+
+def test_the_resource_of_a_cohort_is_told_where_there_are_several() -> None:
+    found, mig = foretold(), "nvidia.com/mig-1g.10gb"
+    sliced = tuple(Line(line.queue, mig if line.queue == "vision" else GPU) for line in found.demand.lines)
+    demand, outlook = (replace(forecast, lines=sliced) for forecast in (found.demand, found.outlook))
+    found = replace(found, demand=demand, outlook=outlook, history=replace(found.history, lines=sliced))
+
+    told = with_cohorts(found, {"research": "labs", "vision": "labs"}, Copula.of(found.history))
+
+    assert [row.name for row in cohorts(told)] == [f"cohort labs ({GPU})", f"cohort labs ({mig})"]
+
+
 def test_one_queue_alone_has_only_its_lines() -> None:
     alone = foretold().of_queue("vision")
 
@@ -101,7 +168,9 @@ def test_the_terminal_tells_all_queues_at_a_glance_in_a_line_each_and_why() -> N
 
 
 def test_a_queue_cannot_command_the_terminal() -> None:
-    assert "\x1b" not in render(foretold(("research", "\x1b[31mred")), "text")
+    found = foretold(("research", "\x1b[31mred"))
+
+    assert "\x1b" not in render(with_cohorts(found, {"research": "\x1b[32mgreen"}, Copula.of(found.history)), "text")
 
 
 def test_the_headline_and_the_glance_tell_the_peak_of_the_day_and_not_its_end() -> None:
@@ -178,7 +247,9 @@ def test_the_page_draws_a_day_and_a_week_of_each_queue() -> None:
 @pytest.mark.parametrize("width", [380, 1280])
 def test_the_page_opens_offline_fits_and_is_silent(tmp_path: Path, width: int) -> None:
     place, said = tmp_path / "forecast.html", list[str]()
-    place.write_text(render(foretold(("research", HOSTILE)), "html"), encoding="utf-8")
+    found = foretold(("research", HOSTILE))
+    found = with_cohorts(found, {HOSTILE: HOSTILE}, Copula.of(found.history))
+    place.write_text(render(found, "html"), encoding="utf-8")
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, timedelta
 
 import numpy as np
@@ -31,6 +32,7 @@ def to_dict(found: Foretold) -> Json:
             "windows": [*_windows(found)],
             "outlook": OUTLOOK_IS,
             "lines": [_line(found, line) for line in found.largest_first()],
+            "cohorts": [*_cohorts(found)],
             "trust": sure.to_dict(found.demand) | {"known": list(found.outlook.trust.known)},
             "notes": said(found),
             "summary": headline(found),
@@ -48,12 +50,21 @@ def _windows(found: Foretold) -> list[Json]:
 
 
 def _line(found: Foretold, line: Line) -> Json:
+    return {"queue": line.queue, **_figures(found, line), "listened_to": _shares(found.voices(line))}
+
+
+def _cohorts(found: Foretold) -> Iterator[Json]:
+    if found.cohorts is not None:
+        totals, queues = found.cohorts
+        for line in totals.largest_first():
+            yield {"cohort": line.queue, "queues": list(queues[line]), **_figures(totals, line)}
+
+
+def _figures(found: Foretold, line: Line) -> Json:
     return {
-        "queue": line.queue,
         "resource": line.resource,
         "newest_gpus": found.newest(line),
         "values": np.vstack([found.demand.of(line), found.outlook.of(line)]).tolist(),
-        "listened_to": _shares(found.voices(line)),
     }
 
 

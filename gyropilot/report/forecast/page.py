@@ -15,13 +15,29 @@ from gyropilot.domain import ALL_QUEUES, DemandForecast, Line
 from gyropilot.report import charts, sure
 from gyropilot.report.axes import span_before
 from gyropilot.report.fans import Fan, fan
-from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile, said
+from gyropilot.report.forecast.words import (
+    COHORTS_ARE,
+    OUTLOOK_IS,
+    Row,
+    ahead,
+    called,
+    cohorts,
+    glance,
+    headline,
+    heads,
+    of_several_resources,
+    percentile,
+    rows,
+    said,
+)
 from gyropilot.report.words import count, moment, number
 
 Part = dict[str, Any]
 Frames = tuple[charts.Frame, ...]  # on a wide page, on a phone, among many
 
-DRAWN_QUEUES = 24  # as charts; every queue is in the table
+DRAWN_QUEUES = 24  # and as many cohorts, as charts; each is in the table
+NAMED_QUEUES = 6
+"""Queues of a cohort that are named; of more it is said how many."""
 
 WEEK_BEFORE = timedelta(days=7)
 DAY_FRAMES = (replace(charts.WIDE, height=300), charts.NARROW, charts.SMALL)
@@ -30,10 +46,10 @@ WEEK_FRAMES = tuple(replace(frame, time_ticks=8) for frame in DAY_FRAMES)
 
 def page(found: Foretold) -> Part:
     """Everything that the template names."""
-    lines = list(found.largest_first())
-    totals = [line for line in lines if line.queue == ALL_QUEUES]
-    queues = [line for line in lines if line.queue != ALL_QUEUES]
-    several = len({line.resource for line in lines}) > 1
+    listed, grouped = list(rows(found)), list(cohorts(found))
+    own = [row for row in listed if row.found is found]
+    totals = [row for row in own if row.line.queue == ALL_QUEUES]
+    queues = [row for row in own if row.line.queue != ALL_QUEUES]
     alone = len(queues) if not totals else 0
     return {
         "version": __version__,
@@ -41,14 +57,16 @@ def page(found: Foretold) -> Part:
         "headline": sure.kept_together(headline(found)),
         "forecaster": found.demand.forecaster,
         "key": _key(),
-        "wides": [_wide(found, line, nth, several) for nth, line in enumerate(totals or queues[:alone])],
-        "fans": [_small(found, line, nth, several) for nth, line in enumerate(queues[alone : alone + DRAWN_QUEUES])],
-        "lede": _lede(len(queues), DRAWN_QUEUES),
+        "wides": [_wide(row, nth) for nth, row in enumerate(totals or queues[:alone])],
+        "cohorts": [_cohort(found, row, nth) for nth, row in enumerate(grouped[:DRAWN_QUEUES])],
+        "cohorts_are": f"{COHORTS_ARE}. {_lede(len(grouped), 'cohort')}",
+        "fans": [_small(row, f"q{nth}") for nth, row in enumerate(queues[alone : alone + DRAWN_QUEUES])],
+        "lede": f"{_lede(len(queues), 'queue')} {OUTLOOK_IS}.",
         "heads": heads(found),
         "outlook_is": OUTLOOK_IS,
-        "rows": [_row(found, line, several) for line in lines],
+        "rows": [_row(row) for row in listed],
         "quantiles": [percentile(q) for q in found.demand.quantiles],
-        "tables": [_table(found, line, several) for line in lines] if len(lines) <= DRAWN_QUEUES else [],
+        "tables": [_table(row) for row in listed] if len(listed) <= DRAWN_QUEUES else [],
         "sure": sure.passage(found.demand) | {"sentences": _sentences(found)},
         "notes": said(found),
     }
@@ -71,16 +89,17 @@ def _key() -> list[Part]:
     return [{"swatch": charts.key_swatch(mark), "words": words} for mark, words in marks]
 
 
-def _lede(many: int, drawn: int) -> str:
-    which = f"The {drawn} largest of {count(many, 'queue')}; all are in the table below. " if many > drawn else ""
-    return f"{which}Left the next day, right the next week; each chart has its own scale. {OUTLOOK_IS}."
+def _lede(many: int, what: str) -> str:
+    most = DRAWN_QUEUES
+    which = f"The {most} largest of {count(many, what)}; all are in the table below. " if many > most else ""
+    return f"{which}Left the next day, right the next week; each chart has its own scale."
 
 
-def _wide(found: Foretold, line: Line, nth: int, several: bool) -> Part:
+def _wide(row: Row, nth: int) -> Part:
+    name, found, line = row
     day, week = _fans(found, line)
-    name = named(line, several)
     return {
-        "name": called(line) + (f", {line.resource}" if several else ""),
+        "name": called(line) + (f", {line.resource}" if of_several_resources(found) else ""),
         "facts": _facts(found, line),
         "listened": _listened(found, line),
         "day": _both(day, DAY_FRAMES, f"d{nth}", name),
@@ -95,14 +114,22 @@ def _both(drawn: Fan, frames: Frames, ident: str, name: str) -> Part:
     }
 
 
-def _small(found: Foretold, line: Line, nth: int, several: bool) -> Part:
+def _small(row: Row, ident: str) -> Part:
+    name, found, line = row
     day, week = _fans(found, line)
-    name = named(line, several)
     drawn = [
-        charts.fan_chart(day, DAY_FRAMES[2], f"q{nth}d", name),
-        charts.fan_chart(week, WEEK_FRAMES[2], f"q{nth}w", name),
+        charts.fan_chart(day, DAY_FRAMES[2], f"{ident}d", name),
+        charts.fan_chart(week, WEEK_FRAMES[2], f"{ident}w", name),
     ]
     return {"name": name, "facts": _facts(found, line), "listened": _listened(found, line), "charts": drawn}
+
+
+def _cohort(found: Foretold, row: Row, nth: int) -> Part:
+    """With the queues that it adds up, where they can be told in a line."""
+    queues = found.cohorts.queues[row.line] if found.cohorts else ()
+    names = ", ".join(queues) if len(queues) <= NAMED_QUEUES else count(len(queues), "queue")
+    drawn = _small(row, f"c{nth}")
+    return drawn | {"facts": f"{names} · {drawn['facts']}"}
 
 
 def _fans(found: Foretold, line: Line) -> tuple[Fan, Fan]:
@@ -136,12 +163,14 @@ def _listened(found: Foretold, line: Line) -> str:
     return sure.kept_together(" · ".join(told))
 
 
-def _row(found: Foretold, line: Line, several: bool) -> Part:
-    return {"name": named(line, several), "newest": number(found.newest(line)), "cells": glance(found, line)}
+def _row(row: Row) -> Part:
+    name, found, line = row
+    return {"name": name, "newest": number(found.newest(line)), "cells": glance(found, line)}
 
 
-def _table(found: Foretold, line: Line, several: bool) -> Part:
-    return {"name": named(line, several), "rows": [*_quantiles(found.demand, line), *_quantiles(found.outlook, line)]}
+def _table(row: Row) -> Part:
+    name, found, line = row
+    return {"name": name, "rows": [*_quantiles(found.demand, line), *_quantiles(found.outlook, line)]}
 
 
 def _quantiles(forecast: DemandForecast, line: Line) -> Iterator[Part]:

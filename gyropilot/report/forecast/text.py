@@ -12,7 +12,18 @@ from rich.text import Text
 from forecasting.foretold import Foretold
 from gyropilot.domain import Line
 from gyropilot.report import sure
-from gyropilot.report.forecast.words import OUTLOOK_IS, ahead, called, glance, headline, heads, named, percentile, said
+from gyropilot.report.forecast.words import (
+    COHORTS_ARE,
+    OUTLOOK_IS,
+    ahead,
+    called,
+    glance,
+    headline,
+    heads,
+    percentile,
+    rows,
+    said,
+)
 from gyropilot.report.words import moment, number, visible
 
 WIDTH = 110
@@ -24,12 +35,12 @@ def to_text(found: Foretold) -> str:
     """Plain characters, without a single escape code."""
     paper = StringIO()
     console = Console(file=paper, width=WIDE, force_terminal=False, color_system=None, _environ={})
-    lines = list(found.largest_first())
     _printed(console, f"Gyropilot · forecast · {moment(found.demand.made_at)}\n{headline(found)}\n")
-    console.print(_glance(found, lines), width=WIDTH)
-    for line in lines if found.of_one_queue else ():
+    console.print(_glance(found), width=WIDTH)
+    for line in found.largest_first() if found.of_one_queue else ():
         console.print(_whole(found, line))
-    _printed(console, f"{OUTLOOK_IS}.\n")
+    meaning = (OUTLOOK_IS, COHORTS_ARE) if found.cohorts else (OUTLOOK_IS,)
+    _printed(console, "".join(f"{sentence}.\n" for sentence in meaning))
     if not found.of_one_queue:
         _printed(console, "All horizons and quantiles of a queue: --queue NAME; of all: --format json\n")
     _listed(console, "How sure it is", [*sure.sentences(found.demand), *said(found)])
@@ -40,15 +51,14 @@ def _printed(console: Console, words: str) -> None:
     console.print(Text(visible(words)), width=WIDTH)
 
 
-def _glance(found: Foretold, lines: list[Line]) -> Table:
+def _glance(found: Foretold) -> Table:
     """A row per line: now, soon, the day's peak, in a week."""
-    several = len({line.resource for line in lines}) > 1
     table = _table("Demand in GPUs: median, and what eight of ten futures lie within", "queue")
     for name in ("now", *heads(found)):
         table.add_column(name, justify="right", no_wrap=True)
-    for line in lines:
-        row = [named(line, several), number(found.newest(line)), *glance(found, line)]
-        table.add_row(*(Text(visible(cell)) for cell in row))
+    for name, told, line in rows(found):
+        cells = [name, number(told.newest(line)), *glance(told, line)]
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     return table
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,40 @@ OUTLOOK_IS = (
     "Beyond 24 h each figure is of the hour that ends then, at this time of day: "
     "other hours of that day may demand more"
 )
+
+
+COHORTS_ARE = (
+    "The total of a cohort is what its queues are expected to demand together, if they move together as they did"
+)
+
+
+class Row(NamedTuple):
+    """One line of a table, and where to look up what is expected of it."""
+
+    name: str
+    found: Foretold
+    line: Line
+
+
+def rows(found: Foretold) -> Iterator[Row]:
+    """Totals, cohorts, queues, each by what is expected of them."""
+    lines, several = list(found.largest_first()), of_several_resources(found)
+    queues = [Row(named(line, several), found, line) for line in lines]
+    yield from (row for row in queues if row.line.queue == ALL_QUEUES)
+    yield from cohorts(found)
+    yield from (row for row in queues if row.line.queue != ALL_QUEUES)
+
+
+def cohorts(found: Foretold) -> Iterator[Row]:
+    """The total of each cohort, by what is expected of them."""
+    if found.cohorts is not None:
+        totals, several = found.cohorts.totals, of_several_resources(found)
+        yield from (Row(f"cohort {named(line, several)}", totals, line) for line in totals.largest_first())
+
+
+def of_several_resources(found: Foretold) -> bool:
+    """Whether a name alone does not tell lines apart."""
+    return len({line.resource for line in found.demand.lines}) > 1
 
 
 @dataclass(frozen=True, slots=True)
