@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.once import kept, once
+from forecasting.pooling import rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested
 from gyropilot.domain import DemandHistory, Floats, Line
@@ -57,7 +58,7 @@ class Bands:
         demand = history.demand
 
         def changes(steps: int) -> Floats:
-            late = _spread_columns(steps, demand.shape[1])
+            late = drawn_columns(steps, demand.shape[1], MAX_ERRORS)
             return demand[:, late] - demand[:, late - steps]
 
         return cls.of_errors(history, changes, history.step.total_seconds())
@@ -131,12 +132,6 @@ def normals(quantiles: Sequence[float]) -> Floats:
     return np.array([NormalDist().inv_cdf(q) for q in quantiles])
 
 
-def rows_of(known: Sequence[Line], lines: Sequence[Line]) -> NDArray[np.int64]:
-    """(L,) where each of `lines` stands among the known; -1: it does not."""
-    row = {line: i for i, line in enumerate(known)}
-    return np.array([row.get(line, -1) for line in lines], dtype=np.int64)
-
-
 def row_quantiles(values: Floats, levels: Floats) -> Floats:
     """(L, P) conformal quantiles of each row of `values` (L, N), NaN left out; a row of NaN gives NaN."""
     if values.shape[1] == 0:
@@ -151,14 +146,14 @@ def row_quantiles(values: Floats, levels: Floats) -> Floats:
     return result
 
 
-def _spread_columns(first: int, end: int) -> NDArray[np.int64]:
-    """At most MAX_ERRORS of the columns from `first` to `end`, one drawn from each of as many equal stretches.
+def drawn_columns(first: int, end: int, most: int) -> NDArray[np.int64]:
+    """At most so many of the columns from `first` to `end`, one drawn from each of as many equal stretches.
 
     Every n-th would do, were it not for jobs that come as regularly as that.
     """
-    if end - first <= MAX_ERRORS:
+    if end - first <= most:
         return np.arange(first, end)
-    edges = np.linspace(first, end, MAX_ERRORS + 1)
+    edges = np.linspace(first, end, most + 1)
     drawn: NDArray[np.int64] = np.random.default_rng(0).uniform(edges[:-1], edges[1:]).astype(np.int64)
     return drawn
 

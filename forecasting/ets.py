@@ -9,9 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import Bands, rows_of
+from forecasting.bands import Bands
 from forecasting.hourly import HOUR_S, own_bands, sample_seconds, sampled, within_a_sample
 from forecasting.naive import plain
+from forecasting.pooling import rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, nested, number
 from forecasting.threads import one_thread

@@ -9,9 +9,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s, some_lines
+from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, scale_gpus, seen_s, some_lines
 from forecasting.grid import GRID, Neighbours, later, length_s, middle_s, middles_s, window
 from forecasting.naive import Naive
+from forecasting.pooling import mean_known, rows_of
 from forecasting.protocol import State
 from forecasting.signals import NAMES, Rows, Signals, latest
 from forecasting.store import REMEDY, floats, lines_from_state, lines_to_state, nested, plain, several
@@ -69,7 +70,7 @@ class Spreads:
             last = count - 1 - int(np.ceil(asked.end / history.step))
             columns = np.unique(np.linspace(0, max(last, 0), SPREAD_MOMENTS).astype(np.int64))
             known = sums.means_after(columns, asked) - history.demand[:, columns] if last > 0 else np.empty((0, 0))
-            gpus[:, g] = _mean_size(known) if known.size else np.nan
+            gpus[:, g] = mean_known(np.abs(known)) if known.size else np.nan
         by_lead = np.argsort([middle_s(asked) for asked in GRID], kind="stable")
         gpus[:, by_lead] = _filled(gpus[:, by_lead])
         return cls(history.lines, gpus + LEAST_SPREAD * scale[:, None], seen_s(history), scale)
@@ -294,14 +295,6 @@ def _at_step(asked: Window, step: timedelta) -> Window:
     """The window, or where it is shorter than a step the step that ends where it does, one step ahead at least."""
     end = max(asked.end, step)
     return Window(min(asked.start, end - step), end)
-
-
-def _mean_size(changes: Floats) -> Floats:
-    """(L,) mean of absolute changes that are known; NaN where none is."""
-    known = np.isfinite(changes)
-    total = np.where(known, np.abs(changes), 0.0).sum(axis=1)
-    mean: Floats = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
-    return mean
 
 
 def _filled(gpus: Floats) -> Floats:

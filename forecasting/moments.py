@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
+from forecasting.bands import DAY_S, drawn_columns, scale_gpus, seen_s, some_lines
 from forecasting.protocol import State
 from forecasting.signals import Rows, Signals
 from forecasting.store import REMEDY, array, floats, lines_from_pairs
@@ -163,13 +163,4 @@ def spread_columns(history: DemandHistory, most: int) -> Iterator[tuple[Rows, Ro
     length = np.where(seen.any(axis=1), count - np.argmax(seen, axis=1), 1)
     reach = np.minimum(2 ** np.ceil(np.log2(length)), count).astype(np.int64)
     for steps in np.unique(reach):
-        yield np.flatnonzero(reach == steps), count - steps + _drawn(int(steps), most)
-
-
-def _drawn(count: int, most: int) -> Rows:
-    """At most `most` of `count` columns, one drawn from each of as many equal stretches."""
-    if count <= most:
-        return np.arange(count)
-    edges = np.linspace(0, count, most + 1)
-    drawn: Rows = np.random.default_rng(0).uniform(edges[:-1], edges[1:]).astype(np.int64)
-    return drawn
+        yield np.flatnonzero(reach == steps), count - steps + drawn_columns(0, int(steps), most)

@@ -37,6 +37,14 @@ def group_means(values: Floats, groups: Rows) -> Floats:
     return means
 
 
+def mean_known(values: Floats) -> Floats:
+    """(L,) mean of each row of `values` (L, N) over what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    mean: Floats = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+    return mean
+
+
 def rows_of(known: Sequence[Line], wanted: Sequence[Line]) -> Rows:
     """(len(wanted),) where each line stands among `known`; -1 where it is new."""
     at = {line: row for row, line in enumerate(known)}

@@ -8,8 +8,9 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from forecasting.bands import LEADS_S, LEVELS, Bands, newest, rows_of, scale_gpus, seen_s
+from forecasting.bands import LEADS_S, LEVELS, Bands, newest, scale_gpus, seen_s
 from forecasting.grid import answered, middles_s
+from forecasting.pooling import rows_of
 from forecasting.signals import Rows
 from gyropilot.domain import DemandHistory, Floats, Line, Window
 

@@ -8,8 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, Bands, newest, rows_of, scale_gpus, seen_s
+from forecasting.bands import DAY_S, Bands, newest, scale_gpus, seen_s
 from forecasting.hourly import HOUR_S, sampled
+from forecasting.pooling import rows_of
 from forecasting.protocol import State
 from forecasting.rolling import until
 from forecasting.store import floats, nested, number

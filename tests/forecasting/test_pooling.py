@@ -1,6 +1,6 @@
 import numpy as np
 
-from forecasting.pooling import followed, group_means, groups_of, members, rows_of
+from forecasting.pooling import followed, group_means, groups_of, mean_known, members, rows_of
 from gyropilot.domain import ALL_QUEUES, Line
 from tests.fakes import GPU
 
@@ -34,3 +34,11 @@ def test_rows_follow_their_lines() -> None:
 
 def test_all_lines_are_new_to_whom_none_was_known() -> None:
     assert followed(np.empty((3, 0)), rows_of([], [RESEARCH, PROD]), axis=1, new=1.0).tolist() == [[1.0, 1.0]] * 3
+
+
+def test_a_mean_is_over_what_is_known_of_each_line() -> None:
+    means = mean_known(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]))
+
+    assert means[0] == 2.0
+    assert np.isnan(means[1])
+    assert mean_known(np.empty((0, 3))).shape == (0,)
