@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ import pytest
 
 from gyropilot.domain import Line
 from gyropilot.errors import ObservationError, PrometheusError, SettingsError
+from gyropilot.prometheus.client import Client, Sample
+from gyropilot.prometheus.complaints import QueryRefused
 from gyropilot.prometheus.reader import PrometheusReader
 from gyropilot.settings import PrometheusSettings
 from tests.fakes import GPU, NOW
@@ -75,6 +77,23 @@ def test_without_the_label_there_are_no_cohorts_and_nothing_is_said(reader_of: R
 
     assert metrics.cohorts == {}
     assert [note for note in metrics.notes if "cohort" in note] == []
+
+
+def test_a_prometheus_that_refuses_to_tell_cohorts_tells_demand_still(
+    reader_of: ReaderOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instant = Client.instant
+
+    def refusing(client: Client, promql: str, at: datetime) -> tuple[Sample, ...]:
+        if "by (cluster_queue, cohort)" in promql:
+            raise QueryRefused("too many series")
+        return instant(client, promql, at)
+
+    monkeypatch.setattr(Client, "instant", refusing)
+    metrics = reader_of("full").read(NOW)
+
+    assert (metrics.cohorts, metrics.newest[RESEARCH]) == ({}, (32.0, 16.0))
+    assert metrics.notes == ("cohorts are not known: too many series",)
 
 
 def test_tells_the_age_of_the_newest_sample(reader_of: ReaderOf) -> None:
