@@ -100,7 +100,8 @@ class Ensemble:
         lessons = None if state["lessons"] is None else Lessons.restored(state["lessons"])
         copula = None if state["copula"] is None else Copula.restored(state["copula"])
         asked = tuple(kind.restored(saved[kind.name]) for kind in kinds)
-        return cls(asked, lessons, copula, tuple(Said.restored(said) for said in state["kept"]))
+        kept = tuple(Said.restored(said, len(kinds), len(LEVELS)) for said in state["kept"])
+        return cls(asked, lessons, copula, kept)
 
     def _lessons_for(self, history: DemandHistory) -> Lessons:
         """What was learnt; the start where nothing was, or in steps of another length."""

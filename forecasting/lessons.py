@@ -14,6 +14,7 @@ from forecasting.calibration import Coverage, Steps, Tracker, adjusted
 from forecasting.drift import Drift, Thresholds, expected_loss
 from forecasting.grid import middles_s, restored_windows, saved_windows, window
 from forecasting.losses import pinball
+from forecasting.pooling import mean_known
 from forecasting.protocol import State
 from forecasting.said import Feedback
 from forecasting.store import nested
@@ -154,7 +155,7 @@ class Lessons:
         prompt = [i for i, w in enumerate(self.windows) if w.end <= PROMPT] or [0]
         loss = pinball(came.actual[:, prompt], came.told[:, prompt], LEVELS).mean(axis=-1)
         expected = np.where(np.isfinite(loss), expected_loss(came.told[:, prompt], LEVELS), np.nan)
-        return self.drift.learnt(_mean_known(loss), _mean_known(expected), at)
+        return self.drift.learnt(mean_known(loss), mean_known(expected), at)
 
     def _near(self, windows: Sequence[Window]) -> Floats:
         """(A, W) parts of the windows that are learnt about that make up each asked one, by the logarithm of leads."""
@@ -170,11 +171,3 @@ def _new_share(asked: Window, every: timedelta) -> float:
 
 def _bucket(asked: Window) -> str:
     return next(name for name, last in BUCKETS.items() if asked.end <= last or name == list(BUCKETS)[-1])
-
-
-def _mean_known(values: Floats) -> Floats:
-    """(L,) mean of each row over what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    mean: Floats = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
-    return mean

@@ -53,20 +53,20 @@ class Said:
         return {"at_s": self.at_s, "lines": lines_to_state(self.lines), **arrays}
 
     @classmethod
-    def restored(cls, state: State) -> Self:
+    def restored(cls, state: State, experts: int, levels: int) -> Self:
         """From `state`. Raises ForecastError where tables are not of the lines and windows that they are about."""
         lines = lines_from_state(nested(state, "lines"))
         which = array(state, "which", np.int64, (None,))
         if which.min(initial=0) < 0 or (np.diff(which) <= 0).any():
             raise ForecastError(f"the saved forecasts do not name each window once, in order; {REMEDY}")
         shape = (len(lines), len(which))
-        told = array(state, "told", np.float32, (*shape, None))
+        told = array(state, "told", np.float32, (*shape, levels))
         return cls(
             int(number(state, "at_s")),
             lines,
             which,
             array(state, "scored", np.bool_, which.shape),
-            array(state, "experts", np.float32, (None, *told.shape)),
+            array(state, "experts", np.float32, (experts, *told.shape)),
             array(state, "mixed", np.float32, told.shape),
             told,
             array(state, "spread", np.float32, shape),

@@ -142,7 +142,7 @@ def test_is_the_same_after_a_restart(tmp_path: Path) -> None:
     half_scored, _ = feedback((said(COUNTING, 10),), WINDOWS, until(COUNTING, 16))
 
     save({"kept": [one.state() for one in half_scored]}, tmp_path / "kept.npz")
-    again = [Said.restored(state) for state in load(tmp_path / "kept.npz")["kept"]]
+    again = [Said.restored(state, experts=2, levels=3) for state in load(tmp_path / "kept.npz")["kept"]]
 
     late = until(COUNTING, 22)
     (_, expected), (_, found) = (feedback(kept, WINDOWS, late) for kept in (half_scored, again))
@@ -163,6 +163,7 @@ def test_is_the_same_after_a_restart(tmp_path: Path) -> None:
         ({"scored": np.zeros(2, dtype=bool)}, "no array 'scored'"),
         ({"scored": np.zeros(3, dtype=np.int64)}, "no array 'scored' .* type bool"),
         ({"experts": np.zeros((2, 2, 3, 4), dtype=np.float32)}, "no array 'experts'"),
+        ({"experts": np.zeros((3, 2, 3, 3), dtype=np.float32)}, "no array 'experts'"),
         ({"mixed": np.zeros((3, 3, 3), dtype=np.float32)}, "no array 'mixed'"),
         ({"spread": np.zeros((2, 2), dtype=np.float32)}, "no array 'spread'"),
         ({"lines": {"queues": ["research"], "resources": [GPU]}}, "no array 'told'"),
@@ -173,7 +174,7 @@ def test_is_the_same_after_a_restart(tmp_path: Path) -> None:
 )
 def test_what_is_not_about_its_lines_and_windows_is_refused(damage: dict[str, object], why: str) -> None:
     with pytest.raises(ForecastError, match=f"{why}.*delete it, the next fit makes a new one"):
-        Said.restored({**said(COUNTING, 10).state(), **damage})
+        Said.restored({**said(COUNTING, 10).state(), **damage}, experts=2, levels=3)
 
 
 def test_what_was_said_of_windows_that_nobody_learns_about_is_forgotten() -> None:
