@@ -86,6 +86,11 @@ class Weights:
         mixed = together + trust * (alone - together)
         return _smoothed(mixed, self.pace.reach_windows, self.pace.reach_quantiles)
 
+    def from_now_on(self, prior: Floats, pace: Pace) -> Self:
+        """With other shares before anything was seen, and another pace; what was learnt stays."""
+        first = _broadcast_prior(prior, (self.prior.shape[0], *self.prior.shape[2:]))
+        return replace(self, prior=(first / first.sum(axis=0))[:, None], pace=pace)
+
     def combined(self, expert_quantiles: Floats) -> Floats:
         """(L, W, Q) ascending quantiles from those of each expert (E, L, W, Q), without any that says NaN."""
         return combined(self.shares, expert_quantiles)
@@ -193,6 +198,11 @@ class Weights:
 def combined(shares: Floats, expert_quantiles: Floats) -> Floats:
     """(L, W, Q) from shares and quantiles (E, L, W, Q), ascending; an expert that says NaN is left out."""
     said = np.isfinite(expert_quantiles)
+    speaks = np.flatnonzero(said.reshape(len(said), -1).any(axis=1))
+    if 0 < len(speaks) < len(said):
+        share = shares[speaks]
+        total = share.sum(axis=0)
+        return combined(np.divide(share, total, out=np.zeros_like(share), where=total > 0), expert_quantiles[speaks])
     if said.all():
         mean = np.einsum("elwq,elwq->lwq", shares, expert_quantiles)
     else:

@@ -83,10 +83,10 @@ class Tracker:
         `fresh` broadcasts to (L, W): how much each outcome says that those before it did not. Forecasts of six
         hours ahead that are made each hour err together: 1/6.
         """
-        miss = self._miss(actual, said, spread)
-        seen = np.isfinite(miss[..., 0])
+        seen = np.isfinite(actual) & np.isfinite(said).all(axis=-1) & (spread > 0)
+        miss = np.where(seen[..., None], self._miss(actual, said, spread), np.nan)
         new, groups = np.where(seen, fresh, 0.0), groups_of(self.lines)
-        moved = np.where(seen[..., None], miss, 0.0) - self.steps.leak * self.own
+        moved = np.nan_to_num(miss) - self.steps.leak * self.own
         own = self.own + self.steps.own * self.steps.of(self.count, self.levels) * new[..., None] * moved
         pooled_new = np.nan_to_num(group_means(np.where(seen, new, np.nan)[..., None], groups)[..., 0])
         longer = np.minimum(np.sqrt(members(groups) @ seen), self.steps.together)
@@ -134,17 +134,16 @@ class Tracker:
         )
 
     def _miss(self, actual: Floats, said: Floats, spread: Floats) -> Floats:
-        """(L, W, Q) q where the outcome lies above, q - 1 where below; NaN: not known.
+        """(L, W, Q) q where the outcome lies above, q - 1 where below; NaN: nothing is learnt.
 
-        An outcome on the edge of a band is within it. Upper edges at zero cannot fall, and learn nothing there.
+        An outcome on the edge of a band is within it. That an idle queue stays at zero, as was said, says nothing of
+        others, and its offsets must not wind up meanwhile.
         """
         came = actual[..., None]
         answer = np.maximum(said + self.offsets * spread[..., None], 0.0)
         on_edge = np.where(self.levels == 0.5, 0.0, np.where(self.levels < 0.5, self.levels, self.levels - 1))
-        on_edge = np.where((answer > 0) | (self.levels < 0.5), on_edge, 0.0)
         side = np.where(came > answer, self.levels, np.where(came < answer, self.levels - 1, on_edge))
-        known = np.isfinite(actual) & np.isfinite(said).all(axis=-1) & (spread > 0)
-        miss: Floats = np.where(known[..., None], side, np.nan)
+        miss: Floats = np.where((came == 0) & ((said == 0) | (answer == 0)), np.nan, side)
         return miss
 
 

@@ -64,7 +64,8 @@ def _together(told: DemandForecast, windows: Sequence[Window], copula: Copula, g
 def _of_all(told: DemandForecast, lines: Sequence[Line], joint: Floats) -> Floats:
     """(H, Q) of some lines together; that of the total where they are all of several: one thing has one forecast."""
     total = Line(ALL_QUEUES, lines[0].resource)
-    others = [line for line in told.lines if line.resource == total.resource and line not in (total, *lines)]
+    own = {total, *lines}
+    others = [line for line in told.lines if line.resource == total.resource and line not in own]
     return told.of(total) if not others and len(lines) > 1 and total in told.lines else joint
 
 

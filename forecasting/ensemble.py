@@ -11,7 +11,7 @@ import numpy as np
 
 from forecasting.bands import scale_gpus, some_lines
 from forecasting.copula import Copula, blended
-from forecasting.experts import experts, pace, prior
+from forecasting.experts import installed, pace, prior
 from forecasting.heard import NOTHING, Habit, Heard, Question
 from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
 from forecasting.protocol import Forecaster, State
@@ -44,7 +44,7 @@ class Ensemble:
     days for a start.
     """
 
-    experts: tuple[Forecaster, ...] = field(default_factory=lambda: tuple(kind() for kind in experts()))
+    experts: tuple[Forecaster, ...] = field(default_factory=lambda: tuple(kind() for kind in installed()))
     lessons: Lessons | None = None
     copula: Copula | None = None
     kept: tuple[Said, ...] = ()
@@ -94,7 +94,7 @@ class Ensemble:
     def restored(cls, state: State) -> Self:
         """From `state`. Raises ForecastError where it was saved with other experts."""
         saved = nested(state, "experts")
-        kinds = experts()
+        kinds = installed()
         if list(saved) != [kind.name for kind in kinds]:
             raise ForecastError(f"saved were the experts {', '.join(saved)}, which are others by now; {REMEDY}")
         lessons = None if state["lessons"] is None else Lessons.restored(state["lessons"])
@@ -105,11 +105,16 @@ class Ensemble:
 
     def _lessons_for(self, history: DemandHistory) -> Lessons:
         """What was learnt; the start where nothing was, or in steps of another length."""
-        windows = learnt_about(history.step)
-        if self.lessons is not None and self.lessons.windows == windows:
+        if self.lessons is not None and self.lessons.windows == learnt_about(history.step):
             return self.lessons
-        names = [expert.name for expert in self.experts]
-        return Lessons.start(names, prior(names, windows, history), history.step, pace(history))
+        return Lessons.start(self._names, self._prior(history), history.step, pace(history))
+
+    @property
+    def _names(self) -> list[str]:
+        return [expert.name for expert in self.experts]
+
+    def _prior(self, history: DemandHistory) -> Floats:
+        return prior(self._names, learnt_about(history.step), history)
 
     def _answer(
         self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]
@@ -135,7 +140,8 @@ class Ensemble:
 
     def _fitted(self, history: DemandHistory) -> Self:
         experts = tuple(expert.fit(history) for expert in self.experts)
-        lessons = self.lessons and replace(self.lessons, drift=self.lessons.drift.refitted())
+        lessons = self._lessons_for(history) if self.lessons is not None else None
+        lessons = lessons and lessons.refitted(self._prior(history), pace(history))
         return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history), heard=None)
 
     def _warmed_up(self, history: DemandHistory) -> Self:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
@@ -19,8 +21,12 @@ from forecasting.ridge import Ridge
 from forecasting.seasonal_naive import SeasonalNaive
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
+_log = logging.getLogger(__name__)
+
 EXPERTS: tuple[type[Forecaster], ...] = (Forest, Jobs, Anomaly, Profile, Ridge, SeasonalNaive)
 """Of every installation; with the extra `foundation` there is one more."""
+
+EXTRA = "fracast"
 
 PRIOR: dict[str, float] = {Anomaly.name: 2.0}
 """How much more than others some are listened to at first."""
@@ -41,9 +47,16 @@ OWN_AFTER = 50.0
 """A day of one service is learnt from fast; where the forest could learn from many days, luck would teach more."""
 
 
-def experts() -> tuple[type[Forecaster], ...]:
-    """Whoever is installed."""
-    return (*EXPERTS, Outlook) if find_spec("fracast") is not None else EXPERTS
+def installed() -> tuple[type[Forecaster], ...]:
+    """Whoever is. An extra that is there and broken is left out, and that is said."""
+    if find_spec(EXTRA) is None:
+        return EXPERTS
+    try:
+        import_module(EXTRA)
+    except (ImportError, OSError) as problem:
+        _log.warning("forecasts go on without the foundation model, which cannot be loaded: %s", problem)
+        return EXPERTS
+    return (*EXPERTS, Outlook)
 
 
 def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistory) -> Floats:

@@ -134,6 +134,10 @@ class Lessons:
             coverage=mine.coverage.learnt(lines, came.actual, came.told, LEVELS, at),
         )
 
+    def refitted(self, prior: Floats, pace: Pace) -> Self:
+        """After a fit: shifts are known to the experts, who may have had more to learn from than before."""
+        return replace(self, weights=self.weights.from_now_on(prior, pace), drift=self.drift.refitted())
+
     def state(self) -> State:
         """As plain data."""
         parts = {name: getattr(self, name).state() for name in ("weights", "tracker", "drift", "coverage")}

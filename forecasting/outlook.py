@@ -15,7 +15,7 @@ from forecasting.protocol import State
 from forecasting.rolling import until
 from forecasting.signals import Rows
 from forecasting.steps import over_windows, resampled, whole_steps
-from gyropilot.domain import DemandHistory, Floats, Line, Window
+from gyropilot.domain import DemandHistory, Floats, Window
 
 HOUR = timedelta(hours=1)
 NEAREST = timedelta(hours=2)
@@ -28,15 +28,11 @@ MOST_LINES = 24
 
 
 class View(NamedTuple):
-    """What the model said of some lines at one moment."""
+    """What the model said when it was last asked."""
 
-    at_s: int
-    lines: tuple[Line, ...]
+    rows: bytes  # what it was shown
     told: Rows  # (N,) of which lines it said anything
     steps: Floats  # (N, steps, 9) GPUs: tenths
-
-    def is_of(self, known: DemandHistory) -> bool:
-        return self.at_s == known.times[-1] and self.lines == known.lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +75,12 @@ class Outlook:
         return cls()
 
     def _view(self, known: DemandHistory) -> View:
-        if not self.views or not self.views[0].is_of(known):
-            rows = resampled(known, _sample(known))
+        rows = resampled(known, _sample(known))
+        shown = rows.tobytes()
+        if not self.views or self.views[0].rows != shown:
             told = np.flatnonzero(told_by(rows))
             steps = zero_shot(list(rows[told])) if len(told) else np.empty((0, 0, 0))
-            self.views[:] = [View(int(known.times[-1]), known.lines, told, steps)]
+            self.views[:] = [View(shown, told, steps)]
         return self.views[0]
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from forecasting.ensemble import Ensemble
 from forecasting.lessons import Lessons
+from forecasting.pooling import rows_of
 from forecasting.protocol import Forecaster
-from gyropilot.domain import ALL_QUEUES, Line, Trust, Voice
+from forecasting.said import Said
+from gyropilot.domain import ALL_QUEUES, Floats, Line, Trust, Voice
 
 TOLD_SURPRISES = 12
 """Of which sentences are said; after an outage all lines surprise, and nobody reads a thousand."""
@@ -24,30 +26,46 @@ def lessons_of(model: Forecaster) -> Lessons | None:
 def trust(model: Forecaster, lines: Sequence[Line], now: datetime) -> Trust:
     """How far what `model` says of `lines` may be believed. Nothing is claimed of what has not been measured."""
     lessons = lessons_of(model)
-    if lessons is None:
+    if lessons is None or not isinstance(model, Ensemble):
         return Trust()
     mine = lessons.for_lines(lines)
     queues = [line for line in lines if line.queue != ALL_QUEUES]
     return Trust(
-        voices=voices(mine, queues),
+        voices=voices(mine, queues, model.kept),
         realised=mine.coverage.realised(),
         shifted=int(mine.drift.shifted.sum()),
         surprises=_first(mine.drift.sentences(now)),
     )
 
 
-def voices(lessons: Lessons, lines: Collection[Line]) -> tuple[Voice, ...]:
-    """The share of each expert in each bucket of windows, mean over lines, windows and quantiles."""
+def voices(lessons: Lessons, lines: Collection[Line], kept: Sequence[Said] = ()) -> tuple[Voice, ...]:
+    """The share of each expert in each bucket of windows, mean over lines, windows and quantiles.
+
+    Where an expert had nothing to say in the newest forecast of `kept`, its share is the others'.
+    """
     rows = [row for row, line in enumerate(lessons.lines) if line in lines]
     if not rows:
         return ()
-    shares = lessons.weights.shares[:, rows].mean(axis=(1, 3))
+    heard = lessons.weights.shares[:, rows].mean(axis=-1) * _spoke(lessons, kept)[:, rows]
+    shares = (heard / np.maximum(heard.sum(axis=0), 1e-12)).mean(axis=1)
     found = []
     for bucket in dict.fromkeys(lessons.coverage.buckets):
         within = [w for w, name in enumerate(lessons.coverage.buckets) if name == bucket]
         mean = shares[:, within].mean(axis=1)
         found += [Voice(bucket, lessons.weights.experts[e], float(mean[e])) for e in np.argsort(-mean, kind="stable")]
     return tuple(found)
+
+
+def _spoke(lessons: Lessons, kept: Sequence[Said]) -> Floats:
+    """(E, L, W) 0 where an expert had no answer when all windows were asked about last, else 1."""
+    windows = len(lessons.windows)
+    spoke = np.ones((len(lessons.weights.experts), len(lessons.lines), windows))
+    newest = next((said for said in reversed(kept) if len(said.which) == windows), None)
+    if newest is not None:
+        rows = rows_of(newest.lines, lessons.lines)
+        known = rows >= 0
+        spoke[:, known] = np.isfinite(newest.experts[:, rows[known]]).any(axis=-1)
+    return spoke
 
 
 def shifts(model: Forecaster) -> int:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from forecasting.calibration import USUAL_STEPS, Coverage, Steps, Tracker
+from forecasting.calibration import Coverage, Steps, Tracker
 from forecasting.losses import pinball
 from forecasting.store import load, save
 from gyropilot.domain import ALL_QUEUES, Floats, Line
@@ -95,8 +95,22 @@ def test_a_queue_at_zero_does_not_wind_its_offsets_up() -> None:
     for _ in range(500):
         now = now.learnt(np.zeros((1, 1)), said, spread)
 
-    assert np.abs(now.offsets).max() < USUAL_STEPS.first
-    assert now.adjusted(said, spread)[0, 0, LEVELS.index(0.5) :].max() == 0.0
+    assert np.array_equal(now.offsets, np.zeros((1, 1, 5)))
+
+
+@pytest.mark.parametrize("idle", [0, 4, 12])
+def test_idle_queues_do_not_keep_busy_ones_from_becoming_right(idle: int) -> None:
+    rng, now, below = np.random.default_rng(0), tracker(MANY[: idle + 4]), []
+    said, spread = np.zeros((idle + 4, 1, 5)), np.full((idle + 4, 1), 0.02)
+    said[idle:], spread[idle:] = 50 + 6 * NORMAL, 15.0  # bands of 0.6 of what they should be
+
+    for _ in range(2_000):
+        actual = np.zeros((idle + 4, 1))
+        actual[idle:] = 50 + 10 * rng.normal(size=(4, 1))
+        below.append(np.mean(actual[idle:] < now.adjusted(said, spread)[idle:, :, 1]))
+        now = now.learnt(actual, said, spread)
+
+    assert np.mean(below[1_000:]) == pytest.approx(0.1, abs=0.015)
 
 
 def test_an_outcome_on_the_edge_of_a_band_is_within_it() -> None:

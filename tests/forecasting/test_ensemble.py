@@ -12,12 +12,14 @@ import forecasting.ensemble as module
 from forecasting import experts
 from forecasting.bands import some_lines
 from forecasting.ensemble import Ensemble
+from forecasting.experts import pace
 from forecasting.heard import Habit
 from forecasting.lessons import LEVELS
 from forecasting.naive import Naive
 from forecasting.rolling import until
 from forecasting.seasonal_naive import SeasonalNaive
 from forecasting.store import load, save
+from forecasting.trust import voices
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from tests.fakes import GPU, history
 
@@ -296,3 +298,50 @@ def test_asking_once_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         assert np.array_equal(said, said_apart)
 
     assert np.array_equal(once.kept[-1].told, apart.kept[-1].told)
+
+
+@dataclass(frozen=True, eq=False)
+class Reticent(Naive):
+    """Answers as Naive does, about windows of the second hour or later, and never about the first line."""
+
+    name = "reticent"
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        said = super().predict(history, windows, quantiles)
+        said[:, [window.start < 12 * STEP for window in windows]] = np.nan
+        said[0] = np.nan
+        return said
+
+
+def test_an_expert_with_nothing_to_say_leaves_it_to_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(experts, "EXPERTS", (SeasonalNaive, Reticent))
+    seen = walks(3)
+    model, said = ticked(Ensemble().fit(until(seen, 2 * DAY)), seen, range(2 * DAY, 2 * DAY + 40, 6))
+    save(model.state(), tmp_path / "state")
+
+    again = Ensemble.restored(load(tmp_path / "state"))
+
+    assert np.isfinite(said).all()
+    assert np.array_equal(again.predict(seen, SOON, QUANTILES), model.predict(seen, SOON, QUANTILES))
+    assert model.lessons is not None
+    listened = {(v.bucket, v.expert): v.share for v in voices(model.lessons, seen.lines[1:2], model.kept)}
+    assert listened["next hour", "reticent"] == 0
+    assert listened["next hour", "seasonal-naive"] == pytest.approx(1)
+    assert listened["1-6h", "reticent"] > 0
+    assert {v.share for v in voices(model.lessons, seen.lines[:1], model.kept) if v.expert == "reticent"} == {0.0}
+
+
+def test_what_experts_count_for_at_first_follows_what_they_could_learn_from_at_each_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(experts, "EXPERTS", (Naive, SeasonalNaive))
+    seen = walks(40, queues=14, step=timedelta(hours=1))
+
+    young = Ensemble().update(until(seen, 3)).fit(until(seen, 20))
+    grown = young.fit(seen)
+
+    assert young.lessons is not None
+    assert grown.lessons is not None
+    assert young.lessons.weights.pace.rate > 5
+    assert grown.lessons.weights.pace == pace(seen)
+    assert grown.lessons.weights.pace.rate < 2

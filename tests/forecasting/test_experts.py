@@ -41,8 +41,22 @@ def test_days_of_totals_and_days_that_were_not_seen_do_not_count() -> None:
 
 def test_with_the_extra_a_foundation_model_is_one_more_expert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experts, "find_spec", lambda name: name)
+    monkeypatch.setattr(experts, "import_module", lambda name: name)
 
     assert [expert.name for expert in Ensemble().experts] == [*(kind.name for kind in EXPERTS), "foundation"]
+
+
+def test_an_extra_that_is_there_and_cannot_be_loaded_is_left_out_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(name: str) -> None:
+        raise ImportError(f"{name} wants libtorch.so")
+
+    monkeypatch.setattr(experts, "find_spec", lambda name: name)
+    monkeypatch.setattr(experts, "import_module", broken)
+
+    assert [expert.name for expert in Ensemble().experts] == [kind.name for kind in EXPERTS]
+    assert "go on without the foundation model, which cannot be loaded: fracast wants libtorch.so" in caplog.text
 
 
 def test_nobody_waits_for_the_foundation_model_where_it_says_nothing() -> None:

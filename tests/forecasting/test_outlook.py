@@ -84,6 +84,17 @@ def test_is_silent_where_asking_would_hold_up_a_cycle(asked: list[int]) -> None:
     assert asked == []
 
 
+def test_is_asked_again_where_the_past_turned_out_otherwise(asked: list[int]) -> None:
+    seen, model = sawtooth(), Outlook()
+    later = DemandHistory(seen.lines, seen.times, seen.running.copy(), seen.pending)
+    later.running[0, -61] += 30
+
+    for known in (seen, later):
+        model.predict(until(known, len(seen.times) - 61), [FAR], QUANTILES)
+
+    assert asked == [2, 2]
+
+
 def test_is_silent_before_any_history(asked: list[int]) -> None:
     assert np.isnan(Outlook().predict(until(sawtooth(), -1), [FAR], QUANTILES)).all()
     assert asked == []
