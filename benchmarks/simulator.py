@@ -1,0 +1,103 @@
+"""How many jobs a second the simulator replays, beside a plain event simulator in Python, and how that grows.
+
+    python -m benchmarks.simulator            20,000 jobs on 125 nodes of 8 GPUs, strict first come first served
+
+Jobs are seeded: sizes and durations as in published clusters (most take one GPU, a few run for days), so many that the
+cluster is busy at 85 %. Both must start each job at the same moment. Machine code is made before the clock starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from envs.fixed import FixedCluster, replay
+from envs.workloads import KINDS, Floats, JobTable
+from gyropilot.domain import WorkloadKind
+from tests.envs.plain_fifo import PlainJob, start_times
+
+GANGS = (1, 2, 4, 8, 16, 32)
+SHARES = (0.6, 0.12, 0.1, 0.1, 0.05, 0.03)
+PER_NODE = 8
+BUSY = 0.85
+REPEATS = 5
+GROWTH = (1, 2, 4, 8)
+
+
+def jobs(count: int, nodes: int) -> JobTable:
+    """As many as keep so many nodes busy for as long as it takes."""
+    rng = np.random.default_rng(6)
+    gpus = rng.choice(GANGS, count, p=SHARES).astype(np.int64)
+    duration_s = rng.lognormal(7.6, 1.9, count).clip(10, 5 * 86_400.0)
+    span_s = float((gpus * duration_s).sum()) / (BUSY * nodes * PER_NODE)
+    none = np.zeros(count, dtype=np.int64)
+    return JobTable(
+        queues=("all",),
+        queue=none,
+        submit_s=np.sort(rng.uniform(0, span_s, count)),
+        duration_s=duration_s,
+        gpus=gpus,
+        priority=none,
+        kind=np.full(count, KINDS.index(WorkloadKind.TRAINING)),
+        user=none,
+        checkpoint_s=np.full(count, np.inf),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=20_000)
+    parser.add_argument("--nodes", type=int, default=125)
+    options = parser.parse_args()
+    table, cluster = jobs(options.jobs, options.nodes), FixedCluster(options.nodes, PER_NODE)
+    replay(table, cluster)
+    ours_s, ours = _timed(lambda: replay(table, cluster).start_s, REPEATS)
+    plain = [
+        PlainJob(*job) for job in zip(*(_listed(table, n) for n in ("submit_s", "duration_s", "gpus")), strict=True)
+    ]
+    plain_s, theirs = _timed(lambda: np.array(start_times(plain, options.nodes, PER_NODE)), 1)
+    same = np.array_equal(ours, theirs)
+    waited = float((ours > table.submit_s).mean())
+    print(f"{options.jobs:,} jobs on {cluster.gpus:,} GPUs, first come first served; {waited:.0%} of them waited")
+    print(f"{'':24}{'seconds':>10}{'jobs/s':>14}")
+    print(f"{'plain Python':24}{plain_s:10.3f}{options.jobs / plain_s:14,.0f}")
+    print(f"{'gyropilot':24}{ours_s:10.4f}{options.jobs / ours_s:14,.0f}")
+    print(f"ratio {plain_s / ours_s:,.0f}; start times {'identical, job by job' if same else 'DIFFER'}")
+    _growth("jobs", [(options.jobs * times, options.nodes) for times in GROWTH])
+    _growth("nodes", [(options.jobs, options.nodes * times) for times in GROWTH])
+
+
+def _growth(what: str, sizes: list[tuple[int, int]]) -> None:
+    """Microseconds a job as one of the sizes grows; n log n would let them grow like log n."""
+    cells = []
+    for count, nodes in sizes:
+        table, cluster = jobs(count, nodes), FixedCluster(nodes, PER_NODE)
+        seconds, _ = _timed(lambda table=table, cluster=cluster: replay(table, cluster).start_s, REPEATS)  # type: ignore[misc]
+        cells.append(f"{times_of(sizes, (count, nodes))}x {1e6 * seconds / count:.3f}")
+    print(f"microseconds a job with more {what}: " + ", ".join(cells))
+
+
+def times_of(sizes: list[tuple[int, int]], size: tuple[int, int]) -> int:
+    return GROWTH[sizes.index(size)]
+
+
+def _timed(work: Callable[[], Floats], repeats: int) -> tuple[float, Floats]:
+    """The fastest of some, and what came of the last."""
+    took = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        found = work()
+        took.append(time.perf_counter() - began)
+    return min(took), found
+
+
+def _listed(table: JobTable, column: str) -> list[float]:
+    listed: list[float] = getattr(table, column).tolist()
+    return listed
+
+
+if __name__ == "__main__":
+    main()

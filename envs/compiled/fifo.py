@@ -1,0 +1,142 @@
+"""First come, first served on equal nodes; see `envs.fixed`.
+
+Nodes with the same number of free GPUs are a set of bits, so that the first of the fullest that still fit is found in
+a few steps, however many nodes there are. Running gangs are a heap by their end, and the parts of each a linked list.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.compiled.loops import compiled
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bits = NDArray[np.uint64]
+
+NONE = -1
+WORD = 64
+ONE = np.uint64(1)
+LOWEST = np.uint64(0x03F79D71B4CB0A89)
+"""A de Bruijn sequence: times a power of two, its six highest bits tell which."""
+
+POWERS = np.zeros(WORD, dtype=np.int64)
+for _power in range(WORD):
+    POWERS[((int(LOWEST) << _power) & (2**WORD - 1)) >> 58] = _power
+
+
+@compiled
+def replay(
+    submit_s: Floats, duration_s: Floats, gpus: Ints, nodes: int, per_node: int, start_s: Floats, first_node: Ints
+) -> None:
+    """Fills `start_s` and `first_node` (N,) of jobs in their order of service, each of which fits the empty cluster."""
+    free = np.full(nodes, per_node)
+    levels = np.zeros((per_node + 1, (nodes + WORD - 1) // WORD), dtype=np.uint64)  # which nodes have so many free
+    count = np.zeros(per_node + 1, dtype=np.int64)  # how many
+    for node in range(nodes):
+        levels[per_node, node // WORD] |= ONE << np.uint64(node % WORD)
+    count[per_node] = nodes
+    most = nodes * per_node + 1
+    ends, gangs, running = np.empty(most), np.empty(most, dtype=np.int64), 0
+    part_node, part_gpus = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
+    part_next, spare = np.arange(1, most + 1), 0
+    parts = np.full(len(submit_s), NONE)
+    now = -np.inf
+    for job in range(len(submit_s)):
+        now = max(now, submit_s[job])
+        wanted = gpus[job]
+        while True:
+            while running and ends[0] <= now:
+                place = parts[gangs[0]]
+                while place != NONE:
+                    _moved(part_node[place], part_gpus[place], free, levels, count)
+                    following = part_next[place]
+                    part_next[place] = spare
+                    spare, place = place, following
+                running = _popped(ends, gangs, running)
+            if _fits(wanted, count, per_node):
+                break
+            now = ends[0]
+        start_s[job] = now
+        first_node[job] = NONE
+        left = wanted
+        while left > 0:
+            part = min(left, per_node)
+            node = _first(levels[_fullest(part if wanted <= per_node else per_node, count, per_node)])
+            if first_node[job] == NONE:
+                first_node[job] = node
+            place = spare
+            spare = part_next[place]
+            part_node[place], part_gpus[place], part_next[place] = node, part, parts[job]
+            parts[job] = place
+            _moved(node, -part, free, levels, count)
+            left -= part
+        running = _pushed(ends, gangs, running, now + duration_s[job], job)
+
+
+@compiled
+def _fits(wanted: int, count: Ints, per_node: int) -> bool:
+    if wanted > per_node:
+        return bool(count[per_node] * per_node >= wanted)
+    return _fullest(wanted, count, per_node) <= per_node
+
+
+@compiled
+def _fullest(wanted: int, count: Ints, per_node: int) -> int:
+    """The fewest free GPUs on a node that suffice; more than a node has where none does."""
+    level = wanted
+    while level <= per_node and not count[level]:
+        level += 1
+    return level
+
+
+@compiled
+def _first(nodes: Bits) -> int:
+    """The first node of a set that is not empty."""
+    word = 0
+    while not nodes[word]:
+        word += 1
+    lowest = nodes[word] & (~nodes[word] + ONE)
+    return word * WORD + int(POWERS[(lowest * LOWEST) >> np.uint64(58)])
+
+
+@compiled
+def _moved(node: int, freed: int, free: Ints, levels: Bits, count: Ints) -> None:
+    """Notes that so many GPUs of a node are free beside those that were."""
+    word, bit = node // WORD, ONE << np.uint64(node % WORD)
+    levels[free[node], word] &= ~bit
+    count[free[node]] -= 1
+    free[node] += freed
+    levels[free[node], word] |= bit
+    count[free[node]] += 1
+
+
+@compiled
+def _pushed(ends: Floats, gangs: Ints, running: int, end: float, gang: int) -> int:
+    """How many run once another does."""
+    at = running
+    while at > 0 and ends[(at - 1) // 2] > end:
+        above = (at - 1) // 2
+        ends[at], gangs[at] = ends[above], gangs[above]
+        at = above
+    ends[at], gangs[at] = end, gang
+    return running + 1
+
+
+@compiled
+def _popped(ends: Floats, gangs: Ints, running: int) -> int:
+    """How many run once the one that ends first has."""
+    last = running - 1
+    end, gang = ends[last], gangs[last]
+    at = 0
+    while 2 * at + 1 < last:
+        below = 2 * at + 1
+        if below + 1 < last and ends[below + 1] < ends[below]:
+            below += 1
+        if end <= ends[below]:
+            break
+        ends[at], gangs[at] = ends[below], gangs[below]
+        at = below
+    ends[at], gangs[at] = end, gang
+    return last

@@ -1,0 +1,64 @@
+"""A plain fixed cluster: equal nodes, strict first come first served. The world in which any two simulators must agree.
+
+A job waits for all who came before it, even where it would fit (the head blocks), starts as soon as all of its GPUs
+are free, and runs to its end. One of up to a node's GPUs goes to the fullest node that still fits it; a larger gang
+goes to empty nodes, and what it leaves free on the last of them others may use; of equal nodes the first is taken.
+Whoever ends at a moment makes room for who starts at it. Of jobs submitted at once the first in the table goes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.workloads import Floats, Ints, JobTable
+from gyropilot.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class FixedCluster:
+    """So many equal nodes."""
+
+    nodes: int
+    gpus_per_node: int
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1 or self.gpus_per_node < 1:
+            raise SettingsError(
+                f"{self.nodes} nodes with {self.gpus_per_node} GPUs each are no cluster; give at least one of both"
+            )
+
+    @property
+    def gpus(self) -> int:
+        return self.nodes * self.gpus_per_node
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Runs:
+    """When each job of a table ran: one entry per job."""
+
+    jobs: JobTable
+    start_s: Floats
+    end_s: Floats
+    first_node: Ints  # counted from 0
+
+    @property
+    def wait_s(self) -> Floats:
+        waited: Floats = self.start_s - self.jobs.submit_s
+        return waited
+
+
+def replay(jobs: JobTable, cluster: FixedCluster) -> Runs:
+    """What becomes of `jobs`, which lie in order of submission. Raises SettingsError where one could never run."""
+    from envs.compiled import fifo
+
+    too_large = np.flatnonzero(jobs.gpus > cluster.gpus)
+    if len(too_large):
+        raise SettingsError(
+            f"{len(too_large)} jobs need more than the cluster's {cluster.gpus} GPUs, the largest "
+            f"{int(jobs.gpus.max())}: they would block all others for ever; give more nodes, or leave those jobs out"
+        )
+    start_s, first_node = np.zeros(len(jobs)), np.zeros(len(jobs), dtype=np.int64)
+    fifo.replay(jobs.submit_s, jobs.duration_s, jobs.gpus, cluster.nodes, cluster.gpus_per_node, start_s, first_node)
+    return Runs(jobs, start_s, start_s + jobs.duration_s, first_node)
