@@ -1,0 +1,190 @@
+"""Jobs from files: parquet, CSV, or the Standard Workload Format, as one table in order of submission."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.workloads import KINDS, Floats, Ints, JobTable
+from gyropilot.domain import WorkloadKind
+from gyropilot.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEEDED = ("submit_s", "duration_s", "gpus")
+ONLY_QUEUE = "all"
+"""The queue of a file that names none."""
+
+SWF_COLUMNS = (
+    "job_id", "submit_s", "waited_s", "duration_s", "used", "cpu_s", "used_kb", "gpus", "asked_s", "asked_kb", "state",
+    "user", "group", "program", "queue", "partition", "after", "thinking_s",
+)  # fmt: skip
+"""Feitelson's Standard Workload Format, version 2.2; what is used are its processors, taken as GPUs."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class JobFile:
+    """What a file tells of jobs."""
+
+    table: JobTable
+    ids: NDArray[np.str_]  # (N,) as the file names them, or their row
+    notes: tuple[str, ...]  # what was left out, and why
+
+
+def read_jobs(path: Path) -> JobFile:
+    """The jobs of a file. Raises SettingsError naming the column, and the row, that is not what it should be."""
+    frame = _swf(path) if _is_swf(path) else _frame(path)
+    missing = [name for name in NEEDED if name not in frame]
+    if missing:
+        raise SettingsError(
+            f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
+            f"queue, priority, user, kind and checkpoint_s; this one has {', '.join(map(str, frame.columns)) or 'none'}"
+        )
+    file = _File(path, frame)
+    submit_s, duration_s, gpus = (file.numbers(name) for name in NEEDED)
+    kept, notes = _kept(submit_s, duration_s, gpus)
+    if not kept.any():
+        raise SettingsError(f"{path} holds no job that ran: {', '.join(notes) or 'it has no rows'}; give another file")
+    file.whole_gpus(gpus, kept)
+    rows = np.flatnonzero(kept)[np.argsort(submit_s[kept], kind="stable")]
+    queues, queue = file.named("queue", ONLY_QUEUE)
+    table = JobTable(
+        queues=queues,
+        queue=queue,
+        submit_s=submit_s,
+        duration_s=duration_s,
+        gpus=np.nan_to_num(gpus).astype(np.int64),
+        priority=file.integers("priority"),
+        kind=file.kinds(),
+        user=file.named("user", "")[1],
+        checkpoint_s=np.nan_to_num(file.numbers("checkpoint_s", np.inf), nan=np.inf, posinf=np.inf),
+    )
+    return JobFile(table.take(rows), file.ids()[rows], tuple(notes))
+
+
+def _is_swf(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(".swf")
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        with path.open("rb") as file:
+            parquet = file.read(4) == b"PAR1"
+        return pd.read_parquet(path) if parquet else pd.read_csv(path)
+    except OSError as problem:
+        raise SettingsError(
+            f"{path} cannot be read: {problem.strerror or problem}; give a parquet, CSV or SWF file of jobs"
+        ) from problem
+    except (ValueError, UnicodeDecodeError) as problem:  # of pandas and pyarrow both
+        raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
+
+
+def _swf(path: Path) -> pd.DataFrame:
+    """-1 is what is not known; processors that were asked for count before those that were used."""
+    import pandas as pd
+
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+            rows = list(_swf_rows(path, file))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SettingsError(f"{path} cannot be read: {problem}; give a parquet, CSV or SWF file of jobs") from problem
+    frame = pd.DataFrame(rows, columns=list(SWF_COLUMNS), dtype=np.float64)
+    frame["gpus"] = frame["gpus"].where(frame["gpus"] > 0, frame["used"])
+    frame = frame.mask(frame == -1)
+    whole = frame[["job_id", "user", "queue"]].fillna(-1).astype(np.int64).astype(str)
+    return frame[list(NEEDED)].assign(job_id=whole["job_id"], user=whole["user"], queue="queue-" + whole["queue"])
+
+
+def _swf_rows(path: Path, lines: Any) -> Iterator[list[float]]:
+    for nth, line in enumerate(lines, 1):
+        words = line.split(";", 1)[0].split()
+        if not words:
+            continue
+        try:
+            row = [float(word) for word in words]
+        except ValueError as problem:
+            raise SettingsError(f"{path}, line {nth}: {problem}; the Standard Workload Format is numbers") from problem
+        if len(row) != len(SWF_COLUMNS):
+            raise SettingsError(f"{path}, line {nth}: {len(row)} fields, the Standard Workload Format has 18")
+        yield row
+
+
+def _kept(submit_s: Floats, duration_s: Floats, gpus: Floats) -> tuple[NDArray[np.bool_], list[str]]:
+    """(N,) jobs that ran and took GPUs, and notes on the others."""
+    told = np.isfinite(submit_s) & np.isfinite(duration_s) & np.isfinite(gpus)
+    works = told & (duration_s >= 0) & (gpus > 0)
+    notes = []
+    if not told.all():
+        notes.append(
+            f"{int((~told).sum())} jobs are left out: when they came, how long they ran or on what is not told"
+        )
+    if (told & ~works).any():
+        notes.append(f"{int((told & ~works).sum())} jobs are left out: they took no GPUs, or less than no time")
+    return works, notes
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _File:
+    path: Path
+    frame: pd.DataFrame
+
+    def numbers(self, name: str, otherwise: float = np.nan) -> Floats:
+        """(N,) values of a column, NaN where empty; `otherwise` where there is no such column."""
+        import pandas as pd
+
+        if name not in self.frame:
+            return np.full(len(self.frame), otherwise)
+        column = self.frame[name]
+        values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+        wrong = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
+        if len(wrong):
+            raise SettingsError(
+                f"{self.path}: {name} is {column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}, which is no number"
+            )
+        return values
+
+    def whole_gpus(self, gpus: Floats, kept: NDArray[np.bool_]) -> None:
+        """Raises SettingsError where a job takes part of a GPU."""
+        parts = np.flatnonzero(kept & (gpus != np.floor(gpus)))
+        if len(parts):
+            raise SettingsError(
+                f"{self.path}: gpus is {gpus[parts[0]]:g} in data row {parts[0] + 1}; jobs take whole GPUs here: round "
+                "them up, or leave those jobs out"
+            )
+
+    def integers(self, name: str) -> Ints:
+        """(N,) whole numbers, 0 where nothing is told."""
+        return np.nan_to_num(self.numbers(name, 0.0)).round().astype(np.int64)
+
+    def named(self, name: str, otherwise: str) -> tuple[tuple[str, ...], Ints]:
+        """Names in order, and (N,) which each row has; `otherwise` where nothing is told."""
+        if name not in self.frame:
+            return (otherwise,), np.zeros(len(self.frame), dtype=np.int64)
+        words = self.frame[name].astype("string").fillna(otherwise).to_numpy(dtype=str)
+        names, which = np.unique(words, return_inverse=True)
+        return tuple(str(word) for word in names), which.astype(np.int64)
+
+    def kinds(self) -> Ints:
+        """(N,) along KINDS: training where nothing is told."""
+        names, which = self.named("kind", WorkloadKind.TRAINING.value)
+        known = {kind.value: nth for nth, kind in enumerate(KINDS)}
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise SettingsError(f"{self.path}: kind {strange[0]!r} is none of {', '.join(known)}")
+        found: Ints = np.array([known[name] for name in names], dtype=np.int64)[which]
+        return found
+
+    def ids(self) -> NDArray[np.str_]:
+        if "job_id" not in self.frame:
+            return np.arange(1, len(self.frame) + 1).astype(str)
+        ids: NDArray[np.str_] = self.frame["job_id"].astype("string").fillna("").to_numpy(dtype=str)
+        return ids

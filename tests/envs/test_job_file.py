@@ -1,0 +1,131 @@
+"""Jobs from files: what is read, what is left out and said, what is refused."""
+
+import gzip
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from envs.job_file import read_jobs
+from envs.workloads import KINDS
+from gyropilot.errors import SettingsError
+
+NOTHING: Mapping[str, list[Any]] = {}
+ROWS: Mapping[str, list[Any]] = {
+    "job_id": ["c", "a", "b"],
+    "queue": ["vision", "nlp", "nlp"],
+    "submit_s": [20.0, 0.0, 10.0],
+    "duration_s": [5.0, 100.0, 50.0],
+    "gpus": [8, 1, 2],
+}
+SWF = """; Version: 2.2
+; Computer: Example
+1 0 3 100 4 -1 -1 8 -1 -1 1 7 -1 -1 2 -1 -1 -1
+2 5 -1 50 4 -1 -1 -1 -1 -1 1 -1 -1 -1 -1 -1 -1 -1
+
+3 6 -1 -1 4 -1 -1 4 -1 -1 5 7 -1 -1 2 -1 -1 -1
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_is_read_in_order_of_submission(kind: str, tmp_path: Path) -> None:
+    found = read_jobs(written(tmp_path, suffix=kind))
+
+    assert found.ids.tolist() == ["a", "b", "c"]
+    assert found.table.queues == ("nlp", "vision")
+    assert found.table.queue.tolist() == [0, 0, 1]
+    assert found.table.submit_s.tolist() == [0.0, 10.0, 20.0]
+    assert found.table.gpus.tolist() == [1, 2, 8]
+    assert found.notes == ()
+
+
+def test_what_is_not_told_is_one_queue_of_training_jobs_without_checkpoints(tmp_path: Path) -> None:
+    found = read_jobs(written(tmp_path, without=("job_id", "queue")))
+
+    assert found.ids.tolist() == ["2", "3", "1"]
+    assert found.table.queues == ("all",)
+    assert {KINDS[kind].value for kind in found.table.kind} == {"training"}
+    assert found.table.checkpoint_s.tolist() == [float("inf")] * 3
+
+
+def test_priority_user_kind_and_checkpoints_are_read_where_they_are_told(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        {
+            "priority": [0, 5, 0],
+            "user": ["u", "v", "u"],
+            "kind": ["sweep", "batch", None],
+            "checkpoint_s": [60, None, 30],
+        },
+    )
+
+    table = read_jobs(path).table
+
+    assert table.priority.tolist() == [5, 0, 0]
+    assert table.user.tolist() == [1, 0, 0]
+    assert [KINDS[kind].value for kind in table.kind] == ["batch", "training", "sweep"]
+    assert table.checkpoint_s.tolist() == [float("inf"), 30.0, 60.0]
+
+
+def test_jobs_that_did_not_run_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    found = read_jobs(written(tmp_path, {"duration_s": [None, 100.0, 50.0], "gpus": [8, 0, 2]}))
+
+    assert found.ids.tolist() == ["b"]
+    assert [note.split(" are ")[0] for note in found.notes] == ["1 jobs", "1 jobs"]
+
+
+@pytest.mark.parametrize("name", ["log.swf", "log.swf.gz"])
+def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(SWF.encode()) if name.endswith("gz") else SWF.encode())
+
+    found = read_jobs(path)
+
+    assert found.ids.tolist() == ["1", "2"]
+    assert found.table.gpus.tolist() == [8, 4]  # asked for; used where nothing was asked for
+    assert found.table.duration_s.tolist() == [100.0, 50.0]
+    assert [found.table.queues[queue] for queue in found.table.queue] == ["queue-2", "queue--1"]
+    assert found.notes[0].startswith("1 jobs are left out")
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"gpus": ["8", "many", "2"]}, "gpus is 'many' in data row 2, which is no number"),
+        ({"gpus": [8, 0.5, 2]}, r"gpus is 0.5 in data row 2; jobs take whole GPUs here"),
+        ({"kind": ["sweep", "sweeping", None]}, "kind 'sweeping' is none of training, fine-tuning"),
+        ({"duration_s": [None, None, None]}, "holds no job that ran: 3 jobs are left out"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(columns: dict[str, list[Any]], why: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=why):
+        read_jobs(written(tmp_path, columns))
+
+
+def test_missing_columns_are_named_with_those_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no column duration_s, gpus; .*this one has job_id, queue, submit_s"):
+        read_jobs(written(tmp_path, without=("duration_s", "gpus")))
+
+
+def test_a_file_that_is_not_there_or_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "image.parquet").write_bytes(b"PAR1 and nothing else")
+    (tmp_path / "short.swf").write_text("1 2 3\n")
+
+    for name, why in (("absent.csv", "No such file"), ("image.parquet", "neither"), ("short.swf", "line 1: 3 fields")):
+        with pytest.raises(SettingsError, match=why):
+            read_jobs(tmp_path / name)
+
+
+def written(
+    folder: Path, columns: Mapping[str, list[Any]] = NOTHING, *, suffix: str = "csv", without: Collection[str] = ()
+) -> Path:
+    """Three jobs as a file, with some columns otherwise."""
+    frame = pd.DataFrame({name: values for name, values in {**ROWS, **columns}.items() if name not in without})
+    path = folder / f"jobs.{suffix}"
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    return path
