@@ -36,17 +36,22 @@ class FixedCluster:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Runs:
-    """When each job of a table ran: one entry per job."""
+    """When and where each job of a table ran."""
 
     jobs: JobTable
-    start_s: Floats
-    end_s: Floats
-    first_node: Ints  # counted from 0
+    start_s: Floats  # (N,)
+    end_s: Floats  # (N,)
+    first: Ints  # (N + 1,) where the nodes of each job begin
+    node: Ints  # (P,) counted from 0
 
     @property
     def wait_s(self) -> Floats:
         waited: Floats = self.start_s - self.jobs.submit_s
         return waited
+
+    def nodes(self, job: int) -> Ints:
+        """Of one job: each gave all of its GPUs, but the last what was left to give."""
+        return self.node[self.first[job] : self.first[job + 1]]
 
 
 def replay(jobs: JobTable, cluster: FixedCluster) -> Runs:
@@ -59,6 +64,8 @@ def replay(jobs: JobTable, cluster: FixedCluster) -> Runs:
             f"{len(too_large)} jobs need more than the cluster's {cluster.gpus} GPUs, the largest "
             f"{int(jobs.gpus.max())}: they would block all others for ever; give more nodes, or leave those jobs out"
         )
-    start_s, first_node = np.zeros(len(jobs)), np.zeros(len(jobs), dtype=np.int64)
-    fifo.replay(jobs.submit_s, jobs.duration_s, jobs.gpus, cluster.nodes, cluster.gpus_per_node, start_s, first_node)
-    return Runs(jobs, start_s, start_s + jobs.duration_s, first_node)
+    first = np.concatenate([[0], np.cumsum(-(-jobs.gpus // cluster.gpus_per_node))])
+    start_s, node = np.zeros(len(jobs)), np.zeros(first[-1], dtype=np.int64)
+    shape = (cluster.nodes, cluster.gpus_per_node)
+    fifo.replay(jobs.submit_s, jobs.duration_s, jobs.gpus, first, shape, start_s, node)
+    return Runs(jobs, start_s, start_s + jobs.duration_s, first, node)

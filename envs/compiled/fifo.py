@@ -1,7 +1,7 @@
 """First come, first served on equal nodes; see `envs.fixed`.
 
 Nodes with the same number of free GPUs are a set of bits, so that the first of the fullest that still fit is found in
-a few steps, however many nodes there are. Running gangs are a heap by their end, and the parts of each a linked list.
+a few steps, however many nodes there are. Running gangs are a heap by their end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bits = NDArray[np.uint64]
 
-NONE = -1
 WORD = 64
 ONE = np.uint64(1)
 LOWEST = np.uint64(0x03F79D71B4CB0A89)
@@ -28,50 +27,39 @@ for _power in range(WORD):
 
 @compiled
 def replay(
-    submit_s: Floats, duration_s: Floats, gpus: Ints, nodes: int, per_node: int, start_s: Floats, first_node: Ints
+    submit_s: Floats, duration_s: Floats, gpus: Ints, first: Ints, cluster: tuple[int, int], start_s: Floats, node: Ints
 ) -> None:
-    """Fills `start_s` and `first_node` (N,) of jobs in their order of service, each of which fits the empty cluster."""
+    """Fills `start_s` (N,), and `node` (P,) of each part of each job, from `first` (N + 1,) of its parts on.
+
+    Jobs lie in the order in which they are served, and each fits the empty `cluster`: nodes, and GPUs of each.
+    """
+    nodes, per_node = cluster
     free = np.full(nodes, per_node)
     levels = np.zeros((per_node + 1, (nodes + WORD - 1) // WORD), dtype=np.uint64)  # which nodes have so many free
     count = np.zeros(per_node + 1, dtype=np.int64)  # how many
-    for node in range(nodes):
-        levels[per_node, node // WORD] |= ONE << np.uint64(node % WORD)
+    for each in range(nodes):
+        levels[per_node, each // WORD] |= ONE << np.uint64(each % WORD)
     count[per_node] = nodes
-    most = nodes * per_node + 1
-    ends, gangs, running = np.empty(most), np.empty(most, dtype=np.int64), 0
-    part_node, part_gpus = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
-    part_next, spare = np.arange(1, most + 1), 0
-    parts = np.full(len(submit_s), NONE)
+    ends, gangs, running = np.empty(nodes * per_node + 1), np.empty(nodes * per_node + 1, dtype=np.int64), 0
     now = -np.inf
     for job in range(len(submit_s)):
         now = max(now, submit_s[job])
-        wanted = gpus[job]
         while True:
             while running and ends[0] <= now:
-                place = parts[gangs[0]]
-                while place != NONE:
-                    _moved(part_node[place], part_gpus[place], free, levels, count)
-                    following = part_next[place]
-                    part_next[place] = spare
-                    spare, place = place, following
+                ended = gangs[0]
+                for nth, part in enumerate(node[first[ended] : first[ended + 1]]):
+                    _moved(part, min(per_node, gpus[ended] - nth * per_node), free, levels, count)
                 running = _popped(ends, gangs, running)
-            if _fits(wanted, count, per_node):
+            if _fits(gpus[job], count, per_node):
                 break
             now = ends[0]
         start_s[job] = now
-        first_node[job] = NONE
-        left = wanted
-        while left > 0:
-            part = min(left, per_node)
-            node = _first(levels[_fullest(part if wanted <= per_node else per_node, count, per_node)])
-            if first_node[job] == NONE:
-                first_node[job] = node
-            place = spare
-            spare = part_next[place]
-            part_node[place], part_gpus[place], part_next[place] = node, part, parts[job]
-            parts[job] = place
-            _moved(node, -part, free, levels, count)
-            left -= part
+        for nth in range(first[job + 1] - first[job]):
+            taken = min(per_node, gpus[job] - nth * per_node)
+            least = taken if gpus[job] <= per_node else per_node
+            part = _first(levels[_fullest(least, count, per_node)])
+            node[first[job] + nth] = part
+            _moved(part, -taken, free, levels, count)
         running = _pushed(ends, gangs, running, now + duration_s[job], job)
 
 

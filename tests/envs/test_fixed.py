@@ -37,7 +37,17 @@ def test_a_small_job_goes_to_the_fullest_node_that_fits_it_so_that_a_whole_one_s
     runs = ran((0, 100, 2), (1, 100, 4), (2, 100, 8))
 
     assert runs.start_s.tolist() == [0, 1, 2]
-    assert len(set(runs.first_node.tolist()[:2])) == 1
+    assert [runs.nodes(job).tolist() for job in range(3)] == [[0], [0], [1]]
+
+
+def test_of_equal_nodes_the_first_is_taken() -> None:
+    runs = ran((0, 5, 8), (0, 100, 8), (10, 100, 3))
+
+    assert runs.nodes(2).tolist() == [0]
+
+
+def test_a_gang_takes_as_many_nodes_as_it_needs() -> None:
+    assert ran((0, 100, 12)).nodes(0).tolist() == [0, 1]
 
 
 def test_a_gang_of_several_nodes_waits_for_whole_empty_ones() -> None:
