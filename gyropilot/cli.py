@@ -21,6 +21,7 @@ from gyropilot.clock import SystemClock
 from gyropilot.errors import GyropilotError, SettingsError
 from gyropilot.forecast_cli import forecast
 from gyropilot.settings import Settings
+from gyropilot.simulate_cli import simulate
 from gyropilot.terminal import (
     ConfigOption,
     Format,
@@ -230,6 +231,7 @@ def check(
 
 app.command()(forecast)
 app.command()(backtest)
+app.command()(simulate)
 
 
 @config_app.command("show")

@@ -1,0 +1,87 @@
+"""`gyropilot simulate` as a user runs it: figures, job by job, and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from gyropilot.cli import app
+from gyropilot.errors import SettingsError
+from tests.command import gyropilot
+
+JOBS = """job_id,queue,submit_s,duration_s,gpus
+a,vision,0,3600,8
+b,nlp,1800,3600,12
+c,nlp,1800,1800,1
+d,nlp,1800,,1
+"""
+"""On two nodes: b waits half an hour for the first to be empty, c behind it, and d never ran."""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Path:
+    path = tmp_path / "jobs.csv"
+    path.write_text(JOBS)
+    return path
+
+
+def test_json_tells_waits_and_use_of_all_and_of_each_queue(jobs: Path) -> None:
+    told = json.loads(answered(jobs, "--fixed-nodes", 2, "--format", "json"))
+
+    assert (told["nodes"], told["gpus_per_node"], told["order"]) == (2, 8, "fifo")
+    assert told["used_gpu_hours"] == 8 + 12 + 0.5
+    assert told["provisioned_gpu_hours"] == 16 * 2
+    assert told["utilisation"] == pytest.approx(20.5 / 32)
+    assert [(q["queue"], q["jobs"], q["wait_p50_s"]) for q in told["queues"]] == [
+        (None, 3, 1800.0),
+        ("nlp", 2, 1800.0),
+        ("vision", 1, 0.0),
+    ]
+    assert told["notes"] == ["1 jobs are left out: when they came, how long they ran or on what is not told"]
+
+
+def test_text_ends_with_one_sentence_that_says_it_all(jobs: Path) -> None:
+    text = answered(jobs, "--fixed-nodes", 2)
+
+    assert "2 nodes x 8 GPUs, first come first served" in text
+    assert text.splitlines()[-1] == (
+        "3 jobs used 20 of 32 GPU-hours (64 %); half of them waited 30 min or less, 5 % more than 30 min"
+    )
+
+
+def test_every_job_can_be_written_with_its_times_and_nodes(jobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "runs.parquet"
+
+    answered(jobs, "--fixed-nodes", 2, "--jobs-out", path)
+
+    runs = pd.read_parquet(path).set_index("job_id")
+    assert runs.loc["b", ["submit_s", "start_s", "end_s", "wait_s"]].tolist() == [1800, 3600, 7200, 1800]
+    assert {job: nodes.tolist() for job, nodes in runs["nodes"].items()} == {"a": [0], "b": [0, 1], "c": [1]}
+    assert runs["preemptions"].tolist() == [0, 0, 0]
+    assert runs["queue"].tolist() == ["vision", "nlp", "nlp"]
+
+
+def test_a_job_that_fits_no_cluster_of_that_size_is_refused(jobs: Path) -> None:
+    with pytest.raises(SettingsError, match="1 jobs need more than the cluster's 8 GPUs, the largest 12"):
+        CliRunner().invoke(app, arguments(jobs, "--fixed-nodes", 1), catch_exceptions=False)
+
+
+def test_the_command_itself_says_what_is_wrong_and_ends_with_2(tmp_path: Path) -> None:
+    done = gyropilot("simulate", "--jobs", "absent.csv", "--fixed-nodes", "2", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert "absent.csv cannot be read: No such file or directory; give a parquet, CSV or SWF file" in done.stderr
+
+
+def answered(jobs: Path, *options: object) -> str:
+    done = CliRunner().invoke(app, arguments(jobs, *options), catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def arguments(jobs: Path, *options: object) -> list[str]:
+    return ["simulate", "--jobs", *map(str, (jobs, *options))]
