@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.compiled.heaps import popped, pushed
 from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
@@ -49,7 +50,7 @@ def replay(
                 ended = gangs[0]
                 for nth, part in enumerate(node[first[ended] : first[ended + 1]]):
                     _moved(part, min(per_node, gpus[ended] - nth * per_node), free, levels, count)
-                running = _popped(ends, gangs, running)
+                running = popped(ends, gangs, running)
             if _fits(gpus[job], count, per_node):
                 break
             now = ends[0]
@@ -60,7 +61,7 @@ def replay(
             part = _first(levels[_fullest(least, count, per_node)])
             node[first[job] + nth] = part
             _moved(part, -taken, free, levels, count)
-        running = _pushed(ends, gangs, running, now + duration_s[job], job)
+        running = pushed(ends, gangs, running, now + duration_s[job], job)
 
 
 @compiled
@@ -98,33 +99,3 @@ def _moved(node: int, freed: int, free: Ints, levels: Bits, count: Ints) -> None
     free[node] += freed
     levels[free[node], word] |= bit
     count[free[node]] += 1
-
-
-@compiled
-def _pushed(ends: Floats, gangs: Ints, running: int, end: float, gang: int) -> int:
-    """How many run once another does."""
-    at = running
-    while at > 0 and ends[(at - 1) // 2] > end:
-        above = (at - 1) // 2
-        ends[at], gangs[at] = ends[above], gangs[above]
-        at = above
-    ends[at], gangs[at] = end, gang
-    return running + 1
-
-
-@compiled
-def _popped(ends: Floats, gangs: Ints, running: int) -> int:
-    """How many run once the one that ends first has."""
-    last = running - 1
-    end, gang = ends[last], gangs[last]
-    at = 0
-    while 2 * at + 1 < last:
-        below = 2 * at + 1
-        if below + 1 < last and ends[below + 1] < ends[below]:
-            below += 1
-        if end <= ends[below]:
-            break
-        ends[at], gangs[at] = ends[below], gangs[below]
-        at = below
-    ends[at], gangs[at] = end, gang
-    return last

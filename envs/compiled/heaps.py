@@ -1,0 +1,69 @@
+"""Binary heaps in plain arrays: the smallest key first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.compiled.loops import compiled
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@compiled
+def pushed(keys: Floats, values: Ints, count: int, key: float, value: int) -> int:
+    """Puts a value among the first `count`; how many there are then."""
+    at = count
+    while at > 0 and keys[(at - 1) // 2] > key:
+        above = (at - 1) // 2
+        keys[at], values[at] = keys[above], values[above]
+        at = above
+    keys[at], values[at] = key, value
+    return count + 1
+
+
+@compiled
+def popped(keys: Floats, values: Ints, count: int) -> int:
+    """Takes the first of `count` away; how many there are then."""
+    last = count - 1
+    key, value = keys[last], values[last]
+    at = 0
+    while 2 * at + 1 < last:
+        below = 2 * at + 1
+        if below + 1 < last and keys[below + 1] < keys[below]:
+            below += 1
+        if key <= keys[below]:
+            break
+        keys[at], values[at] = keys[below], values[below]
+        at = below
+    keys[at], values[at] = key, value
+    return last
+
+
+@compiled
+def joined(heap: Ints, count: int, value: int) -> int:
+    """`pushed`, where a value is its own key."""
+    at = count
+    while at > 0 and heap[(at - 1) // 2] > value:
+        heap[at] = heap[(at - 1) // 2]
+        at = (at - 1) // 2
+    heap[at] = value
+    return count + 1
+
+
+@compiled
+def left(heap: Ints, count: int) -> int:
+    """`popped`, where a value is its own key."""
+    last = count - 1
+    value, at = heap[last], 0
+    while 2 * at + 1 < last:
+        below = 2 * at + 1
+        if below + 1 < last and heap[below + 1] < heap[below]:
+            below += 1
+        if value <= heap[below]:
+            break
+        heap[at] = heap[below]
+        at = below
+    heap[at] = value
+    return last

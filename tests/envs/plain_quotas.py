@@ -1,0 +1,164 @@
+"""Kueue's rules for queues with quotas, borrowing and best-effort order, in plain Python.
+
+What `envs.compiled.quotas` is held against, and what the rules are easiest read from.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.replay import NOWHERE, Cluster, Replay, Share
+from envs.workloads import JobTable
+
+
+def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
+    """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
+    ledger = _Ledger.of(jobs.queues, cluster)
+    lines = _Lines.of(jobs)
+    start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
+    duration_s = jobs.duration_s.tolist()
+    running: list[tuple[float, int]] = []  # heap of (end, row)
+    for now_s, arrived in _moments(jobs.submit_s.tolist(), running, until_s):
+        while running and running[0][0] <= now_s:
+            row = heapq.heappop(running)[1]
+            ledger.give_back(lines.queue[row], int(flavor[row]), lines.gpus[row])
+            lines.look_again = True
+        lines.join(arrived)
+        for row, chosen in lines.admit(ledger):
+            start_s[row], flavor[row] = now_s, chosen
+            heapq.heappush(running, (now_s + duration_s[row], row))
+    return Replay(jobs, cluster.flavors, start_s, start_s + jobs.duration_s, flavor)
+
+
+def _moments(submit_s: list[float], running: list[tuple[float, int]], until_s: float) -> Iterator[tuple[float, range]]:
+    """Each moment at which a job arrives or ends, with the rows that arrive; `running` may grow in between."""
+    row, count = 0, len(submit_s)
+    while row < count or running:
+        now_s = min(submit_s[row] if row < count else np.inf, running[0][0] if running else np.inf)
+        if now_s > until_s:
+            return
+        first = row
+        while row < count and submit_s[row] <= now_s:
+            row += 1
+        yield now_s, range(first, row)
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """What is used now, and what a queue may still take."""
+
+    shares: list[list[tuple[int, Share]]]  # by queue: (flavor, share) in the order tried
+    cohort: list[int]  # by queue
+    used: list[list[int]]  # by queue and flavor
+    free: list[list[int]]  # by cohort and flavor: lendable quota that nobody uses
+    idle: list[float]  # by flavor: GPUs on nodes that nobody uses
+
+    @classmethod
+    def of(cls, queues: Sequence[str], cluster: Cluster) -> _Ledger:
+        flavors = cluster.flavors
+        shares = [[(flavors.index(f), share) for f, share in cluster.shares.get(q, {}).items()] for q in queues]
+        # A queue without a cohort is alone in one of its own.
+        names = [("cohort", cluster.cohorts[q]) if q in cluster.cohorts else ("queue", q) for q in queues]
+        cohort = [sorted(set(names)).index(name) for name in names]
+        free = [[0] * len(flavors) for _ in set(names)]
+        for queue, row in enumerate(shares):
+            for flavor, share in row:
+                free[cohort[queue]][flavor] += share.nominal - share.kept
+        idle = [cluster.installed.get(name, np.inf) for name in flavors]
+        return cls(shares, cohort, [[0] * len(flavors) for _ in queues], free, idle)
+
+    def choose(self, queue: int, gpus: int) -> tuple[int, bool] | None:
+        """The first flavor in which so many GPUs fit, and whether the queue borrows for them; None: nowhere."""
+        for flavor, share in self.shares[queue]:
+            if gpus <= min(self.idle[flavor], self.room(queue, flavor, share)):
+                return flavor, self.used[queue][flavor] + gpus > share.nominal
+        return None
+
+    def room(self, queue: int, flavor: int, share: Share) -> int:
+        """GPUs that quotas let a queue still take of a flavor."""
+        used = self.used[queue][flavor]
+        shared = self.free[self.cohort[queue]][flavor]
+        if share.borrowing_limit is not None:
+            shared = min(shared, share.nominal + share.borrowing_limit - max(used, share.kept))
+        return max(0, share.kept - used) + shared
+
+    def take(self, queue: int, flavor: int, gpus: int) -> bool:
+        """Take so many GPUs, all or none."""
+        share = self._share(queue, flavor)
+        if gpus > min(self.idle[flavor], self.room(queue, flavor, share)):
+            return False
+        self._move(queue, flavor, share, gpus)
+        return True
+
+    def give_back(self, queue: int, flavor: int, gpus: int) -> None:
+        self._move(queue, flavor, self._share(queue, flavor), -gpus)
+
+    def _share(self, queue: int, flavor: int) -> Share:
+        return next(share for f, share in self.shares[queue] if f == flavor)
+
+    def _move(self, queue: int, flavor: int, share: Share, gpus: int) -> None:
+        before = self.used[queue][flavor]
+        self.used[queue][flavor] = before + gpus
+        self.idle[flavor] -= gpus
+        self.free[self.cohort[queue]][flavor] -= max(0, before + gpus - share.kept) - max(0, before - share.kept)
+
+
+Place = tuple[int, float, int]
+"""In line: larger priority first, then older, then as in the table."""
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Who waits in each queue."""
+
+    queue: list[int]
+    gpus: list[int]
+    place: list[Place]  # of each job
+    ready: list[list[Place]]  # by queue: a heap of those to look at
+    aside: list[list[Place]]  # by queue: those that fitted nowhere when last looked at
+    look_again: bool = False  # something was freed since
+
+    @classmethod
+    def of(cls, jobs: JobTable) -> _Lines:
+        place = list(zip((-jobs.priority).tolist(), jobs.submit_s.tolist(), range(len(jobs)), strict=True))
+        empty: list[list[Place]] = [[] for _ in jobs.queues]
+        return cls(jobs.queue.tolist(), jobs.gpus.tolist(), place, empty, [[] for _ in jobs.queues])
+
+    def join(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            heapq.heappush(self.ready[self.queue[row]], self.place[row])
+
+    def admit(self, ledger: _Ledger) -> Iterator[tuple[int, int]]:
+        """Rounds until no head fits: each job that starts, and its flavor."""
+        if self.look_again:
+            self._recall()
+        while any(self.ready):
+            for _, place, flavor in sorted(self._heads(ledger)):
+                row = place[2]
+                if ledger.take(self.queue[row], flavor, self.gpus[row]):
+                    yield row, flavor
+                else:
+                    heapq.heappush(self.ready[self.queue[row]], place)
+
+    def _recall(self) -> None:
+        self.look_again = False
+        for queue, aside in enumerate(self.aside):
+            self.ready[queue] += aside
+            heapq.heapify(self.ready[queue])
+            aside.clear()
+
+    def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int]]:
+        """The head of each queue that fits somewhere: whether it borrows, its place, the flavor."""
+        for queue, ready in enumerate(self.ready):
+            if not ready:
+                continue
+            place = heapq.heappop(ready)
+            choice = ledger.choose(queue, self.gpus[place[2]])
+            if choice is None:
+                self.aside[queue].append(place)
+            else:
+                yield choice[1], place, choice[0]

@@ -1,0 +1,82 @@
+"""The fast replay with quotas against the plain one, job by job."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.replay import Cluster, Share, Shares, replay
+from envs.workloads import JobTable
+from tests.envs.plain_quotas import plain_replay
+from tests.envs.test_replay import Job, table
+
+QUEUES = ("a", "b", "c")
+LIMITS = st.none() | st.integers(0, 12)
+JOBS = st.lists(
+    st.tuples(st.sampled_from(QUEUES), st.integers(0, 40), st.integers(0, 30), st.integers(1, 12)), max_size=50
+)
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> Cluster:
+    """Three queues, two flavors in any order, some in one cohort, some without nodes for all that is promised."""
+    shares: Shares = {
+        queue: {
+            flavor: Share(draw(st.integers(0, 16)), draw(LIMITS), draw(LIMITS))
+            for flavor in draw(st.permutations(["x", "y"]))[: draw(st.integers(0, 2))]
+        }
+        for queue in QUEUES
+    }
+    cohorts = {queue: draw(st.sampled_from(["one", "two"])) for queue in QUEUES if draw(st.booleans())}
+    installed = {flavor: draw(st.integers(0, 24)) for flavor in ("x", "y") if draw(st.booleans())}
+    return Cluster(shares, cohorts, installed)
+
+
+@settings(max_examples=500, deadline=None)
+@given(JOBS, clusters(), st.lists(st.integers(0, 3), min_size=50, max_size=50), st.sampled_from([20.0, 1e9]))
+def test_any_jobs_start_when_and_where_the_plain_rules_say(
+    jobs: list[Job], cluster: Cluster, priority: list[int], until_s: float
+) -> None:
+    jobs = sorted(jobs, key=lambda job: job[1])
+    submitted = table(jobs, QUEUES, priority[: len(jobs)])
+
+    fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)
+
+    assert fast.start_s.tolist() == plain.start_s.tolist()
+    assert fast.flavor.tolist() == plain.flavor.tolist()
+    assert fast.end_s.tolist() == plain.end_s.tolist()
+
+
+def test_thousands_of_jobs_on_a_busy_cluster_start_when_and_where_the_plain_rules_say() -> None:
+    jobs = crowd(5_000)
+    busy = Cluster(
+        {
+            "a": {"own": Share(64), "spot": Share(32, borrowing_limit=16)},
+            "b": {"spot": Share(48, lending_limit=16), "own": Share(32)},
+            "c": {"own": Share(16)},
+        },
+        {"a": "all", "b": "all", "c": "all"},
+        {"own": 100, "spot": 80},
+    )
+
+    fast, plain = replay(jobs, busy, 1e9), plain_replay(jobs, busy, 1e9)
+
+    assert fast.start_s.tolist() == plain.start_s.tolist()
+    assert fast.flavor.tolist() == plain.flavor.tolist()
+    assert (fast.start_s > jobs.submit_s).mean() > 0.3  # or it would prove little
+
+
+def crowd(count: int) -> JobTable:
+    """Jobs of three queues, more than fit at once."""
+    rng = np.random.default_rng(8)
+    submit_s = np.sort(rng.uniform(0, 90_000, count))
+    rows: list[Job] = [
+        (str(queue), float(begin), float(lasts), int(gpus))
+        for queue, begin, lasts, gpus in zip(
+            rng.choice(QUEUES, count, p=[0.5, 0.3, 0.2]),
+            submit_s,
+            rng.lognormal(6, 1.2, count),
+            rng.choice([1, 2, 4, 8, 16], count),
+            strict=True,
+        )
+    ]
+    return table(rows, QUEUES, rng.integers(0, 3, count).tolist())
