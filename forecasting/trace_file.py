@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,9 +56,12 @@ def _table(path: Path) -> Any:
 
     try:
         with path.open("rb") as file:
-            if file.read(4) == b"PAR1":
-                return parquet.read_table(path)
-        return _parted(path, csv.read_csv(path))
+            first = file.read(4)
+        if first == b"PAR1":
+            return parquet.read_table(path)
+        if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in first[:2]:
+            raise _not_utf8(path)
+        return _parted(path, _text(path, csv.read_csv(path)))
     except OSError as problem:
         raise SettingsError(
             f"{path} cannot be read: {problem.strerror or problem}; give --trace a parquet or CSV file"
@@ -65,7 +69,26 @@ def _table(path: Path) -> Any:
     except pa.ArrowException as problem:
         if "Empty CSV" in str(problem):
             raise SettingsError(f"{path} is empty; a trace has one row per queue and moment") from problem
+        if "UTF8" in str(problem):
+            raise _not_utf8(path) from problem
         raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
+
+
+def _text(path: Path, table: Any) -> Any:
+    """The same table, refused where the name of a column is not UTF-8, or a value, as Arrow keeps those as bytes."""
+    import pyarrow as pa
+
+    try:
+        types = {field.name: field.type for field in table.schema}
+    except UnicodeDecodeError as problem:
+        raise _not_utf8(path) from problem
+    if any(pa.types.is_binary(each) for each in types.values()):
+        raise _not_utf8(path)
+    return table
+
+
+def _not_utf8(path: Path) -> SettingsError:
+    return SettingsError(f"{path} is CSV that is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)")
 
 
 def _parted(path: Path, table: Any) -> Any:

@@ -251,6 +251,30 @@ def test_a_file_that_is_not_there_is_a_matter_of_usage(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nowhere.parquet") == sentence
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("text", ["t_s,queue,demand_gpus\n0,förschung,1\n", "t_s,größe,demand_gpus\n0,8,1\n"])
+def test_csv_that_is_not_utf8_is_refused_with_what_to_save_it_as(tmp_path: Path, text: str, encoding: str) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text(text, encoding=encoding)
+
+    assert refusal(path) == " is CSV that is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
+
+
+def test_a_letter_that_is_not_utf8_is_found_a_megabyte_into_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_bytes(b"t_s,queue,demand_gpus\n" + b"0,research,1\n" * 200_000 + "60,förschung,1\n".encode("latin-1"))
+
+    assert refusal(path).startswith(" is CSV that is not UTF-8; ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_names_are_read_as_they_are_spelled(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("t_s,queue,demand_gpus\n0,förschung,1\n60,förschung,2\n", encoding=encoding)
+
+    assert demand(read_trace(path)) == {"förschung": [1.0, 2.0]}
+
+
 def test_a_folder_is_no_trace(tmp_path: Path) -> None:
     assert refusal(tmp_path) == " cannot be read: Is a directory; give --trace a parquet or CSV file"
 
