@@ -15,7 +15,7 @@ from gyropilot.domain import WorkloadKind
 from gyropilot.prometheus import queries as asked
 from gyropilot.prometheus.demand import kueue, pods
 from gyropilot.prometheus.queries import METRICS, Queries
-from gyropilot.prometheus.reader import LATELY_S
+from gyropilot.prometheus.reader import LATELY_S, LOOK_BACK_S
 
 Labels = Mapping[str, str]
 Values = Callable[[Floats], Floats]
@@ -23,9 +23,6 @@ Values = Callable[[Floats], Floats]
 
 SCRAPED_AGO_S = 12.0
 """Age of the newest sample of everything."""
-
-LOOK_BACK_S = 300.0
-"""How long after its last sample a series is still answered: Prometheus's default."""
 
 GPU_SANITISED = "nvidia_com_gpu"
 MODEL_SERVED = "assistant-70b"
@@ -86,7 +83,7 @@ def _of_kueue(world: World, queries: Queries) -> _Answers:
         queries.kueue_running_gpus(): (_named(asked.KUEUE_RUNNING, each), lambda s: ran.running_gpus(s)[at]),
         queries.kueue_pending_gpus(): (_named(asked.KUEUE_PENDING, waits), ran.pending_gpus),
         queries.kueue_quota_gpus(): (_named(asked.KUEUE_QUOTA, each), _constant(quota)),
-        queries.kueue_cohorts(): (
+        queries.kueue_cohorts(LOOK_BACK_S): (
             [{"cluster_queue": q, "cohort": world.cluster.cohorts[q]} for q in ran.jobs.queues],
             lambda s: np.repeat(_newest(world, s), len(ran.jobs.queues), axis=0),
         ),

@@ -202,9 +202,13 @@ class Queries:
         """Nominal quota, per cluster_queue, flavor and raw resource name."""
         return self.series(KUEUE_QUOTA, _RAW)
 
-    def kueue_cohorts(self) -> str:
-        """When each pair of cluster_queue and cohort was last sampled; of a queue in no cohort the cohort is absent."""
-        return f"max by (cluster_queue, cohort) (timestamp({self.kueue_running_gpus()}))"
+    def kueue_cohorts(self, within_s: int) -> str:
+        """When each pair of cluster_queue and cohort was last sampled; of a queue in no cohort the cohort is absent.
+
+        Looks back `within_s`, further than Prometheus does on its own; what is shown now is told to the moment.
+        """
+        sampled = f"timestamp({self.kueue_running_gpus()})"
+        return f"max by (cluster_queue, cohort) ({sampled} or max_over_time({sampled}[{within_s}s:15s]))"
 
     # Pods, by kube-state-metrics. Its series of a pod stay until the pod is deleted: each question joins the phase.
 

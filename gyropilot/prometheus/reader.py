@@ -20,6 +20,8 @@ from gyropilot.prometheus.series import Grid
 from gyropilot.settings import PrometheusSettings, format_duration
 
 LATELY_S = 86_400
+LOOK_BACK_S = 300
+"""How long after its last sample Prometheus still shows a series: its default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +168,11 @@ class PrometheusReader:
         """The cohort of each queue that is in one, and a note where that is refused.
 
         Of a queue that has just moved, both cohorts are seen for minutes: it is in the one that was sampled last.
+        Samples count for as long as `max_age` lets them be acted on.
         """
+        within_s = max(LOOK_BACK_S, int(self._settings.max_age.total_seconds()))
         try:
-            samples = self._client.instant(self._queries.kueue_cohorts(), now)
+            samples = self._client.instant(self._queries.kueue_cohorts(within_s), now)
         except QueryRefused as problem:
             return {}, [f"cohorts are not known: {problem}"]
         seen = sorted((s.value, s.labels.get("cluster_queue", ""), s.labels.get("cohort", "")) for s in samples)

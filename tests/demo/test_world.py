@@ -17,6 +17,7 @@ from gyropilot.demo.series import vectors
 from gyropilot.demo.story import GPU, POOLS, SHARES
 from gyropilot.demo.world import demo_world
 from gyropilot.prometheus.queries import Queries
+from gyropilot.prometheus.reader import LOOK_BACK_S
 
 Q = Queries({})
 SEEDS = [DEMO_SEED, 1, 2, 3]
@@ -96,7 +97,7 @@ def test_capacity_and_quota_series_are_those_of_the_objects() -> None:
 
 def test_cohorts_are_those_of_the_objects() -> None:
     world = demo_world(DEMO_NOW, DEMO_SEED)
-    told = vectors(world, Q)[Q.kueue_cohorts()].labels
+    told = vectors(world, Q)[Q.kueue_cohorts(LOOK_BACK_S)].labels
 
     objects_say = {q["metadata"]["name"]: q["spec"]["cohortName"] for q in objects(world)[CLUSTER_QUEUE]}
     assert {series["cluster_queue"]: series["cohort"] for series in told} == objects_say

@@ -68,7 +68,7 @@ def test_every_query_is_promql(tmp_path: Path, labels: dict[str, str], queue_lab
     series = asks.kueue_running_gpus()
     queries = [
         *(ask() for ask in (asks.kueue_running_gpus, asks.kueue_pending_gpus, asks.kueue_quota_gpus)),
-        asks.kueue_cohorts(),
+        asks.kueue_cohorts(600),
         *(ask() for ask in (asks.pod_running_gpus, asks.pod_pending_gpus, asks.pods_running, asks.pods_seen)),
         *(ask() for ask in (asks.pool_gpus, asks.pool_idle_gpus, asks.pool_nodes)),
         *(ask() for ask in (asks.gpu_utilisation, asks.gpu_memory_share, asks.gpu_watts, asks.inference_waiting)),

@@ -71,6 +71,19 @@ def test_a_queue_that_left_its_cohort_is_in_none(reader_of: ReaderOf) -> None:
     assert reader_of("left").read(NOW).cohorts == {}
 
 
+@pytest.mark.parametrize(
+    ("cluster", "cohorts"),
+    [("full", {"research": "all", "product": "all"}), ("moved", {"research": "labs"}), ("left", {})],
+)
+def test_cohorts_are_known_as_long_as_samples_may_be_old(
+    reader_of: ReaderOf, cluster: str, cohorts: dict[str, str]
+) -> None:
+    metrics = reader_of(cluster, max_age="15m").read(NOW + timedelta(minutes=10))
+
+    assert metrics.age == timedelta(minutes=10)
+    assert metrics.cohorts == cohorts
+
+
 @pytest.mark.parametrize("cluster", ["no-pending", "stale", "pods"])
 def test_without_the_label_there_are_no_cohorts_and_nothing_is_said(reader_of: ReaderOf, cluster: str) -> None:
     metrics = reader_of(cluster).read(NOW)
