@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from gyropilot.terminal import (
     ConfigOption,
     Format,
     FormatOption,
+    OutputOption,
     PrometheusOption,
     load_settings,
     progress,
@@ -58,9 +60,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         bool, typer.Option("--totals", help="Score the sum over queues instead of each queue.", metavar="")
     ] = False,
     format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
-    out: Annotated[
-        Path | None, typer.Option("--out", "--output", "-o", help="Write the answer to this file instead of stdout.")
-    ] = None,
+    out: OutputOption = None,
     forecasts_out: Annotated[
         Path | None, typer.Option("--forecasts-out", help="Write every forecast to this parquet file.")
     ] = None,
@@ -75,6 +75,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
     from gyropilot.report.backtest import render
     from gyropilot.wiring import our_entrants, peer_entrants
 
+    _refuse_one_file_for_two(trace, out, forecasts_out)
     protocol = Protocol(
         buckets=_parted(horizons),
         begin=_moment("--from", begin),
@@ -84,14 +85,29 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         totals=totals,
     )
     ours = our_entrants(_parted(models), protocol.refit)
-    with progress() as told:
+    with progress() as told, _written(forecasts_out) as heard:
         known = _known(trace, column, config, prometheus, told)
         plan = Plan.of(known.history, protocol)
         theirs = peer_entrants(plan.history.step) if peers else []
-        with _written(forecasts_out) as heard:
-            replayed = replay(plan, ours, theirs, time.perf_counter, Listeners(heard, told))
+        replayed = replay(plan, ours, theirs, time.perf_counter, Listeners(heard, told))
         found = render(result(replayed, known.notes), format.value)
     reply(found, out)
+
+
+def _refuse_one_file_for_two(trace: Path | None, out: Path | None, forecasts_out: Path | None) -> None:
+    """Raises SettingsError where the trace would be written over, or one answer by the other."""
+    for option, place in (("--out", out), ("--forecasts-out", forecasts_out)):
+        if trace and place and _same_file(trace, place):
+            raise SettingsError(f"{option} {place} is the trace that is read, and would replace it; give another file")
+    if out and forecasts_out and _same_file(out, forecasts_out):
+        raise SettingsError(f"--out and --forecasts-out are one file, {forecasts_out}; give each its own")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether both are one file, through whatever links; also of files that are not there yet."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _known(trace: Path | None, column: str | None, config: Path | None, prometheus: str | None, told: Told) -> Trace:

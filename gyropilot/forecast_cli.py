@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gyropilot.clock import SystemClock
-from gyropilot.terminal import ConfigOption, Format, FormatOption, PrometheusOption, load_settings, progress, reply
+from gyropilot.terminal import (
+    ConfigOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    PrometheusOption,
+    load_settings,
+    progress,
+    reply,
+)
 
 
 def forecast(
@@ -16,9 +24,7 @@ def forecast(
     prometheus: PrometheusOption = None,
     queue: Annotated[str | None, typer.Option("--queue", "-q", help="Only this queue, with all quantiles.")] = None,
     format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
-    out: Annotated[
-        Path | None, typer.Option("--out", "--output", "-o", help="Write the answer to this file instead of stdout.")
-    ] = None,
+    out: OutputOption = None,
 ) -> None:
     """What is expected of each queue: a day in full, a week in outline, how sure it is and why. Only reads.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gyropilot.terminal import PlainFormat, PlainFormatOption, progress, reply, say
+from gyropilot.terminal import OutputOption, PlainFormat, PlainFormatOption, progress, reply, say
 
 
 class Order(StrEnum):
@@ -23,9 +23,7 @@ def simulate(
     gpus_per_node: Annotated[int, typer.Option("--gpus-per-node", help="GPUs of each.", min=1)] = 8,
     order: Annotated[Order, typer.Option("--order", help="Who goes first; the head of the line blocks.")] = Order.FIFO,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
-    out: Annotated[
-        Path | None, typer.Option("--out", "--output", "-o", help="Write the answer to this file instead of stdout.")
-    ] = None,
+    out: OutputOption = None,
     jobs_out: Annotated[
         Path | None,
         typer.Option("--jobs-out", help="Write every job's start, end, wait and nodes to this parquet file."),

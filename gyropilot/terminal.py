@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,7 +44,19 @@ KubeconfigOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to answer.")]
 PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How to answer.")]
-OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the answer to this file instead of stdout.")]
+
+
+def _no_folder(out: Path | None) -> Path | None:
+    """The same path, refused before any work is done where it is a folder."""
+    with suppress(OSError):  # what cannot be looked at cannot be written either, and `reply` says why
+        if out is not None and out.is_dir():
+            raise SettingsError(f"--out {out} is a folder; give a file, such as {out / 'report.html'}")
+    return out
+
+
+_OUT = "Write the answer to this file instead of stdout."
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help=_OUT, callback=_no_folder)]
+OutputOption = Annotated[Path | None, typer.Option("--out", "--output", "-o", help=_OUT, callback=_no_folder)]
 
 
 def load_settings(config: Path | None, prometheus: str | None = None, kubeconfig: Path | None = None) -> Settings:

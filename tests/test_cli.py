@@ -103,6 +103,12 @@ def test_a_place_that_cannot_be_written_is_a_matter_of_usage(tmp_path: Path) -> 
         terminal.reply("text", tmp_path / "file" / "report.txt")
 
 
+@pytest.mark.parametrize("command", ["plan", "once", "report", "forecast", "backtest"])
+def test_a_folder_is_no_file_to_answer_in(tmp_path: Path, command: str) -> None:
+    with pytest.raises(SettingsError, match=f"^--out {tmp_path} is a folder; give a file, such as {tmp_path}/report"):
+        CliRunner().invoke(cli.app, [command, "--out", str(tmp_path)], catch_exceptions=False)
+
+
 def test_history_says_when_there_is_nothing_to_list() -> None:
     with Journal("sqlite:///gyropilot.db") as journal:
         journal.intend(Cycle(SystemClock().now() - timedelta(days=2), state(), forecast({}), Intent("hold"), ()))

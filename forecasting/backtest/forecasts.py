@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,10 +46,10 @@ def forecasts_to(path: Path) -> Iterator[Forecasts]:
     """A file that is there whole when all went well, and not at all otherwise."""
     from pyarrow import parquet
 
-    schema, unfinished = _schema(), path.with_name(path.name + ".part")
-    if not path.parent.is_dir():
-        raise SettingsError(f"{path} cannot be written: there is no folder {path.parent}; give another --forecasts-out")
+    schema = _schema()
     try:
+        place = _place(path)
+        unfinished = place.with_name(place.name + ".part")
         writer = parquet.ParquetWriter(unfinished, schema, compression="zstd")
     except OSError as problem:
         raise SettingsError(
@@ -59,9 +60,20 @@ def forecasts_to(path: Path) -> Iterator[Forecasts]:
             forecasts = Forecasts(writer, schema)
             yield forecasts
             forecasts.write()
-        unfinished.replace(path)
+        unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _place(path: Path) -> Path:
+    """Where the file will lie, behind links, so that they stay links; its folder is made. Raises SettingsError."""
+    if path.is_dir():
+        raise SettingsError(f"--forecasts-out {path} is a folder; give a file, such as {path / 'forecasts.parquet'}")
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"--forecasts-out {path} is no regular file, and would be replaced by one; give a file")
+    place = Path(os.path.realpath(path))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def _schema() -> Any:
