@@ -1,6 +1,6 @@
-"""How many jobs a second the simulator replays, beside a plain event simulator in Python, and how that grows.
+"""How many jobs a second the simulator replays, beside plain simulators in Python, and how that grows.
 
-    python -m benchmarks.simulator            20,000 jobs on 125 nodes of 8 GPUs, strict first come first served
+    python -m benchmarks.simulator            20,000 jobs on 1,000 GPUs, first come first served and with quotas
 
 Jobs are seeded: sizes and durations as in published clusters (most take one GPU, a few run for days), so many that the
 cluster is busy at 85 %. Both must start each job at the same moment. Machine code is made before the clock starts.
@@ -15,14 +15,18 @@ from collections.abc import Callable
 import numpy as np
 
 from envs.fixed import FixedCluster, replay
+from envs.replay import Cluster, Share
+from envs.replay import replay as replay_with_quotas
 from envs.workloads import KINDS, Floats, JobTable
 from gyropilot.domain import WorkloadKind
 from tests.envs.plain_fifo import PlainJob, start_times
+from tests.envs.plain_quotas import plain_replay
 
 GANGS = (1, 2, 4, 8, 16, 32)
 SHARES = (0.6, 0.12, 0.1, 0.1, 0.05, 0.03)
 PER_NODE = 8
 BUSY = 0.85
+QUEUES = 8
 REPEATS = 5
 GROWTH = (1, 2, 4, 8)
 
@@ -35,8 +39,8 @@ def jobs(count: int, nodes: int) -> JobTable:
     span_s = float((gpus * duration_s).sum()) / (BUSY * nodes * PER_NODE)
     none = np.zeros(count, dtype=np.int64)
     return JobTable(
-        queues=("all",),
-        queue=none,
+        queues=tuple(f"queue-{n}" for n in range(QUEUES)),
+        queue=rng.integers(QUEUES, size=count),
         submit_s=np.sort(rng.uniform(0, span_s, count)),
         duration_s=duration_s,
         gpus=gpus,
@@ -53,21 +57,42 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=125)
     options = parser.parse_args()
     table, cluster = jobs(options.jobs, options.nodes), FixedCluster(options.nodes, PER_NODE)
-    replay(table, cluster)
-    ours_s, ours = _timed(lambda: replay(table, cluster).start_s, REPEATS)
-    plain = [
-        PlainJob(*job) for job in zip(*(_listed(table, n) for n in ("submit_s", "duration_s", "gpus")), strict=True)
-    ]
-    plain_s, theirs = _timed(lambda: np.array(start_times(plain, options.nodes, PER_NODE)), 1)
-    same = np.array_equal(ours, theirs)
-    waited = float((ours > table.submit_s).mean())
-    print(f"{options.jobs:,} jobs on {cluster.gpus:,} GPUs, first come first served; {waited:.0%} of them waited")
-    print(f"{'':24}{'seconds':>10}{'jobs/s':>14}")
-    print(f"{'plain Python':24}{plain_s:10.3f}{options.jobs / plain_s:14,.0f}")
-    print(f"{'gyropilot':24}{ours_s:10.4f}{options.jobs / ours_s:14,.0f}")
-    print(f"ratio {plain_s / ours_s:,.0f}; start times {'identical, job by job' if same else 'DIFFER'}")
+    columns = (getattr(table, name).tolist() for name in ("submit_s", "duration_s", "gpus"))
+    plain = [PlainJob(*job) for job in zip(*columns, strict=True)]
+    _beside(
+        f"{options.jobs:,} jobs on {cluster.gpus:,} GPUs, first come first served",
+        table,
+        lambda: replay(table, cluster).start_s,
+        lambda: np.array(start_times(plain, options.nodes, PER_NODE)),
+    )
+    shared = quotas(cluster.gpus)
+    _beside(
+        f"the same in {QUEUES} queues with quotas that lend to each other",
+        table,
+        lambda: replay_with_quotas(table, shared, np.inf).start_s,
+        lambda: plain_replay(table, shared, np.inf).start_s,
+    )
     _growth("jobs", [(options.jobs * times, options.nodes) for times in GROWTH])
     _growth("nodes", [(options.jobs, options.nodes * times) for times in GROWTH])
+
+
+def quotas(gpus: int) -> Cluster:
+    """All queues alike, in one cohort."""
+    names = [f"queue-{n}" for n in range(QUEUES)]
+    return Cluster({name: {"gpu": Share(gpus // QUEUES)} for name in names}, dict.fromkeys(names, "all"), {"gpu": gpus})
+
+
+def _beside(title: str, table: JobTable, fast: Callable[[], Floats], slow: Callable[[], Floats]) -> None:
+    """A table of both, and whether they agree."""
+    fast()
+    ours_s, ours = _timed(fast, REPEATS)
+    plain_s, theirs = _timed(slow, 1)
+    same = np.array_equal(ours, theirs)
+    print(f"{title}; {float((ours > table.submit_s).mean()):.0%} of them waited")
+    print(f"{'':24}{'seconds':>10}{'jobs/s':>14}")
+    print(f"{'plain Python':24}{plain_s:10.3f}{len(table) / plain_s:14,.0f}")
+    print(f"{'gyropilot':24}{ours_s:10.4f}{len(table) / ours_s:14,.0f}")
+    print(f"ratio {plain_s / ours_s:,.0f}; start times {'identical, job by job' if same else 'DIFFER'}\n")
 
 
 def _growth(what: str, sizes: list[tuple[int, int]]) -> None:
@@ -92,11 +117,6 @@ def _timed(work: Callable[[], Floats], repeats: int) -> tuple[float, Floats]:
         found = work()
         took.append(time.perf_counter() - began)
     return min(took), found
-
-
-def _listed(table: JobTable, column: str) -> list[float]:
-    listed: list[float] = getattr(table, column).tolist()
-    return listed
 
 
 if __name__ == "__main__":

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.fixed import FixedCluster, Runs
-from envs.workloads import Floats
+from envs.workloads import Floats, JobTable
 
 HOUR_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Of some jobs."""
+    """Of some jobs; times are of those that started."""
 
     queue: str | None  # None: of all queues
     jobs: int
+    never_started: int
     gpu_hours: float  # run
     p50_s: float
     p95_s: float
@@ -39,20 +39,24 @@ class Tally:
         return self.used_gpu_hours / self.provisioned_gpu_hours if self.provisioned_gpu_hours else 0.0
 
 
-def tally(runs: Runs, cluster: FixedCluster) -> Tally:
-    """The figures of a replay."""
-    jobs, waited, work = runs.jobs, runs.wait_s, runs.jobs.gpu_seconds / HOUR_S
+def tally(jobs: JobTable, start_s: Floats, gpus: int) -> Tally:
+    """Of jobs that started at `start_s` (N,), inf: never, on so many GPUs."""
+    started = np.isfinite(start_s)
+    waited = np.where(started, start_s - jobs.submit_s, np.nan)
+    work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0)
     everybody = _waits(None, waited, work)
-    queues = [_waits(name, waited[jobs.queue == n], work[jobs.queue == n]) for n, name in enumerate(jobs.queues)]
-    span_s = float(runs.end_s.max() - jobs.submit_s.min()) if len(jobs) else 0.0
-    some = tuple(queue for queue in queues if queue.jobs)
-    return Tally((everybody, *some), cluster.gpus * span_s / HOUR_S, float(work.sum()))
+    of = [jobs.queue == n for n in range(len(jobs.queues))]
+    queues = [_waits(name, waited[mine], work[mine]) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
+    last_s = (start_s + jobs.duration_s)[started].max(initial=0.0)
+    span_s = float(last_s - jobs.submit_s.min()) if started.any() else 0.0
+    return Tally((everybody, *queues), gpus * span_s / HOUR_S, float(work.sum()))
 
 
 def _waits(queue: str | None, waited: Floats, work: Floats) -> Waits:
-    if not len(waited):
-        return Waits(queue, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    p50, p95 = np.quantile(waited, (0.5, 0.95))
-    return Waits(
-        queue, len(waited), float(work.sum()), float(p50), float(p95), float(waited.mean()), float(waited.max())
-    )
+    known = waited[np.isfinite(waited)]
+    never = len(waited) - len(known)
+    if not len(known):
+        return Waits(queue, len(waited), never, 0.0, 0.0, 0.0, 0.0, 0.0)
+    p50, p95 = np.quantile(known, (0.5, 0.95))
+    spans = (float(p50), float(p95), float(known.mean()), float(known.max()))
+    return Waits(queue, len(waited), never, float(work.sum()), *spans)

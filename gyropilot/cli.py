@@ -21,7 +21,7 @@ from gyropilot.clock import SystemClock
 from gyropilot.errors import GyropilotError, SettingsError
 from gyropilot.forecast_cli import forecast
 from gyropilot.settings import Settings
-from gyropilot.simulate_cli import simulate
+from gyropilot.simulate_cli import scenario_app, simulate
 from gyropilot.terminal import (
     ConfigOption,
     Format,
@@ -59,6 +59,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Show, explain or sample the settings.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(scenario_app, name="scenario")
 
 
 ActOption = Annotated[

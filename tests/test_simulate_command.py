@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from envs.scenario import read_scenario
 from gyropilot.cli import app
 from gyropilot.errors import SettingsError
 from tests.command import gyropilot
@@ -65,6 +66,65 @@ def test_every_job_can_be_written_with_its_times_and_nodes(jobs: Path, tmp_path:
     assert runs["queue"].tolist() == ["vision", "nlp", "nlp"]
 
 
+def test_a_scenario_is_simulated_by_its_quotas(jobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs.parquet"
+
+    told = json.loads(answered(jobs, "--scenario", scenario(tmp_path), "--format", "json", "--jobs-out", path))
+
+    assert told["gpus"] == 24
+    assert [(q["queue"], q["jobs"], q["never_started"]) for q in told["queues"]] == [
+        (None, 3, 1),
+        ("nlp", 2, 1),
+        ("vision", 1, 0),
+    ]
+    runs = pd.read_parquet(path).set_index("job_id")
+    assert runs["flavor"].tolist() == ["h100", None, "a100"]  # b may use 8 + 3 at most
+    assert runs.loc["c", "wait_s"] == 0
+    assert pd.isna(runs.loc["b", "start_s"])
+
+
+def test_the_sample_is_a_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "sample.yaml"
+    path.write_text(gyropilot("scenario", "sample", folder=tmp_path).stdout)
+
+    done = gyropilot("scenario", "validate", "sample.yaml", folder=tmp_path)
+
+    assert done.stdout == "sample.yaml is a scenario: 2 flavors, 96 GPUs, 2 queues\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("flavors: {x: 8}", "queues: field required"),
+        ("flavors: {x: 8}\nqueues: {a: {shares: {y: {nominal: 1}}}}", "names y, no flavor; there are x"),
+        ("flavors: {x: 8}\nqueues: {a: {shares: {x: {nominal: -1}}}}", "queues.a.shares.x.nominal: input should be"),
+        ("flavors: {x: 8}\nqueues: {a: {share: {}}}", "queues.a.share: extra inputs are not permitted"),
+        ("flavors: {x: -8}\nqueues: {a: {shares: {x: {nominal: 1}}}}", "flavors.x has -8 GPUs"),
+        ("flavors: [", "is not YAML"),
+    ],
+)
+def test_what_is_no_scenario_is_refused_with_its_place(told: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(told)
+
+    with pytest.raises(SettingsError, match=why):
+        read_scenario(path)
+
+
+def test_jobs_of_queues_that_a_scenario_lacks_are_refused(jobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("flavors: {x: 8}\nqueues: {vision: {shares: {x: {nominal: 8}}}}")
+
+    with pytest.raises(SettingsError, match=r"jobs name 1 queues that the scenario lacks \(nlp\); add them"):
+        CliRunner().invoke(app, arguments(jobs, "--scenario", path), catch_exceptions=False)
+
+
+def test_a_cluster_must_be_told_in_one_way(jobs: Path, tmp_path: Path) -> None:
+    for options in ((), ("--fixed-nodes", 2, "--scenario", scenario(tmp_path))):
+        with pytest.raises(SettingsError, match="either --scenario FILE or --fixed-nodes N"):
+            CliRunner().invoke(app, arguments(jobs, *options), catch_exceptions=False)
+
+
 def test_a_job_that_fits_no_cluster_of_that_size_is_refused(jobs: Path) -> None:
     with pytest.raises(SettingsError, match="1 jobs need more than the cluster's 8 GPUs, the largest 12"):
         CliRunner().invoke(app, arguments(jobs, "--fixed-nodes", 1), catch_exceptions=False)
@@ -75,6 +135,20 @@ def test_the_command_itself_says_what_is_wrong_and_ends_with_2(tmp_path: Path) -
 
     assert done.returncode == 2
     assert "absent.csv cannot be read: No such file or directory; give a parquet, CSV or SWF file" in done.stderr
+
+
+def scenario(folder: Path) -> Path:
+    """Two queues that share what they do not use, within limits."""
+    path = folder / "scenario.yaml"
+    path.write_text(
+        """
+flavors: {h100: 16, a100: 8}
+queues:
+  vision: {cohort: all, shares: {h100: {nominal: 8}}}
+  nlp: {cohort: all, shares: {a100: {nominal: 8}, h100: {nominal: 8, borrowing_limit: 3}}}
+"""
+    )
+    return path
 
 
 def answered(jobs: Path, *options: object) -> str:

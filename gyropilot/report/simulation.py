@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -12,68 +15,81 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from envs.fixed import FixedCluster, Runs
 from envs.job_file import JobFile
 from envs.tally import Tally, Waits, tally
+from envs.workloads import Floats
 from gyropilot.errors import SettingsError
 from gyropilot.report.words import visible
 
 WIDTH = 160
-COLUMNS = ("jobs", "GPU-hours", "wait p50", "wait p95", "mean", "longest")
+COLUMNS = ("jobs", "never started", "GPU-hours", "wait p50", "wait p95", "mean", "longest")
 
 
-def to_text(cluster: FixedCluster, file: JobFile, runs: Runs) -> str:
+@dataclass(frozen=True, eq=False, slots=True)
+class Simulation:
+    """What became of the jobs of a file."""
+
+    world: str  # on what, in words
+    facts: Mapping[str, object]  # the same for programs
+    gpus: int
+    file: JobFile
+    start_s: Floats  # (N,) inf: never
+    where: Mapping[str, Any]  # (N,) by name of the column: nodes, or the flavor
+
+    @property
+    def tally(self) -> Tally:
+        return tally(self.file.table, self.start_s, self.gpus)
+
+
+def to_text(found: Simulation) -> str:
     """A line per queue, the longest waits first, and what all of it comes to."""
-    found = tally(runs, cluster)
     paper = StringIO()
     console = Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={})
-    title = f"Simulation · {cluster.nodes:,} nodes x {cluster.gpus_per_node} GPUs, first come first served"
-    console.print(Text(f"{title}\n"))
+    console.print(Text(f"Simulation · {found.world}\n"))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("queue", overflow="fold", max_width=60)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    everybody, *queues = found.waits
+    everybody, *queues = found.tally.waits
     for waits in (everybody, *sorted(queues, key=lambda waits: -waits.p95_s)):
         table.add_row(*(Text(visible(cell)) for cell in _cells(waits)))
     console.print(table)
-    for note in file.notes:
+    for note in found.file.notes:
         console.print(Text(visible(f"· {note}")))
-    console.print(Text(f"\n{_headline(found)}"))
+    console.print(Text(f"\n{_headline(found.tally)}"))
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 
-def to_json(cluster: FixedCluster, file: JobFile, runs: Runs) -> str:
+def to_json(found: Simulation) -> str:
     """One object; times in seconds."""
-    found = tally(runs, cluster)
+    figures = found.tally
     told = {
-        "nodes": cluster.nodes,
-        "gpus_per_node": cluster.gpus_per_node,
-        "order": "fifo",
-        "provisioned_gpu_hours": found.provisioned_gpu_hours,
-        "used_gpu_hours": found.used_gpu_hours,
-        "utilisation": found.utilisation,
-        "queues": [_object(waits) for waits in found.waits],
-        "notes": list(file.notes),
+        **found.facts,
+        "provisioned_gpu_hours": figures.provisioned_gpu_hours,
+        "used_gpu_hours": figures.used_gpu_hours,
+        "utilisation": figures.utilisation,
+        "queues": [_object(waits) for waits in figures.waits],
+        "notes": list(found.file.notes),
     }
     return json.dumps(told, indent=2)
 
 
-def write_jobs(path: Path, file: JobFile, runs: Runs) -> None:
+def write_jobs(path: Path, found: Simulation) -> None:
     """Each job as a row of parquet, in order of submission. Raises SettingsError where that cannot be written."""
     import pandas as pd
 
+    jobs, start_s = found.file.table, np.where(np.isfinite(found.start_s), found.start_s, np.nan)
     frame = pd.DataFrame(
         {
-            "job_id": file.ids,
-            "queue": np.array(runs.jobs.queues)[runs.jobs.queue],
-            "gpus": runs.jobs.gpus,
-            "submit_s": runs.jobs.submit_s,
-            "start_s": runs.start_s,
-            "end_s": runs.end_s,
-            "wait_s": runs.wait_s,
-            "preemptions": np.zeros(len(runs.jobs), dtype=np.int64),  # nobody is, in this order
-            "nodes": np.split(runs.node, runs.first[1:-1]),
+            "job_id": found.file.ids,
+            "queue": np.array(jobs.queues)[jobs.queue],
+            "gpus": jobs.gpus,
+            "submit_s": jobs.submit_s,
+            "start_s": start_s,
+            "end_s": start_s + jobs.duration_s,
+            "wait_s": start_s - jobs.submit_s,
+            "preemptions": np.zeros(len(jobs), dtype=np.int64),  # nobody is, in these worlds
+            **found.where,
         }
     )
     try:
@@ -85,22 +101,25 @@ def write_jobs(path: Path, file: JobFile, runs: Runs) -> None:
 
 def _headline(found: Tally) -> str:
     everybody = found.waits[0]
+    never = f", {everybody.never_started:,} never started" if everybody.never_started else ""
     return (
         f"{everybody.jobs:,} jobs used {found.used_gpu_hours:,.0f} of {found.provisioned_gpu_hours:,.0f} GPU-hours "
-        f"({found.utilisation:.0%}); half of them waited {_span(everybody.p50_s)} or less, 5 % more than "
-        f"{_span(everybody.p95_s)}"
-    ).replace("%)", " %)")
+        f"({100 * found.utilisation:.0f} %){never}; half of them waited {_span(everybody.p50_s)} or less, 5 % more "
+        f"than {_span(everybody.p95_s)}"
+    )
 
 
 def _cells(waits: Waits) -> list[str]:
     spans = (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
-    return [waits.queue or "all", f"{waits.jobs:,}", f"{waits.gpu_hours:,.0f}", *(_span(span) for span in spans)]
+    counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", f"{waits.gpu_hours:,.0f}")
+    return ["all" if waits.queue is None else waits.queue, *counts, *(_span(span) for span in spans)]
 
 
 def _object(waits: Waits) -> dict[str, object]:
     return {
         "queue": waits.queue,
         "jobs": waits.jobs,
+        "never_started": waits.never_started,
         "gpu_hours": waits.gpu_hours,
         "wait_p50_s": waits.p50_s,
         "wait_p95_s": waits.p95_s,
