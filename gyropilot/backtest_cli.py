@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +23,7 @@ from gyropilot.terminal import (
     load_settings,
     progress,
     reply,
+    same_file,
 )
 
 if TYPE_CHECKING:
@@ -97,17 +97,10 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
 def _refuse_one_file_for_two(trace: Path | None, out: Path | None, forecasts_out: Path | None) -> None:
     """Raises SettingsError where the trace would be written over, or one answer by the other."""
     for option, place in (("--out", out), ("--forecasts-out", forecasts_out)):
-        if trace and place and _same_file(trace, place):
+        if trace and place and same_file(trace, place):
             raise SettingsError(f"{option} {place} is the trace that is read, and would replace it; give another file")
-    if out and forecasts_out and _same_file(out, forecasts_out):
+    if out and forecasts_out and same_file(out, forecasts_out):
         raise SettingsError(f"--out and --forecasts-out are one file, {forecasts_out}; give each its own")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    """Whether both are one file, through whatever links; also of files that are not there yet."""
-    with suppress(OSError):
-        return one.samefile(other)
-    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _known(trace: Path | None, column: str | None, config: Path | None, prometheus: str | None, told: Told) -> Trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyropilot.errors import SettingsError
-from gyropilot.terminal import OutputOption, PlainFormat, PlainFormatOption, progress, reply, say
+from gyropilot.terminal import OutputOption, PlainFormat, PlainFormatOption, progress, reply, same_file, say
 
 if TYPE_CHECKING:
     from envs.job_file import JobFile
@@ -55,6 +56,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
         raise SettingsError(
             "simulate takes either --scenario FILE or --fixed-nodes N: a cluster for the jobs to run on"
         )
+    _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
         file = read_jobs(jobs)
@@ -64,6 +66,20 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
         write_jobs(jobs_out, found)
         say(f"jobs written to {jobs_out.resolve()}")
     reply((to_json if format is PlainFormat.JSON else to_text)(found), out)
+
+
+def _refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[str, Path | None]) -> None:
+    """Raises SettingsError where something would be written over, or is no file that can be written."""
+    taken = {option: path for option, path in read.items() if path is not None}
+    for option, path in written.items():
+        if path is None:
+            continue
+        if path.exists() and not path.is_file():
+            raise SettingsError(f"{option} {path} is no regular file; give a file")
+        other = next((name for name, place in taken.items() if same_file(path, place)), None)
+        if other:
+            raise SettingsError(f"{option} {path} is also {other}, which it would replace; give another file")
+        taken[option] = path
 
 
 @scenario_app.command("sample")

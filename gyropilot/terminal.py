@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -80,6 +81,13 @@ def reply(text: str, out: Path | None) -> None:
     except OSError as problem:
         raise SettingsError(f"{out} cannot be written: {problem.strerror}; give another --out") from problem
     say(f"written to {out.resolve()}")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both are one file, through whatever links; also of files that are not there yet."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def say(text: str) -> None:

@@ -125,6 +125,19 @@ def test_a_cluster_must_be_told_in_one_way(jobs: Path, tmp_path: Path) -> None:
             CliRunner().invoke(app, arguments(jobs, *options), catch_exceptions=False)
 
 
+def test_nothing_that_is_read_or_written_already_is_replaced(jobs: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    for options, why in (
+        (("--jobs-out", jobs), "--jobs-out .* is also --jobs, which it would replace"),
+        (("--jobs-out", both, "--out", both), "--jobs-out .* is also --out, which it would replace"),
+        (("--jobs-out", tmp_path), "--jobs-out .* is no regular file; give a file"),
+    ):
+        with pytest.raises(SettingsError, match=why):
+            CliRunner().invoke(app, arguments(jobs, "--fixed-nodes", 2, *options), catch_exceptions=False)
+
+    assert jobs.read_text() == JOBS
+
+
 def test_a_job_that_fits_no_cluster_of_that_size_is_refused(jobs: Path) -> None:
     with pytest.raises(SettingsError, match="1 jobs need more than the cluster's 8 GPUs, the largest 12"):
         CliRunner().invoke(app, arguments(jobs, "--fixed-nodes", 1), catch_exceptions=False)
