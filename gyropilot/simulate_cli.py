@@ -69,13 +69,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
 
 
 def _refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[str, Path | None]) -> None:
-    """Raises SettingsError where something would be written over, or is no file that can be written."""
+    """Raises SettingsError where something would be written over, or is a folder."""
     taken = {option: path for option, path in read.items() if path is not None}
     for option, path in written.items():
         if path is None:
             continue
-        if path.exists() and not path.is_file():
-            raise SettingsError(f"{option} {path} is no regular file; give a file")
+        if path.is_dir():
+            raise SettingsError(f"{option} {path} is a folder; give a file")
         other = next((name for name, place in taken.items() if same_file(path, place)), None)
         if other:
             raise SettingsError(f"{option} {path} is also {other}, which it would replace; give another file")

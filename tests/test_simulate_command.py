@@ -130,7 +130,7 @@ def test_nothing_that_is_read_or_written_already_is_replaced(jobs: Path, tmp_pat
     for options, why in (
         (("--jobs-out", jobs), "--jobs-out .* is also --jobs, which it would replace"),
         (("--jobs-out", both, "--out", both), "--jobs-out .* is also --out, which it would replace"),
-        (("--jobs-out", tmp_path), "--jobs-out .* is no regular file; give a file"),
+        (("--jobs-out", tmp_path), "--jobs-out .* is a folder; give a file"),
     ):
         with pytest.raises(SettingsError, match=why):
             CliRunner().invoke(app, arguments(jobs, "--fixed-nodes", 2, *options), catch_exceptions=False)
