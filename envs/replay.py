@@ -1,13 +1,13 @@
 """What becomes of jobs on a cluster: an exact replay, first come first served, with quotas and borrowing.
 
-Follows Kueue's rules for queues with BestEffortFIFO and no preemption:
+Follows Kueue's rules for queues without preemption:
 
 - A queue uses a flavor up to its nominal quota, and beyond it up to its borrowing limit, of what others of its cohort
   leave unused and lend. What lies above a queue's lending limit is kept for itself.
 - A job takes the first flavor, in its queue's order, in which all of it fits; borrowing does not count against one.
 - Each round looks at the head of every queue: those that need not borrow first, then by priority, then by age. A head
-  that fits nowhere steps aside until something is freed, and the next in line becomes the head.
-
+  that fits nowhere steps aside until something is freed, and the next in line becomes the head (BestEffortFIFO); in a
+  strict queue it stays the head, and those behind it wait (StrictFIFO).
 - A job starts only where so many GPUs are free on nodes, where that is told (Kueue's topology-aware scheduling);
   quotas may well promise more than there is. How nodes are fragmented is not looked at.
 """
@@ -55,6 +55,7 @@ class Cluster:
     shares: Shares
     cohorts: Mapping[str, str] = field(default_factory=dict)  # by queue: queues of one cohort lend to each other
     installed: Mapping[str, int] = field(default_factory=dict)  # GPUs on nodes by flavor; not named: as many as quotas
+    strict: frozenset[str] = frozenset()  # queues whose head blocks those behind it: StrictFIFO
 
     @property
     def flavors(self) -> tuple[str, ...]:
@@ -134,4 +135,5 @@ def _tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
             most[row, column] = UNLIMITED if limit is None else share.nominal + limit
             free[cohort[row], column] += share.nominal - share.kept
     idle = np.array([cluster.installed.get(name, UNLIMITED) for name in flavors], dtype=np.int64)
-    return Rules(order, nominal, most, kept, cohort), Ledger(np.zeros_like(nominal), free, idle)
+    strict = np.array([queue in cluster.strict for queue in queues], dtype=np.bool_)
+    return Rules(order, nominal, most, kept, cohort, strict), Ledger(np.zeros_like(nominal), free, idle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,8 +17,8 @@ flavors:
   h100: 64
   a100: 32
 
-# Kueue's ClusterQueues with BestEffortFIFO and no preemption. A job takes the first flavor, in the order of its
-# queue's shares, in which all of it fits.
+# Kueue's ClusterQueues without preemption. A job takes the first flavor, in the order of its queue's shares, in which
+# all of it fits.
 queues:
   research:
     cohort: all                # queues of one cohort lend to each other what they do not use
@@ -26,6 +27,7 @@ queues:
       a100: {nominal: 16, borrowing_limit: 8}
   production:
     cohort: all
+    strategy: StrictFIFO       # the head blocks those behind it; BestEffortFIFO, unless told: they may pass it
     shares:
       h100: {nominal: 16, lending_limit: 0}   # keeps all of its quota to itself
       a100: {nominal: 16}
@@ -44,6 +46,7 @@ class _Share(_Part):
 
 class _Queue(_Part):
     cohort: str | None = None
+    strategy: Literal["BestEffortFIFO", "StrictFIFO"] = "BestEffortFIFO"
     shares: dict[str, _Share] = Field(min_length=1)
 
 
@@ -69,7 +72,8 @@ class Scenario(_Part):
             for name, queue in self.queues.items()
         }
         cohorts = {name: queue.cohort for name, queue in self.queues.items() if queue.cohort}
-        return Cluster(shares, cohorts, self.flavors)
+        strict = frozenset(name for name, queue in self.queues.items() if queue.strategy == "StrictFIFO")
+        return Cluster(shares, cohorts, self.flavors, strict)
 
 
 def read_scenario(path: Path) -> Scenario:

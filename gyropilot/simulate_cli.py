@@ -46,8 +46,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
 ) -> None:
     """What becomes of jobs on a cluster: how long they wait, and how well GPUs are used. Touches no cluster.
 
-    With --scenario by Kueue's rules for queues with quotas, borrowing and best-effort order; with --fixed-nodes
-    strictly first come, first served.
+    With --scenario by Kueue's rules for queues with quotas and borrowing; with --fixed-nodes strictly first come, first
+    served.
     """
     from envs.job_file import read_jobs
     from gyropilot.report.simulation import to_json, to_text, write_jobs

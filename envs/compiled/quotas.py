@@ -15,6 +15,7 @@ from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 NOWHERE = -1
 
@@ -27,6 +28,7 @@ class Rules(NamedTuple):
     most: Ints  # (Q, F) GPUs with all that may be borrowed
     kept: Ints  # (Q, F) GPUs of the quota that are never lent
     cohort: Ints  # (Q,)
+    strict: Bools  # (Q,) whether the head blocks those behind it
 
 
 class Ledger(NamedTuple):
@@ -56,6 +58,7 @@ class Lines(NamedTuple):
     readies: Ints  # (Q,) how many
     aside: Ints  # (N,) those that fitted nowhere when last looked at
     asides: Ints  # (Q,) how many
+    blocked: Bools  # (Q,) by a head that fitted nowhere when last looked at
 
 
 class Heads(NamedTuple):
@@ -87,7 +90,7 @@ def replay(work: Work, rules: Rules, ledger: Ledger, until_s: float, start_s: Fl
             row += 1
         if freed:
             _recall(lines)
-        while lines.readies.any():
+        while ((lines.readies > 0) & ~lines.blocked).any():
             for nth in range(_stepped_forward(work, lines, rules, ledger, heads)):
                 job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
                 if _fits(work.queue[job], chosen, work.gpus[job], rules, ledger):
@@ -105,12 +108,13 @@ def _nobody(work: Work, queues: int) -> Lines:
         first[line + 1] += 1
     places = np.empty(len(work.queue), dtype=np.int64)
     none = np.zeros(queues, dtype=np.int64)
-    return Lines(np.cumsum(first), places, none, places.copy(), none.copy())
+    return Lines(np.cumsum(first), places, none, places.copy(), none.copy(), np.zeros(queues, dtype=np.bool_))
 
 
 @compiled
 def _waits(line: int, place: int, lines: Lines) -> None:
     lines.readies[line] = joined(lines.ready[lines.first[line] :], lines.readies[line], place)
+    lines.blocked[line] = False
 
 
 @compiled
@@ -120,19 +124,24 @@ def _recall(lines: Lines) -> None:
         for nth in range(lines.asides[line]):
             _waits(line, lines.aside[lines.first[line] + nth], lines)
         lines.asides[line] = 0
+        lines.blocked[line] = False
 
 
 @compiled
 def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, heads: Heads) -> int:
-    """Takes the head of each queue from its line, and those aside that fit nowhere: how many do fit."""
+    """Takes the head of each queue from its line: how many fit. Others step aside, or block their line."""
     count, found = len(work.queue), 0
     for line in range(len(lines.readies)):
-        if not lines.readies[line]:
+        if not lines.readies[line] or lines.blocked[line]:
             continue
         place = lines.ready[lines.first[line]]
         lines.readies[line] = left(lines.ready[lines.first[line] :], lines.readies[line])
         gpus = work.gpus[work.at_place[place]]
         flavor = _choice(line, gpus, rules, ledger)
+        if flavor == NOWHERE and rules.strict[line]:
+            _waits(line, place, lines)
+            lines.blocked[line] = True
+            continue
         if flavor == NOWHERE:
             lines.aside[lines.first[line] + lines.asides[line]] = place
             lines.asides[line] += 1

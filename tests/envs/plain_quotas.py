@@ -1,4 +1,4 @@
-"""Kueue's rules for queues with quotas, borrowing and best-effort order, in plain Python.
+"""Kueue's rules for queues with quotas and borrowing, in plain Python.
 
 What `envs.compiled.quotas` is held against, and what the rules are easiest read from.
 """
@@ -18,7 +18,7 @@ from envs.workloads import JobTable
 def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
     ledger = _Ledger.of(jobs.queues, cluster)
-    lines = _Lines.of(jobs)
+    lines = _Lines.of(jobs, [queue in cluster.strict for queue in jobs.queues])
     start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
     duration_s = jobs.duration_s.tolist()
     running: list[tuple[float, int]] = []  # heap of (end, row)
@@ -120,17 +120,21 @@ class _Lines:
     place: list[Place]  # of each job
     ready: list[list[Place]]  # by queue: a heap of those to look at
     aside: list[list[Place]]  # by queue: those that fitted nowhere when last looked at
+    strict: list[bool]  # by queue: all behind such a head step aside with it
     look_again: bool = False  # something was freed since
 
     @classmethod
-    def of(cls, jobs: JobTable) -> _Lines:
+    def of(cls, jobs: JobTable, strict: list[bool]) -> _Lines:
         place = list(zip((-jobs.priority).tolist(), jobs.submit_s.tolist(), range(len(jobs)), strict=True))
         empty: list[list[Place]] = [[] for _ in jobs.queues]
-        return cls(jobs.queue.tolist(), jobs.gpus.tolist(), place, empty, [[] for _ in jobs.queues])
+        return cls(jobs.queue.tolist(), jobs.gpus.tolist(), place, empty, [[] for _ in jobs.queues], strict)
 
     def join(self, rows: Iterable[int]) -> None:
         for row in rows:
-            heapq.heappush(self.ready[self.queue[row]], self.place[row])
+            queue = self.queue[row]
+            if self.strict[queue]:  # whoever comes may be the head now, or stand behind the one that blocks
+                self._recall_one(queue)
+            heapq.heappush(self.ready[queue], self.place[row])
 
     def admit(self, ledger: _Ledger) -> Iterator[tuple[int, int]]:
         """Rounds until no head fits: each job that starts, and its flavor."""
@@ -146,10 +150,13 @@ class _Lines:
 
     def _recall(self) -> None:
         self.look_again = False
-        for queue, aside in enumerate(self.aside):
-            self.ready[queue] += aside
-            heapq.heapify(self.ready[queue])
-            aside.clear()
+        for queue in range(len(self.aside)):
+            self._recall_one(queue)
+
+    def _recall_one(self, queue: int) -> None:
+        self.ready[queue] += self.aside[queue]
+        heapq.heapify(self.ready[queue])
+        self.aside[queue].clear()
 
     def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int]]:
         """The head of each queue that fits somewhere: whether it borrows, its place, the flavor."""
@@ -160,5 +167,8 @@ class _Lines:
             choice = ledger.choose(queue, self.gpus[place[2]])
             if choice is None:
                 self.aside[queue].append(place)
+                if self.strict[queue]:
+                    self.aside[queue] += ready
+                    ready.clear()
             else:
                 yield choice[1], place, choice[0]

@@ -28,7 +28,8 @@ def clusters(draw: st.DrawFn) -> Cluster:
     }
     cohorts = {queue: draw(st.sampled_from(["one", "two"])) for queue in QUEUES if draw(st.booleans())}
     installed = {flavor: draw(st.integers(0, 24)) for flavor in ("x", "y") if draw(st.booleans())}
-    return Cluster(shares, cohorts, installed)
+    strict = frozenset(queue for queue in QUEUES if draw(st.booleans()))
+    return Cluster(shares, cohorts, installed, strict)
 
 
 @settings(max_examples=500, deadline=None)
@@ -56,6 +57,7 @@ def test_thousands_of_jobs_on_a_busy_cluster_start_when_and_where_the_plain_rule
         },
         {"a": "all", "b": "all", "c": "all"},
         {"own": 100, "spot": 80},
+        frozenset({"b"}),
     )
 
     fast, plain = replay(jobs, busy, 1e9), plain_replay(jobs, busy, 1e9)

@@ -48,6 +48,20 @@ def test_a_gang_runs_whole_or_waits_while_smaller_jobs_pass_it() -> None:
     assert starts(jobs, {"a": {"x": Share(8)}}) == [0, 10, 2]
 
 
+def test_in_a_strict_queue_the_head_blocks_those_behind_it_and_no_other_queue() -> None:
+    jobs = [("a", 0, 10, 5), ("a", 1, 10, 8), ("a", 2, 5, 3), ("b", 3, 5, 3)]
+    strict = Cluster({"a": {"x": Share(8)}, "b": {"x": Share(0)}}, {"a": "all", "b": "all"}, strict=frozenset({"a"}))
+
+    assert replay(table(jobs), strict, 1000.0).start_s.tolist() == [0, 10, 20, 3]
+
+
+def test_in_a_strict_queue_who_has_priority_steps_before_a_head_that_blocks() -> None:
+    jobs = [("a", 0, 10, 5), ("a", 1, 10, 8), ("a", 2, 5, 3)]
+    strict = Cluster({"a": {"x": Share(8)}}, strict=frozenset({"a"}))
+
+    assert replay(table(jobs, priority=[0, 0, 1]), strict, 1000.0).start_s.tolist() == [0, 10, 2]
+
+
 def test_a_gang_larger_than_all_that_it_may_use_never_starts() -> None:
     jobs = [("a", 0, 10, 9), ("a", 1, 10, 8)]
 
