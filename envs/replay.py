@@ -8,6 +8,8 @@ Follows Kueue's rules for queues without preemption:
 - Each round looks at the head of every queue: those that need not borrow first, then by priority, then by age. A head
   that fits nowhere steps aside until something is freed, and the next in line becomes the head (BestEffortFIFO); in a
   strict queue it stays the head, and those behind it wait (StrictFIFO).
+- A head that does not fit, though its queue's own quota would suffice, keeps those behind it in the round from what it
+  has a right to. In a strict queue it does so until it starts.
 - A job starts only where so many GPUs are free on nodes, where that is told (Kueue's topology-aware scheduling);
   quotas may well promise more than there is. How nodes are fragmented is not looked at.
 """

@@ -62,10 +62,10 @@ class Lines(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """Of lines that fit somewhere: those first that need not borrow, then by place. Those that borrow count N more."""
+    """Of lines, those first that need not borrow, then by place. Those that borrow count N more."""
 
     place: Ints  # (Q,)
-    flavor: Ints  # (Q,)
+    flavor: Ints  # (Q,) in which they fit; F more: in which they would, if others gave back what they borrowed
 
 
 @compiled
@@ -74,6 +74,7 @@ def replay(work: Work, rules: Rules, ledger: Ledger, until_s: float, start_s: Fl
     count, queues = len(work.queue), len(rules.cohort)
     lines = _nobody(work, queues)
     heads = Heads(np.empty(queues, dtype=np.int64), np.empty(queues, dtype=np.int64))
+    flavors, reserved = rules.nominal.shape[1], np.zeros(queues, dtype=np.int64)
     ends, gangs, running = np.empty(count), np.empty(count, dtype=np.int64), 0
     row = 0
     while row < count or running:
@@ -90,15 +91,27 @@ def replay(work: Work, rules: Rules, ledger: Ledger, until_s: float, start_s: Fl
             row += 1
         if freed:
             _recall(lines)
-        while ((lines.readies > 0) & ~lines.blocked).any():
-            for nth in range(_stepped_forward(work, lines, rules, ledger, heads)):
+        moving = True  # or the same heads would lose to the same right for ever
+        while moving and ((lines.readies > 0) & ~lines.blocked).any():
+            before = lines.asides.sum() + lines.blocked.sum()
+            found = _stepped_forward(work, lines, rules, ledger, heads)
+            moving = lines.asides.sum() + lines.blocked.sum() > before
+            for nth in range(found):
                 job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
-                if _fits(work.queue[job], chosen, work.gpus[job], rules, ledger):
-                    _moved(work.queue[job], chosen, work.gpus[job], rules, ledger)
-                    start_s[job], flavor[job] = now, chosen
+                line, wanted = work.queue[job], work.gpus[job]
+                if chosen >= flavors:  # nobody behind it may take in this round what it has a right to
+                    reserved[nth] = _reserved(line, chosen - flavors, wanted, rules, ledger)
+                    _moved(line, chosen - flavors, reserved[nth], rules, ledger)
+                elif _fits(line, chosen, wanted, rules, ledger):
+                    _moved(line, chosen, wanted, rules, ledger)
+                    start_s[job], flavor[job], moving = now, chosen, True
                     running = pushed(ends, gangs, running, now + work.duration_s[job], job)
                 else:  # another head took what it was to have
-                    _waits(work.queue[job], work.place[job], lines)
+                    _waits(line, work.place[job], lines)
+            for nth in range(found):
+                if heads.flavor[nth] >= flavors:
+                    line = work.queue[work.at_place[heads.place[nth] % count]]
+                    _moved(line, heads.flavor[nth] - flavors, -reserved[nth], rules, ledger)
 
 
 @compiled
@@ -129,24 +142,27 @@ def _recall(lines: Lines) -> None:
 
 @compiled
 def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, heads: Heads) -> int:
-    """Takes the head of each queue from its line: how many fit. Others step aside, or block their line."""
+    """Finds the head of each line: how many fit, or would. Others step aside, or block their line."""
     count, found = len(work.queue), 0
     for line in range(len(lines.readies)):
-        if not lines.readies[line] or lines.blocked[line]:
+        if not lines.readies[line]:
             continue
         place = lines.ready[lines.first[line]]
-        lines.readies[line] = left(lines.ready[lines.first[line] :], lines.readies[line])
         gpus = work.gpus[work.at_place[place]]
         flavor = _choice(line, gpus, rules, ledger)
         if flavor == NOWHERE and rules.strict[line]:
-            _waits(line, place, lines)
             lines.blocked[line] = True
-            continue
+        else:
+            lines.readies[line] = left(lines.ready[lines.first[line] :], lines.readies[line])
         if flavor == NOWHERE:
-            lines.aside[lines.first[line] + lines.asides[line]] = place
-            lines.asides[line] += 1
-            continue
-        borrows = ledger.used[line, flavor] + gpus > rules.nominal[line, flavor]
+            if not rules.strict[line]:
+                lines.aside[lines.first[line] + lines.asides[line]] = place
+                lines.asides[line] += 1
+            flavor = _right(line, gpus, rules, ledger)
+            if flavor == NOWHERE:
+                continue
+        column = flavor % rules.nominal.shape[1]
+        borrows = ledger.used[line, column] + gpus > rules.nominal[line, column]
         key, at = place + (count if borrows else 0), found
         while at > 0 and heads.place[at - 1] > key:
             heads.place[at], heads.flavor[at] = heads.place[at - 1], heads.flavor[at - 1]
@@ -154,6 +170,29 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
         heads.place[at], heads.flavor[at] = key, flavor
         found += 1
     return found
+
+
+@compiled
+def _right(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
+    """F more than the first flavor of which the queue's own quota would suffice, best without borrowing."""
+    found = NOWHERE
+    for flavor in rules.order[line]:
+        if flavor == NOWHERE:
+            break
+        if ledger.used[line, flavor] + wanted <= rules.nominal[line, flavor]:
+            return int(flavor + rules.nominal.shape[1])
+        if found == NOWHERE and wanted <= rules.nominal[line, flavor]:
+            found = flavor + rules.nominal.shape[1]
+    return int(found)
+
+
+@compiled
+def _reserved(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
+    """GPUs that are kept for a head that has a right to them: of its quota, or of its limit where it would borrow."""
+    used = ledger.used[line, flavor]
+    borrows = used + wanted > rules.nominal[line, flavor]
+    most = rules.most[line, flavor] if borrows else rules.nominal[line, flavor]
+    return int(max(0, min(wanted, most - used)))
 
 
 @compiled

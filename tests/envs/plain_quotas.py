@@ -78,6 +78,26 @@ class _Ledger:
                 return flavor, self.used[queue][flavor] + gpus > share.nominal
         return None
 
+    def right(self, queue: int, gpus: int) -> tuple[int, bool] | None:
+        """The first flavor of which the queue's own quota would do, if others gave it back; best without borrowing."""
+        rights = [
+            (self.used[queue][flavor] + gpus > share.nominal, nth, flavor)
+            for nth, (flavor, share) in enumerate(self.shares[queue])
+            if gpus <= share.nominal
+        ]
+        return (min(rights)[2], min(rights)[0]) if rights else None
+
+    def keep(self, queue: int, flavor: int, gpus: int) -> int:
+        """Keeps from others what a queue has a right to: as much as it may have, though it may not be there."""
+        share, used = self._share(queue, flavor), self.used[queue][flavor]
+        if used + gpus <= share.nominal:
+            most = share.nominal
+        else:
+            most = share.nominal + share.borrowing_limit if share.borrowing_limit is not None else used + gpus
+        kept = max(0, min(gpus, most - used))
+        self._move(queue, flavor, share, kept)
+        return kept
+
     def room(self, queue: int, flavor: int, share: Share) -> int:
         """GPUs that quotas let a queue still take of a flavor."""
         used = self.used[queue][flavor]
@@ -140,13 +160,23 @@ class _Lines:
         """Rounds until no head fits: each job that starts, and its flavor."""
         if self.look_again:
             self._recall()
-        while any(self.ready):
-            for _, place, flavor in sorted(self._heads(ledger)):
-                row = place[2]
-                if ledger.take(self.queue[row], flavor, self.gpus[row]):
+        moving = True  # or the same heads would lose to the same right for ever
+        while moving and any(self.ready):
+            kept: list[tuple[int, int, int]] = []
+            before = sum(map(len, self.aside))
+            heads = sorted(self._heads(ledger))
+            moving = sum(map(len, self.aside)) > before
+            for _, place, flavor, fits in heads:
+                queue, row = self.queue[place[2]], place[2]
+                if not fits:
+                    kept.append((queue, flavor, ledger.keep(queue, flavor, self.gpus[row])))
+                elif ledger.take(queue, flavor, self.gpus[row]):
+                    moving = True
                     yield row, flavor
                 else:
-                    heapq.heappush(self.ready[self.queue[row]], place)
+                    heapq.heappush(self.ready[queue], place)
+            for queue, flavor, gpus in kept:
+                ledger.give_back(queue, flavor, gpus)
 
     def _recall(self) -> None:
         self.look_again = False
@@ -158,17 +188,22 @@ class _Lines:
         heapq.heapify(self.ready[queue])
         self.aside[queue].clear()
 
-    def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int]]:
-        """The head of each queue that fits somewhere: whether it borrows, its place, the flavor."""
+    def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int, bool]]:
+        """The head of each queue that fits somewhere, or has a right to: whether it borrows, its place, the flavor."""
         for queue, ready in enumerate(self.ready):
-            if not ready:
+            if not ready and not (self.strict[queue] and self.aside[queue]):
                 continue
-            place = heapq.heappop(ready)
-            choice = ledger.choose(queue, self.gpus[place[2]])
-            if choice is None:
+            place = heapq.heappop(ready) if ready else min(self.aside[queue])
+            gpus = self.gpus[place[2]]
+            choice = ledger.choose(queue, gpus)
+            if choice is not None and place not in self.aside[queue]:
+                yield choice[1], place, choice[0], True
+                continue
+            if place not in self.aside[queue]:
                 self.aside[queue].append(place)
-                if self.strict[queue]:
-                    self.aside[queue] += ready
-                    ready.clear()
-            else:
-                yield choice[1], place, choice[0]
+            if self.strict[queue]:
+                self.aside[queue] += ready
+                ready.clear()
+            right = ledger.right(queue, gpus)
+            if right is not None:
+                yield right[1], place, right[0], False

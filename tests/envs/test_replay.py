@@ -50,9 +50,21 @@ def test_a_gang_runs_whole_or_waits_while_smaller_jobs_pass_it() -> None:
 
 def test_in_a_strict_queue_the_head_blocks_those_behind_it_and_no_other_queue() -> None:
     jobs = [("a", 0, 10, 5), ("a", 1, 10, 8), ("a", 2, 5, 3), ("b", 3, 5, 3)]
-    strict = Cluster({"a": {"x": Share(8)}, "b": {"x": Share(0)}}, {"a": "all", "b": "all"}, strict=frozenset({"a"}))
+    shares = {"a": {"x": Share(8)}, "b": {"x": Share(3, lending_limit=0)}}
+    strict = Cluster(shares, {"a": "all", "b": "all"}, strict=frozenset({"a"}))
 
     assert replay(table(jobs), strict, 1000.0).start_s.tolist() == [0, 10, 20, 3]
+
+
+def test_nobody_borrows_what_the_head_of_a_strict_queue_has_a_right_to() -> None:
+    jobs = [("a", 0, 10, 5), ("a", 1, 10, 8), ("b", 3, 5, 3)]
+    shares = {"a": {"x": Share(8)}, "b": {"x": Share(0)}}
+
+    best_effort = Cluster(shares, {"a": "all", "b": "all"})
+    strict = Cluster(shares, {"a": "all", "b": "all"}, strict=frozenset({"a"}))
+
+    assert replay(table(jobs), best_effort, 1000.0).start_s.tolist() == [0, 10, 3]
+    assert replay(table(jobs), strict, 1000.0).start_s.tolist() == [0, 10, 20]
 
 
 def test_in_a_strict_queue_who_has_priority_steps_before_a_head_that_blocks() -> None:
