@@ -58,6 +58,7 @@ class Cluster:
     cohorts: Mapping[str, str] = field(default_factory=dict)  # by queue: queues of one cohort lend to each other
     installed: Mapping[str, int] = field(default_factory=dict)  # GPUs on nodes by flavor; not named: as many as quotas
     strict: frozenset[str] = frozenset()  # queues whose head blocks those behind it: StrictFIFO
+    keeps_rights: bool = True  # as Kueue; False: heads that do not fit keep nothing from others
 
     @property
     def flavors(self) -> tuple[str, ...]:
@@ -138,4 +139,6 @@ def _tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
             free[cohort[row], column] += share.nominal - share.kept
     idle = np.array([cluster.installed.get(name, UNLIMITED) for name in flavors], dtype=np.int64)
     strict = np.array([queue in cluster.strict for queue in queues], dtype=np.bool_)
-    return Rules(order, nominal, most, kept, cohort, strict), Ledger(np.zeros_like(nominal), free, idle)
+    return Rules(order, nominal, most, kept, cohort, strict, cluster.keeps_rights), Ledger(
+        np.zeros_like(nominal), free, idle
+    )

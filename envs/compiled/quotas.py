@@ -29,6 +29,7 @@ class Rules(NamedTuple):
     kept: Ints  # (Q, F) GPUs of the quota that are never lent
     cohort: Ints  # (Q,)
     strict: Bools  # (Q,) whether the head blocks those behind it
+    keeps_rights: bool  # whether heads that do not fit keep their own quota from others
 
 
 class Ledger(NamedTuple):
@@ -159,7 +160,7 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
                 lines.aside[lines.first[line] + lines.asides[line]] = place
                 lines.asides[line] += 1
             flavor = _right(line, gpus, rules, ledger)
-            if flavor == NOWHERE:
+            if flavor == NOWHERE or not rules.keeps_rights:
                 continue
         column = flavor % rules.nominal.shape[1]
         borrows = ledger.used[line, column] + gpus > rules.nominal[line, column]

@@ -58,7 +58,8 @@ def demo_world(now: datetime, seed: int) -> World:
     began_s = (DEMO_NOW - HISTORY).timestamp()
     jobs = generate(PROFILE, HISTORY / timedelta(days=1), np.random.default_rng(seed), began_s)
     told = JobTable.join([jobs, _story(jobs.queues)])
-    cluster = Cluster(SHARES, COHORTS, {pool.name: pool.gpus for pool in POOLS})
+    installed = {pool.name: pool.gpus for pool in POOLS}
+    cluster = Cluster(SHARES, COHORTS, installed, keeps_rights=False)  # the story was told without
     return World(now, replay(told, cluster, HISTORY.total_seconds()), cluster, POOLS)
 
 
