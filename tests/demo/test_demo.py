@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +33,7 @@ class Shown:
     """What `gyropilot demo` did in an empty folder."""
 
     folder: Path
+    took_s: float
     said: str  # on stderr
     answered: str  # on stdout
 
@@ -43,9 +45,10 @@ class Shown:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     folder = tmp_path_factory.mktemp("empty")
+    began = time.monotonic()
     done = gyropilot("demo", "--out", "new/folder", "--format", "json", folder=folder)
     assert done.returncode == 0, done.stderr
-    return Shown(folder, done.stderr, done.stdout)
+    return Shown(folder, time.monotonic() - began, done.stderr, done.stdout)
 
 
 def test_the_readers_miss_nothing_and_both_tell_the_same(demo: Demo) -> None:
@@ -101,6 +104,7 @@ def test_the_command_writes_its_files_says_where_and_leaves_nothing_else(shown: 
     assert all(f"written to {path}" in shown.said for path in written)
     assert (shown.folder / "new" / "folder" / "plan.json").read_text() == shown.answered
     assert (shown.folder / "new" / "folder" / "report.html").stat().st_size < 1_500_000
+    assert shown.took_s < 60
 
 
 def test_every_dial_is_in_the_plan_and_some_of_it_is_held_back(shown: Shown) -> None:
