@@ -106,7 +106,7 @@ class Bands:
         # A history of n times the lead holds n independent errors, and the prior counts as one of them.
         doubt = leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0)
         prior, shape = self._prior(leads_s, quantiles), (len(self.errors), len(LEADS_S), len(quantiles))
-        table = (self.errors.reshape(-1, len(LEVELS)) @ _hat(quantiles)).reshape(shape)
+        table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(shape)
         return bands.blended(table, LEADS_S, leads_s, doubt, prior)
 
     def around(self, centre: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
@@ -201,6 +201,6 @@ def some_lines(history: DemandHistory, rows: Sequence[int] | np.ndarray) -> Dema
 
 
 @kept
-def _hat(quantiles: Sequence[float]) -> Floats:
+def hat(quantiles: Sequence[float]) -> Floats:
     """(P, Q) weights that interpolate linearly from LEVELS to `quantiles`."""
     return np.array([np.interp(quantiles, LEVELS, unit) for unit in np.eye(len(LEVELS))])

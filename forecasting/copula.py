@@ -125,6 +125,8 @@ class Copula:
     def _sums(self, groups: Sequence[Collection[Line]], told: _Told) -> Floats:
         """(G, W, Q) quantiles of the sum over each group, ascending and between the sums of the outermost ones."""
         members = told.members(groups)
+        if all(len(rows) == 1 for rows in members):
+            return np.array([told.table[rows[0]] for rows in members])
         samples = np.sort(self._samples(members, told), axis=-1)
         sums: Floats = np.sort(samples @ parts(_levels(samples.shape[-1]), told.quantiles).T, axis=-1)
         for group, rows in enumerate(members):

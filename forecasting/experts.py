@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -18,23 +19,28 @@ from forecasting.outlook import Outlook, in_view
 from forecasting.profile import Profile
 from forecasting.protocol import Forecaster
 from forecasting.ridge import Ridge
-from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.smoothing import Smoothing, in_hours
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
 _log = logging.getLogger(__name__)
 
-EXPERTS: tuple[type[Forecaster], ...] = (Forest, Jobs, Anomaly, Profile, Ridge, SeasonalNaive)
+EXPERTS: tuple[type[Forecaster], ...] = (Forest, Jobs, Anomaly, Profile, Ridge, Smoothing)
 """Of every installation; with the extra `foundation` there is one more."""
 
 EXTRA = "fracast"
 
-PRIOR: dict[str, float] = {Anomaly.name: 2.0}
+PRIOR: dict[str, float] = {Anomaly.name: 2.0, Smoothing.name: 2.0}
 """How much more than others some are listened to at first."""
+
+HEARD: dict[str, Callable[[Window, timedelta], bool]] = {Outlook.name: in_view, Smoothing.name: in_hours}
+"""Windows about which some are listened to; the others about all."""
 
 LINE_DAYS_A_VOICE = 12.0
 MOST_VOICES = 100.0
 LEAST_VOICES = 0.5
-"""The forest counts as one more expert for each of so many days of a line that it could learn from."""
+FEW_LINES = 4
+"""The forest counts as one more expert for each of so many days of a line that it could learn from: it is of lines
+that are alike, and so few are not."""
 
 LEAST_OUTLOOK = 2.0
 OUTLOOK_A_FOREST = 0.4
@@ -60,13 +66,15 @@ def installed() -> tuple[type[Forecaster], ...]:
 
 
 def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistory) -> Floats:
-    """(E, W, 1) how much each is listened to before anything was learnt: 0 where it says nothing."""
-    voices = float(np.clip(line_days(history) / LINE_DAYS_A_VOICE, LEAST_VOICES, MOST_VOICES))
+    """(E, W, 1) how much each is listened to before anything was learnt; 0: never."""
+    queues = sum(line.queue != ALL_QUEUES for line in history.lines)
+    others = max(0.0, 1 - FEW_LINES / max(1, queues))
+    voices = float(np.clip(others * line_days(history) / LINE_DAYS_A_VOICE, LEAST_VOICES, MOST_VOICES))
     known = PRIOR | {Forest.name: voices, Outlook.name: max(LEAST_OUTLOOK, OUTLOOK_A_FOREST * voices)}
     shares = np.array([known.get(name, 1.0) for name in names])[:, None, None]
-    silent = np.array([[name == Outlook.name and not in_view(w) for w in windows] for name in names])
-    heard: Floats = np.where(silent[..., None], 0.0, shares)
-    return heard
+    heard = np.array([[name not in HEARD or HEARD[name](w, history.step) for w in windows] for name in names])
+    found: Floats = np.where(heard[..., None], shares, 0.0)
+    return found
 
 
 def pace(history: DemandHistory) -> Pace:

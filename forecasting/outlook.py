@@ -39,8 +39,8 @@ class View(NamedTuple):
 class Outlook:
     """Fracast-0 within the mixture: asked at each full hour, so that an answer is a function of the history alone.
 
-    It says NaN of windows that begin within two hours or end beyond a day, of lines that tell it nothing, and of
-    everything where there are more than MOST_LINES.
+    It says NaN of windows that begin within two hours, unless steps are hours, or end beyond a day, of lines that tell
+    it nothing, and of everything where there are more than MOST_LINES.
     """
 
     views: list[View] = field(default_factory=list)  # the newest; it changes what is worked out when, and no answer
@@ -54,7 +54,7 @@ class Outlook:
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """(L, W, Q) GPUs; NaN where it says nothing."""
         table = np.full((len(history.lines), len(windows), len(quantiles)), np.nan)
-        picked = [i for i, window in enumerate(windows) if in_view(window)]
+        picked = [i for i, window in enumerate(windows) if in_view(window, history.step)]
         if not picked or not 0 < len(history.lines) <= MOST_LINES or not len(history.times):
             return table
         known = _at_full_hour(history)
@@ -84,9 +84,10 @@ class Outlook:
         return self.views[0]
 
 
-def in_view(window: Window) -> bool:
-    """Whether anything is said of it."""
-    return window.start >= NEAREST and window.end <= FARTHEST
+def in_view(window: Window, step: timedelta) -> bool:
+    """Whether anything is said of it; of the next hours only where nothing is seen in between."""
+    nearest = NEAREST if step < HOUR else timedelta(0)
+    return window.start >= nearest and window.end <= FARTHEST
 
 
 def _at_full_hour(history: DemandHistory) -> DemandHistory:

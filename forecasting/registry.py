@@ -20,6 +20,7 @@ from forecasting.profile import Profile
 from forecasting.protocol import Forecaster
 from forecasting.ridge import Ridge
 from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.smoothing import Smoothing
 from forecasting.stl import Stl
 from gyropilot.errors import ForecastError
 
@@ -38,6 +39,7 @@ ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "forest": Forest,
     "profile": Profile,
     "anomaly": Anomaly,
+    "smoothing": Smoothing,
     "foundation": Foundation,
     "auto": Auto,
 }

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from math import ceil
-from typing import Self
+from typing import NamedTuple, Self
+from weakref import ReferenceType, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S, scale_gpus, seen_s
+from forecasting.once import once
 from forecasting.protocol import State
 from forecasting.signals import Rows
 from forecasting.steps import resampled
@@ -45,10 +47,16 @@ class Slots:
     means: Floats  # (L, N) GPUs
     seen_s: Floats  # (L,) seconds of history that were seen
     scale: Floats  # (L,) largest demand seen, at least a node's
+    told: list[Told] = field(default_factory=list)  # the newest; it changes what is worked out when, and no answer
 
     @classmethod
-    def of(cls, history: DemandHistory) -> Self:
-        """Of the last weeks of `history`, in multiples of its step."""
+    def of(cls, history: DemandHistory) -> Slots:
+        """Of the last weeks of `history`, in multiples of its step; the same for all who ask."""
+        return _slots(history)
+
+    @classmethod
+    def measured(cls, history: DemandHistory) -> Self:
+        """Worked out."""
         slot = max(1, ceil(SLOT / history.step)) * history.step
         first = -ceil(REACH / history.step)
         late = DemandHistory(
@@ -123,7 +131,13 @@ class Slots:
         return self.count + (now_s - self.end_s) / self.slot_s
 
     def past(self, history: DemandHistory, known: Rows, rows: Rows) -> Past:
-        """What was seen until now of lines that are `known` (R,) here and `rows` (R,) in `history`."""
+        """What was seen until now of lines that are `known` (R,) here and `rows` (R,) in `history`; kept for others."""
+        asked = known.tobytes(), rows.tobytes()
+        if not self.told or self.told[0].history() is not history or self.told[0].asked != asked:
+            self.told[:] = [Told(ref(history), asked, self._past(history, known, rows))]
+        return self.told[0].past
+
+    def _past(self, history: DemandHistory, known: Rows, rows: Rows) -> Past:
         edges_s = self.end_s + self.slot_s * np.arange(max(0, int(self.column(history) + HAIR) - self.count) + 1)
         edges = np.searchsorted(history.times, edges_s, side="right")
         since = slice(edges[0], edges[-1])
@@ -131,6 +145,19 @@ class Slots:
         per_slot = self.slot_s / history.step.total_seconds()
         totals, counts = (part[:, edges - edges[0]] / per_slot for part in (late.total, late.seen))
         return Past(_picked(self.sums.total, known), _picked(self.sums.seen, known), totals, counts)
+
+
+class Told(NamedTuple):
+    """What was seen by the time of a history."""
+
+    history: ReferenceType[DemandHistory]
+    asked: tuple[bytes, bytes]  # which lines
+    past: Past
+
+
+@once
+def _slots(history: DemandHistory) -> Slots:
+    return Slots.measured(history)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -218,6 +218,7 @@ class ForecastSettings(Section):
         "forest",
         "profile",
         "anomaly",
+        "smoothing",
         "foundation",
     ] = Field(
         "gyropilot",

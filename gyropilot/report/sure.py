@@ -19,6 +19,7 @@ MEANINGS = {
     "analog": "what followed moments like this one, in this queue",
     "anomaly": "what is usual at this hour, moved by what is unusual now for as long as that used to last",
     "profile": "what past days had at this hour",
+    "smoothing": "the rhythm of its days and what is unusual now, smoothed as would have been best of late",
     "foundation": "how many other series went on from where this one is, two hours to a day ahead",
     "stl": "rhythm of day and week, and the level around it",
     "ridge": "a line through the newest readings and the calendar",

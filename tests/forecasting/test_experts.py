@@ -10,6 +10,7 @@ from forecasting.ensemble import Ensemble
 from forecasting.experts import EXPERTS, line_days, pace, prior
 from forecasting.lessons import learnt_about
 from forecasting.outlook import Outlook
+from forecasting.smoothing import Smoothing
 from gyropilot.domain import DemandHistory, Floats
 from tests.fakes import history
 
@@ -62,9 +63,22 @@ def test_an_extra_that_is_there_and_cannot_be_loaded_is_left_out_and_that_is_sai
 def test_nobody_waits_for_the_foundation_model_where_it_says_nothing() -> None:
     names, windows = ("forest", Outlook.name), learnt_about(timedelta(minutes=5))
 
-    shares = prior(names, windows, queues(8))[1, :, 0]
+    fine, hourly = (prior(names, windows, queues(8, step))[1, :, 0] for step in (timedelta(minutes=5), HOUR))
 
-    assert [bool(share) for share in shares] == [w.start >= timedelta(hours=2) for w in windows]
+    assert [bool(share) for share in fine] == [w.start >= timedelta(hours=2) for w in windows]
+    assert hourly.all()
+
+
+def test_smoothed_hours_have_no_say_about_minutes() -> None:
+    windows = learnt_about(timedelta(minutes=5))
+
+    shares = prior((Smoothing.name, "jobs"), windows, queues(8))[0, :, 0]
+
+    assert [bool(share) for share in shares] == [w.end - w.start >= HOUR for w in windows]
+
+
+def test_a_forest_of_few_lines_has_little_to_say() -> None:
+    assert share_of("forest", queues(3)) < share_of("forest", queues(12)) / 4
 
 
 def share_of(name: str, seen: DemandHistory) -> float:
@@ -74,6 +88,6 @@ def share_of(name: str, seen: DemandHistory) -> float:
     return float(shares[names.index(name)] / shares.sum())
 
 
-def queues(count: int) -> DemandHistory:
-    """Two weeks of some queues, hourly."""
-    return history({f"queue-{i}": 24 * 14 * [8.0] for i in range(count)}, HOUR)
+def queues(count: int, step: timedelta = HOUR) -> DemandHistory:
+    """Two weeks of some queues."""
+    return history({f"queue-{i}": round(14 * timedelta(days=1) / step) * [8.0] for i in range(count)}, step)

@@ -34,7 +34,14 @@ def test_speaks_of_two_hours_to_a_day_ahead_only(asked: list[int]) -> None:
     said = Outlook().predict(sawtooth(), [NEAR, FAR, BEYOND], QUANTILES)
 
     assert np.isfinite(said).all(axis=(0, 2)).tolist() == [False, True, False]
-    assert [in_view(window) for window in (NEAR, FAR, BEYOND)] == [False, True, False]
+    assert [in_view(window, MINUTE) for window in (NEAR, FAR, BEYOND)] == [False, True, False]
+
+
+def test_speaks_of_the_next_hour_where_steps_are_hours(asked: list[int]) -> None:
+    seen = history({"chat": [float(n % 24) for n in range(240)]}, HOUR)
+
+    assert Outlook().predict(seen, [NEAR], QUANTILES)[0, 0].tolist() == [24.0] * 3  # the newest mean and a step
+    assert in_view(NEAR, HOUR)
 
 
 def test_is_asked_once_an_hour(asked: list[int]) -> None:
