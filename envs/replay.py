@@ -110,16 +110,17 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
     from envs.compiled import quotas
 
-    start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
     in_line = np.lexsort((jobs.submit_s, -jobs.priority))
     place = np.argsort(in_line)
-    rules, ledger = _tables(jobs.queues, cluster)
-    work = quotas.Work(jobs.submit_s, jobs.duration_s, jobs.queue, jobs.gpus, place, in_line)
-    quotas.replay(work, rules, ledger, until_s, start_s, flavor)
-    return Replay(jobs, cluster.flavors, start_s, start_s + jobs.duration_s, flavor)
+    rules, ledger = tables(jobs.queues, cluster)
+    work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, place, in_line)
+    state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
+    quotas.advance(work, rules, state, until_s)
+    runs = state.runs
+    return Replay(jobs, cluster.flavors, runs.start_s, runs.start_s + jobs.duration_s, runs.flavor)
 
 
-def _tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
+def tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
     """A cluster in numbers, with nothing in use."""
     from envs.compiled.quotas import Ledger, Rules
 
@@ -139,6 +140,6 @@ def _tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
             free[cohort[row], column] += share.nominal - share.kept
     idle = np.array([cluster.installed.get(name, UNLIMITED) for name in flavors], dtype=np.int64)
     strict = np.array([queue in cluster.strict for queue in queues], dtype=np.bool_)
-    return Rules(order, nominal, most, kept, cohort, strict, cluster.keeps_rights), Ledger(
-        np.zeros_like(nominal), free, idle
-    )
+    speed = np.ones(len(flavors))
+    rules = Rules(order, nominal, most, kept, cohort, strict, speed, cluster.keeps_rights)
+    return rules, Ledger(np.zeros_like(nominal), free, idle)

@@ -67,3 +67,16 @@ def left(heap: Ints, count: int) -> int:
         at = below
     heap[at] = value
     return last
+
+
+@compiled
+def removed(keys: Floats, values: Ints, count: int, value: int) -> int:
+    """Takes a value away, wherever it is among the first `count`; how many there are then."""
+    at = 0
+    while values[at] != value:
+        at += 1
+    while at > 0:  # as if it were the smallest
+        above = (at - 1) // 2
+        keys[at], values[at] = keys[above], values[above]
+        at = above
+    return popped(keys, values, count)

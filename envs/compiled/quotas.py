@@ -29,6 +29,7 @@ class Rules(NamedTuple):
     kept: Ints  # (Q, F) GPUs of the quota that are never lent
     cohort: Ints  # (Q,)
     strict: Bools  # (Q,) whether the head blocks those behind it
+    speed: Floats  # (F,) work done per second
     keeps_rights: bool  # whether heads that do not fit keep their own quota from others
 
 
@@ -44,11 +45,20 @@ class Work(NamedTuple):
     """Jobs in order of submission, (N,)."""
 
     submit_s: Floats
-    duration_s: Floats
     queue: Ints
     gpus: Ints
     place: Ints  # in line, from 0: larger priority first, then older, then as in the table
     at_place: Ints  # the job that has it
+
+
+class Runs(NamedTuple):
+    """What became of each job so far, (N,)."""
+
+    left_s: Floats  # of its work, at speed 1: when it started last, or starts next
+    start_s: Floats  # first; inf: not yet
+    began_s: Floats  # last
+    end_s: Floats  # inf: it does not run, or has not ended
+    flavor: Ints  # in which it runs or ran last; NOWHERE: it waits
 
 
 class Lines(NamedTuple):
@@ -62,57 +72,179 @@ class Lines(NamedTuple):
     blocked: Bools  # (Q,) by a head that fitted nowhere when last looked at
 
 
+class Clock(NamedTuple):
+    """How far a replay is."""
+
+    now_s: Floats  # (1,)
+    row: Ints  # (1,) the next job to be submitted
+    ends: Floats  # (N,) a heap of the moments at which running jobs end
+    gangs: Ints  # (N,) which jobs those are
+    running: Ints  # (1,) how many
+
+
+class Meter(NamedTuple):
+    """What flows, and what flowed since it was last set to zero."""
+
+    waiting: Floats  # (Q,) GPUs
+    waiting_jobs: Floats  # (Q,)
+    busy: Floats  # (F,) GPUs
+    waiting_s: Floats  # (Q,) GPU-seconds
+    waiting_jobs_s: Floats  # (Q,)
+    busy_s: Floats  # (F,)
+
+
 class Heads(NamedTuple):
     """Of lines, those first that need not borrow, then by place. Those that borrow count N more."""
 
     place: Ints  # (Q,)
     flavor: Ints  # (Q,) in which they fit; F more: in which they would, if others gave back what they borrowed
+    reserved: Ints  # (Q,) GPUs that are kept for them in this round
+
+
+class State(NamedTuple):
+    """A replay between two moments; its arrays change."""
+
+    ledger: Ledger
+    runs: Runs
+    lines: Lines
+    clock: Clock
+    meter: Meter
+    heads: Heads
 
 
 @compiled
-def replay(work: Work, rules: Rules, ledger: Ledger, until_s: float, start_s: Floats, flavor: Ints) -> None:
-    """Fills `start_s` and `flavor` (N,) of the jobs that start by `until_s`."""
-    count, queues = len(work.queue), len(rules.cohort)
-    lines = _nobody(work, queues)
-    heads = Heads(np.empty(queues, dtype=np.int64), np.empty(queues, dtype=np.int64))
-    flavors, reserved = rules.nominal.shape[1], np.zeros(queues, dtype=np.int64)
-    ends, gangs, running = np.empty(count), np.empty(count, dtype=np.int64), 0
-    row = 0
-    while row < count or running:
-        now = min(work.submit_s[row] if row < count else np.inf, ends[0] if running else np.inf)
+def advance(work: Work, rules: Rules, state: State, until_s: float) -> None:
+    """Replays what happens until a moment, that moment included."""
+    clock, lines, count = state.clock, state.lines, len(work.queue)
+    while clock.row[0] < count or clock.running[0]:
+        submits_s = work.submit_s[clock.row[0]] if clock.row[0] < count else np.inf
+        now = min(submits_s, clock.ends[0] if clock.running[0] else np.inf)
         if now > until_s:
-            return
+            break
+        measure(state, now)
         freed = False
-        while running and ends[0] <= now:
-            job = gangs[0]
-            _moved(work.queue[job], flavor[job], -work.gpus[job], rules, ledger)
-            running, freed = popped(ends, gangs, running), True
-        while row < count and work.submit_s[row] <= now:
-            _waits(work.queue[row], work.place[row], lines)
-            row += 1
+        while clock.running[0] and clock.ends[0] <= now:
+            ended(work, rules, state, now)
+            freed = True
+        while clock.row[0] < count and work.submit_s[clock.row[0]] <= now:
+            waits(work, state, clock.row[0])
+            clock.row[0] += 1
         if freed:
-            _recall(lines)
-        moving = True  # or the same heads would lose to the same right for ever
-        while moving and ((lines.readies > 0) & ~lines.blocked).any():
-            before = lines.asides.sum() + lines.blocked.sum()
-            found = _stepped_forward(work, lines, rules, ledger, heads)
-            moving = lines.asides.sum() + lines.blocked.sum() > before
-            for nth in range(found):
-                job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
-                line, wanted = work.queue[job], work.gpus[job]
-                if chosen >= flavors:  # nobody behind it may take in this round what it has a right to
-                    reserved[nth] = _reserved(line, chosen - flavors, wanted, rules, ledger)
-                    _moved(line, chosen - flavors, reserved[nth], rules, ledger)
-                elif _fits(line, chosen, wanted, rules, ledger):
-                    _moved(line, chosen, wanted, rules, ledger)
-                    start_s[job], flavor[job], moving = now, chosen, True
-                    running = pushed(ends, gangs, running, now + work.duration_s[job], job)
-                else:  # another head took what it was to have
-                    _waits(line, work.place[job], lines)
-            for nth in range(found):
-                if heads.flavor[nth] >= flavors:
-                    line = work.queue[work.at_place[heads.place[nth] % count]]
-                    _moved(line, heads.flavor[nth] - flavors, -reserved[nth], rules, ledger)
+            recall(lines)
+        settle(work, rules, state, now)
+    if until_s < np.inf:
+        measure(state, until_s)
+
+
+@compiled
+def settle(work: Work, rules: Rules, state: State, now: float) -> None:
+    """Starts whoever may start now."""
+    count, flavors = len(work.queue), rules.nominal.shape[1]
+    lines, ledger, heads = state.lines, state.ledger, state.heads
+    moving = True  # or the same heads would lose to the same right for ever
+    while moving and _anybody(lines):
+        before = _set_aside(lines)
+        found = _stepped_forward(work, lines, rules, ledger, heads)
+        moving = _set_aside(lines) > before
+        for nth in range(found):
+            job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
+            line, wanted = work.queue[job], work.gpus[job]
+            if chosen >= flavors:  # nobody behind it may take in this round what it has a right to
+                heads.reserved[nth] = _reserved(line, chosen - flavors, wanted, rules, ledger)
+                moved(line, chosen - flavors, heads.reserved[nth], rules, ledger)
+            elif _fits(line, chosen, wanted, rules, ledger):
+                started(work, rules, state, job, chosen, now)
+                moving = True
+            else:  # another head took what it was to have
+                _lines_up(line, work.place[job], lines)
+        for nth in range(found):
+            if heads.flavor[nth] >= flavors:
+                line = work.queue[work.at_place[heads.place[nth] % count]]
+                moved(line, heads.flavor[nth] - flavors, -heads.reserved[nth], rules, ledger)
+
+
+@compiled
+def started(work: Work, rules: Rules, state: State, job: int, flavor: int, now: float) -> None:
+    """A job takes its GPUs."""
+    line, gpus, runs, clock, meter = work.queue[job], work.gpus[job], state.runs, state.clock, state.meter
+    moved(line, flavor, gpus, rules, state.ledger)
+    runs.start_s[job] = min(runs.start_s[job], now)
+    runs.began_s[job], runs.flavor[job] = now, flavor
+    runs.end_s[job] = now + runs.left_s[job] / rules.speed[flavor]
+    clock.running[0] = pushed(clock.ends, clock.gangs, clock.running[0], runs.end_s[job], job)
+    meter.waiting[line] -= gpus
+    meter.waiting_jobs[line] -= 1
+    meter.busy[flavor] += gpus
+
+
+@compiled
+def ended(work: Work, rules: Rules, state: State, now: float) -> None:
+    """The job that ends first gives its GPUs back."""
+    clock, runs = state.clock, state.runs
+    job = clock.gangs[0]
+    clock.running[0] = popped(clock.ends, clock.gangs, clock.running[0])
+    moved(work.queue[job], runs.flavor[job], -work.gpus[job], rules, state.ledger)
+    state.meter.busy[runs.flavor[job]] -= work.gpus[job]
+    runs.left_s[job] = 0.0
+
+
+@compiled
+def waits(work: Work, state: State, job: int) -> None:
+    """A job joins its line."""
+    line = work.queue[job]
+    _lines_up(line, work.place[job], state.lines)
+    state.meter.waiting[line] += work.gpus[job]
+    state.meter.waiting_jobs[line] += 1
+
+
+@compiled
+def measure(state: State, now: float) -> None:
+    """Counts what flowed until now."""
+    clock, meter = state.clock, state.meter
+    passed = now - clock.now_s[0]
+    if passed > 0 and clock.now_s[0] > -np.inf:
+        for line in range(len(meter.waiting)):
+            meter.waiting_s[line] += meter.waiting[line] * passed
+            meter.waiting_jobs_s[line] += meter.waiting_jobs[line] * passed
+        for flavor in range(len(meter.busy)):
+            meter.busy_s[flavor] += meter.busy[flavor] * passed
+    clock.now_s[0] = max(now, clock.now_s[0])
+
+
+@compiled
+def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) -> State:
+    """Nobody waits and nothing runs yet."""
+    count, (queues, flavors) = len(work.queue), ledger.used.shape
+    runs = Runs(
+        duration_s.copy(),
+        np.full(count, np.inf),
+        np.full(count, np.inf),
+        np.full(count, np.inf),
+        np.full(count, NOWHERE),
+    )
+    clock = Clock(
+        np.full(1, begin_s), np.zeros(1, np.int64), np.empty(count), np.empty(count, np.int64), np.zeros(1, np.int64)
+    )
+    meter = Meter(
+        np.zeros(queues), np.zeros(queues), np.zeros(flavors), np.zeros(queues), np.zeros(queues), np.zeros(flavors)
+    )
+    heads = Heads(np.empty(queues, np.int64), np.empty(queues, np.int64), np.zeros(queues, np.int64))
+    return State(ledger, runs, _nobody(work, queues), clock, meter, heads)
+
+
+@compiled
+def _anybody(lines: Lines) -> bool:
+    """Whether somebody is to be looked at."""
+    waiting = 0
+    for line in range(len(lines.readies)):
+        waiting += 0 if lines.blocked[line] else lines.readies[line]
+    return waiting > 0
+
+
+@compiled
+def _set_aside(lines: Lines) -> int:
+    """How many were looked at in vain."""
+    return int(lines.asides.sum() + lines.blocked.sum())
 
 
 @compiled
@@ -126,17 +258,17 @@ def _nobody(work: Work, queues: int) -> Lines:
 
 
 @compiled
-def _waits(line: int, place: int, lines: Lines) -> None:
+def _lines_up(line: int, place: int, lines: Lines) -> None:
     lines.readies[line] = joined(lines.ready[lines.first[line] :], lines.readies[line], place)
     lines.blocked[line] = False
 
 
 @compiled
-def _recall(lines: Lines) -> None:
+def recall(lines: Lines) -> None:
     """Everybody is looked at again."""
     for line in range(len(lines.readies)):
         for nth in range(lines.asides[line]):
-            _waits(line, lines.aside[lines.first[line] + nth], lines)
+            _lines_up(line, lines.aside[lines.first[line] + nth], lines)
         lines.asides[line] = 0
         lines.blocked[line] = False
 
@@ -221,7 +353,7 @@ def _room(line: int, flavor: int, rules: Rules, ledger: Ledger) -> int:
 
 
 @compiled
-def _moved(line: int, flavor: int, gpus: int, rules: Rules, ledger: Ledger) -> None:
+def moved(line: int, flavor: int, gpus: int, rules: Rules, ledger: Ledger) -> None:
     """A queue takes so many GPUs more."""
     before, kept = ledger.used[line, flavor], rules.kept[line, flavor]
     ledger.used[line, flavor] = before + gpus

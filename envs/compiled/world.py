@@ -1,0 +1,343 @@
+"""One step of a cluster whose capacity comes, goes and is asked for; see `envs.world`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.compiled.heaps import popped, pushed, removed
+from envs.compiled.quotas import (
+    NOWHERE,
+    Clock,
+    Heads,
+    Ledger,
+    Lines,
+    Meter,
+    Rules,
+    Runs,
+    State,
+    Work,
+    advance,
+    measure,
+    moved,
+    recall,
+    settle,
+    waits,
+)
+from forecasting.compiled.loops import compiled
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Terms(NamedTuple):
+    """Of pools, which are the flavors of the rules; what chance will do is written down beforehand."""
+
+    per_node: Ints  # (P,) GPUs
+    least: Ints  # (P,) nodes
+    most: Ints  # (P,)
+    lead: Ints  # (P, T) steps until nodes that are asked for in a step can be used
+    loss: Floats  # (P, T) share of nodes that the market takes back in a step
+    chance: Floats  # (P, T) from 0 to 1: whether what is less than a node counts as one
+    billed: Ints  # (P,) steps that a node is paid for at least
+
+
+class Kinds(NamedTuple):
+    """Of jobs, (N,)."""
+
+    duration_s: Floats  # at speed 1
+    checkpoint_s: Floats  # between two checkpoints; inf: writes none
+    restart_s: Floats  # of work, before it goes on where it was
+    lot: Floats  # from 0 to 1: whom a lost node hits first
+
+
+class Nodes(NamedTuple):
+    """What is there and what is to come; changes."""
+
+    there: Ints  # (P,) nodes
+    coming: Ints  # (P,)
+    due: Ints  # (P, T + 1) nodes that come at the beginning of a step
+    born: Ints  # (P, T + 1) nodes that are there since a step
+    oldest: Ints  # (P,) the first step since which any is there
+
+
+class Fates(NamedTuple):
+    """What happened to jobs that had to stop; changes."""
+
+    saved_s: Floats  # (N,) of work, at the last checkpoint
+    stops: Ints  # (N,) how often
+    until: Floats  # (N,) a heap of moments until which stopped jobs are held back
+    held: Ints  # (N,) which jobs those are
+    holds: Ints  # (1,) how many
+
+
+class Flow(NamedTuple):
+    """What happened in a step; as `envs.terms.Flows`."""
+
+    there: Floats  # (P,) GPU-hours
+    busy: Floats  # (P,)
+    waiting: Floats  # (Q,) GPU-hours
+    waiting_jobs: Floats  # (Q,) job-hours
+    lost: Floats  # (1,) GPU-hours
+    asked: Floats  # (P,) nodes
+
+
+class Site(NamedTuple):
+    """A cluster: what it is and where it stands."""
+
+    work: Work
+    kinds: Kinds
+    rules: Rules
+    terms: Terms
+    state: State
+    nodes: Nodes
+    fates: Fates
+
+
+class Dials(NamedTuple):
+    """What is wanted of a cluster for a step."""
+
+    nodes: Ints  # (P,)
+    pause: Floats  # (Q,) GPUs to take back
+
+
+HOUR_S = 3_600.0
+
+
+@compiled
+def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow: Flow) -> None:
+    """The `nth` step: nodes come and go, dials are turned, then jobs run; `flow` is what happened."""
+    now, state, meter = nth * step_s, site.state, site.state.meter
+    meter.waiting_s[:], meter.waiting_jobs_s[:], meter.busy_s[:], flow.lost[0] = 0.0, 0.0, 0.0, 0.0
+    measure(state, now)
+    for pool in range(len(site.nodes.there)):
+        _come(site, pool, nth)
+        flow.lost[0] += _taken_back(site, pool, nth, now)
+        flow.asked[pool], unused = _turned(site, pool, nth, dials.nodes[pool])
+        flow.there[pool] = (site.nodes.there[pool] + unused) * site.terms.per_node[pool] * step_s / HOUR_S
+    for line in range(len(dials.pause)):
+        if dials.pause[line] > 0:
+            flow.lost[0] += _paused(site, line, dials.pause[line], now, now + hold_s)
+    _let_go_on(site, now)
+    recall(state.lines)
+    settle(site.work, site.rules, state, now)
+    advance(site.work, site.rules, state, now + step_s)
+    flow.busy[:] = meter.busy_s / HOUR_S
+    flow.waiting[:], flow.waiting_jobs[:] = meter.waiting_s / HOUR_S, meter.waiting_jobs_s / HOUR_S
+
+
+@compiled
+def _come(site: Site, pool: int, nth: int) -> None:
+    """Nodes that were asked for are there."""
+    nodes = site.nodes
+    came = nodes.due[pool, nth]
+    nodes.coming[pool] -= came
+    nodes.there[pool] += came
+    nodes.born[pool, nth] += came
+    site.state.ledger.idle[pool] += came * site.terms.per_node[pool]
+
+
+@compiled
+def _taken_back(site: Site, pool: int, nth: int, now: float) -> float:
+    """The market takes nodes back, idle or not; GPU-hours of work that are lost."""
+    nodes, ledger = site.nodes, site.state.ledger
+    taken = int(np.floor(nodes.there[pool] * site.terms.loss[pool, nth] + site.terms.chance[pool, nth]))
+    taken = min(taken, nodes.there[pool])
+    if not taken:
+        return 0.0
+    gpus = taken * site.terms.per_node[pool]
+    there = nodes.there[pool] * site.terms.per_node[pool]
+    busy = gpus - ledger.idle[pool] * gpus // there  # those that are hit, as far as chance goes
+    lost = 0.0
+    while busy > 0:
+        job = _drawn(site, pool)
+        if job == NOWHERE:
+            break
+        busy -= site.work.gpus[job]
+        lost += _stopped(site, job, now)
+        waits(site.work, site.state, job)
+    _gone(nodes, pool, taken)
+    ledger.idle[pool] -= gpus
+    return lost
+
+
+@compiled
+def _drawn(site: Site, pool: int) -> int:
+    """Of the jobs that run in a pool the one with the lowest lot."""
+    clock, found = site.state.clock, NOWHERE
+    for nth in range(clock.running[0]):
+        job = clock.gangs[nth]
+        if site.state.runs.flavor[job] == pool and (found == NOWHERE or site.kinds.lot[job] < site.kinds.lot[found]):
+            found = job
+    return found
+
+
+@compiled
+def _turned(site: Site, pool: int, nth: int, wanted: int) -> tuple[float, float]:
+    """Asks for nodes, or gives idle ones back: how many are asked for, and node-steps paid for and not used."""
+    nodes, terms, ledger = site.nodes, site.terms, site.state.ledger
+    more = min(max(wanted, terms.least[pool]), terms.most[pool]) - nodes.there[pool] - nodes.coming[pool]
+    if more > 0:
+        at = nth + terms.lead[pool, nth]
+        if terms.lead[pool, nth] == 0:
+            nodes.there[pool] += more
+            nodes.born[pool, nth] += more
+            ledger.idle[pool] += more * terms.per_node[pool]
+        else:
+            nodes.coming[pool] += more
+            nodes.due[pool, min(at, nodes.due.shape[1] - 1)] += more
+        return float(more), 0.0
+    fewer = min(-more, ledger.idle[pool] // terms.per_node[pool])
+    unused = 0.0
+    if fewer > 0:
+        unused = _gone(nodes, pool, fewer, nth, terms.billed[pool])
+        ledger.idle[pool] -= fewer * terms.per_node[pool]
+    return 0.0, unused
+
+
+@compiled
+def _gone(nodes: Nodes, pool: int, fewer: int, nth: int = 0, billed: int = 0) -> float:
+    """The oldest nodes leave; node-steps that are paid for and not used."""
+    nodes.there[pool] -= fewer
+    unused = 0.0
+    while fewer > 0:
+        since = nodes.oldest[pool]
+        leave = min(fewer, nodes.born[pool, since])
+        nodes.born[pool, since] -= leave
+        unused += leave * max(0, since + billed - nth)
+        fewer -= leave
+        if nodes.born[pool, since] == 0 and fewer > 0:
+            nodes.oldest[pool] += 1
+    return unused
+
+
+@compiled
+def _paused(site: Site, line: int, gpus: float, now: float, until_s: float) -> float:
+    """Stops jobs of a queue until so many GPUs are free, least lost work per GPU first; GPU-hours that are lost."""
+    clock, fates, lost = site.state.clock, site.fates, 0.0
+    while gpus > 0:
+        found, least = NOWHERE, np.inf
+        for nth in range(clock.running[0]):
+            job = clock.gangs[nth]
+            if site.work.queue[job] == line:
+                loss = _unsaved(site, job, now)
+                if loss < least:
+                    found, least = job, loss
+        if found == NOWHERE:
+            break
+        lost += _stopped(site, found, now)
+        gpus -= site.work.gpus[found]
+        fates.holds[0] = pushed(fates.until, fates.held, fates.holds[0], until_s, found)
+        site.state.meter.waiting[line] += site.work.gpus[found]
+        site.state.meter.waiting_jobs[line] += 1
+    return lost
+
+
+@compiled
+def _let_go_on(site: Site, now: float) -> None:
+    """Jobs that were held back long enough wait in line again."""
+    fates, meter = site.fates, site.state.meter
+    while fates.holds[0] and fates.until[0] <= now:
+        job = fates.held[0]
+        fates.holds[0] = popped(fates.until, fates.held, fates.holds[0])
+        meter.waiting[site.work.queue[job]] -= site.work.gpus[job]
+        meter.waiting_jobs[site.work.queue[job]] -= 1
+        waits(site.work, site.state, job)
+
+
+@compiled
+def _progress(site: Site, job: int, now: float) -> tuple[float, float]:
+    """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
+    runs, kinds, fates = site.state.runs, site.kinds, site.fates
+    did = (now - runs.began_s[job]) * site.rules.speed[runs.flavor[job]]
+    again = kinds.restart_s[job] if fates.stops[job] else 0.0
+    did = max(0.0, did - again)
+    if not np.isfinite(kinds.checkpoint_s[job]):
+        return did, 0.0
+    upto = fates.saved_s[job] + did
+    return did, max(0.0, np.floor(upto / kinds.checkpoint_s[job] + 1e-9) * kinds.checkpoint_s[job] - fates.saved_s[job])
+
+
+@compiled
+def _unsaved(site: Site, job: int, now: float) -> float:
+    """Seconds of work that a job would lose if it stopped now, its restart included."""
+    did, kept = _progress(site, job, now)
+    return float(did - kept + site.kinds.restart_s[job])
+
+
+@compiled
+def _stopped(site: Site, job: int, now: float) -> float:
+    """A running job stops, and is to wait; GPU-hours of work that it has to do again, its restart included."""
+    runs, clock, fates, gpus = site.state.runs, site.state.clock, site.fates, site.work.gpus[job]
+    did, kept = _progress(site, job, now)
+    again = site.kinds.restart_s[job] if fates.stops[job] else 0.0
+    spared = max(0.0, again - (now - runs.began_s[job]) * site.rules.speed[runs.flavor[job]])
+    fates.saved_s[job] += kept
+    fates.stops[job] += 1
+    runs.left_s[job] = site.kinds.duration_s[job] - fates.saved_s[job] + site.kinds.restart_s[job]
+    clock.running[0] = removed(clock.ends, clock.gangs, clock.running[0], job)
+    _released(site.work, site.rules, site.state, job)
+    runs.end_s[job], runs.flavor[job] = np.inf, NOWHERE
+    return float((did - kept + site.kinds.restart_s[job] - spared) * gpus / HOUR_S)
+
+
+@compiled
+def _released(work: Work, rules: Rules, state: State, job: int) -> None:
+    """A job gives its GPUs back."""
+    from_flavor = state.runs.flavor[job]
+    moved(work.queue[job], from_flavor, -work.gpus[job], rules, state.ledger)
+    state.meter.busy[from_flavor] -= work.gpus[job]
+
+
+@compiled
+def lent(rules: Rules, ledger: Ledger) -> None:
+    """Counts anew what of quotas is free to lend, after they changed."""
+    ledger.free[:] = 0
+    for line in range(len(rules.cohort)):
+        for flavor in range(ledger.used.shape[1]):
+            kept = rules.kept[line, flavor]
+            ledger.free[rules.cohort[line], flavor] += rules.nominal[line, flavor] - kept
+            ledger.free[rules.cohort[line], flavor] -= max(0, ledger.used[line, flavor] - kept)
+
+
+@compiled
+def one(sites: Site, b: int) -> Site:
+    """One of several clusters, whose arrays have them along their first axis."""
+    w, k, r, t, n, f = sites.work, sites.kinds, sites.rules, sites.terms, sites.nodes, sites.fates
+    s = sites.state
+    runs, lines, clock, meter, heads = s.runs, s.lines, s.clock, s.meter, s.heads
+    return Site(
+        Work(w.submit_s[b], w.queue[b], w.gpus[b], w.place[b], w.at_place[b]),
+        Kinds(k.duration_s[b], k.checkpoint_s[b], k.restart_s[b], k.lot[b]),
+        Rules(r.order[b], r.nominal[b], r.most[b], r.kept[b], r.cohort[b], r.strict[b], r.speed[b], r.keeps_rights),
+        Terms(t.per_node[b], t.least[b], t.most[b], t.lead[b], t.loss[b], t.chance[b], t.billed[b]),
+        State(
+            Ledger(s.ledger.used[b], s.ledger.free[b], s.ledger.idle[b]),
+            Runs(runs.left_s[b], runs.start_s[b], runs.began_s[b], runs.end_s[b], runs.flavor[b]),
+            Lines(lines.first[b], lines.ready[b], lines.readies[b], lines.aside[b], lines.asides[b], lines.blocked[b]),
+            Clock(clock.now_s[b], clock.row[b], clock.ends[b], clock.gangs[b], clock.running[b]),
+            Meter(
+                meter.waiting[b],
+                meter.waiting_jobs[b],
+                meter.busy[b],
+                meter.waiting_s[b],
+                meter.waiting_jobs_s[b],
+                meter.busy_s[b],
+            ),
+            Heads(heads.place[b], heads.flavor[b], heads.reserved[b]),
+        ),
+        Nodes(n.there[b], n.coming[b], n.due[b], n.born[b], n.oldest[b]),
+        Fates(f.saved_s[b], f.stops[b], f.until[b], f.held[b], f.holds[b]),
+    )
+
+
+@compiled
+def step_all(sites: Site, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow) -> None:
+    """A step of each of several clusters, `nth` (B,) of each."""
+    for b in range(len(nth)):
+        flow = Flow(
+            flows.there[b], flows.busy[b], flows.waiting[b], flows.waiting_jobs[b], flows.lost[b], flows.asked[b]
+        )
+        step(one(sites, b), Dials(dials.nodes[b], dials.pause[b]), nth[b], step_s, hold_s, flow)

@@ -1,0 +1,194 @@
+"""A cluster whose capacity comes, goes and is asked for: what pilots are trained on and judged by.
+
+Jobs run by the rules of `envs.replay`, event by event; what is written here is what moves beside them, at steps of
+five minutes:
+
+- Nodes that were asked for are there when their lead time is over. They are paid for while they are there.
+- The market takes nodes back: single ones by chance, many at once now and then. Jobs on them stop; which ones, their
+  lots say. Work since the last checkpoint is lost, and a restart costs work too.
+- Dials are turned: how many nodes a pool should have (idle ones leave, oldest first; what runs is never stopped for
+  it), and how many GPUs are taken back from a queue (least lost work per GPU first; these jobs are held back a while).
+
+Chance is drawn beforehand (`Weather`), so that all who are compared meet the same. Several worlds lie in one set of
+arrays and are stepped in one loop of machine code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from envs.replay import Cluster, Shares, tables
+from envs.terms import Flows, PoolTerms
+from envs.workloads import DAY_S, Floats, Ints, JobTable
+
+if TYPE_CHECKING:
+    from envs.compiled.world import Flow, Site
+
+STEP_S = 300.0
+HOLD_S = 1_800.0
+"""For which jobs are held back that had to stop for others."""
+
+RESTART_S = 300.0
+NEVER = np.inf
+
+
+class Weather(NamedTuple):
+    """What chance does to pools, step by step, (P, T)."""
+
+    lead: Ints  # steps until nodes that are asked for then can be used
+    loss: Floats  # share of nodes that the market takes back
+    chance: Floats  # from 0 to 1: whether what is less than a node counts as one
+
+    @classmethod
+    def drawn(cls, pools: Sequence[PoolTerms], steps: int, rng: np.random.Generator, step_s: float = STEP_S) -> Self:
+        """As the pools' terms say."""
+        shape = (len(pools), steps)
+        spread = np.array([[pool.lead_sigma] for pool in pools])
+        lead_s = np.array([[pool.lead_s] for pool in pools]) * np.exp(spread * rng.standard_normal(shape))
+        single, mass, share = (
+            np.array([[getattr(pool, name)] for pool in pools])
+            for name in ("interruptions_per_day", "mass_losses_per_day", "mass_loss_share")
+        )
+        days = step_s / DAY_S
+        many = rng.random(shape) < -np.expm1(-mass * days)
+        loss = 1 - np.exp(-single * days) * np.where(many, 1 - share, 1.0)
+        return cls(np.ceil(lead_s / step_s - 1e-9).astype(np.int64), loss, rng.random(shape))
+
+    @classmethod
+    def calm(cls, pools: Sequence[PoolTerms], steps: int, step_s: float = STEP_S) -> Self:
+        """Every lead time is its median, and nothing is lost."""
+        shape = (len(pools), steps)
+        lead = [[ceil(pool.lead_s / step_s - 1e-9)] for pool in pools]
+        return cls(np.broadcast_to(lead, shape).astype(np.int64), np.zeros(shape), np.zeros(shape))
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What stays the same from one run to the next."""
+
+    pools: tuple[PoolTerms, ...]
+    shares: Shares = field(default_factory=dict)  # by queue and pool; of queues that are not named: all of all pools
+    cohorts: Mapping[str, str] = field(default_factory=dict)
+    strict: frozenset[str] = frozenset()
+    step_s: float = STEP_S
+    hold_s: float = HOLD_S
+    restart_s: float = RESTART_S
+
+    def begin(self, jobs: JobTable, weather: Weather, lots: Floats | None = None) -> Run:
+        """A run of its own. `lots` (N,) from 0 to 1 say whom lost nodes hit first; untold, the youngest jobs."""
+        return Run(self, jobs.queues, _together([self._site(jobs, weather, lots)]), np.zeros(1, dtype=np.int64))
+
+    def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
+        """Several at once: of the same queues, and equally long."""
+        most = max(len(jobs) for jobs in tables_)
+        sites = [
+            self._site(_padded(jobs, most), weather, None) for jobs, weather in zip(tables_, weathers, strict=True)
+        ]
+        return Run(self, tables_[0].queues, _together(sites), np.zeros(len(sites), dtype=np.int64))
+
+    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None) -> Site:
+        from envs.compiled import quotas
+        from envs.compiled import world as core
+
+        pools, steps, count = self.pools, weather.lead.shape[1], len(jobs)
+        rules, ledger = tables(jobs.queues, self._cluster(jobs.queues))
+        rules = rules._replace(speed=np.array([pool.speed for pool in pools]))
+        ledger.idle[:] = [pool.nodes * pool.gpus_per_node for pool in pools]
+        in_line = np.lexsort((jobs.submit_s, -jobs.priority))
+        work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, np.argsort(in_line), in_line)
+        lots = np.linspace(1.0, 0.0, count) if lots is None else lots
+        kinds = core.Kinds(jobs.duration_s, jobs.checkpoint_s, np.full(count, self.restart_s), lots)
+        per_node, least, most, there = (
+            np.array([getattr(pool, name) for pool in pools], dtype=np.int64)
+            for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
+        )
+        billed = np.array([ceil(pool.billed_at_least_s / self.step_s) for pool in pools], dtype=np.int64)
+        terms = core.Terms(per_node, least, most, *weather, billed)
+        none = np.zeros((len(pools), steps + 1), dtype=np.int64)
+        nodes = core.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
+        nodes.born[:, 0] = there
+        fates = core.Fates(
+            np.zeros(count),
+            np.zeros(count, dtype=np.int64),
+            np.empty(count),
+            np.empty(count, dtype=np.int64),
+            np.zeros(1, dtype=np.int64),
+        )
+        state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)
+        return core.Site(work, kinds, rules, terms, state, nodes, fates)
+
+    def _cluster(self, queues: Sequence[str]) -> Cluster:
+        from envs.replay import Share
+
+        everything = {pool.name: Share(pool.max_gpus) for pool in self.pools}
+        shares = {queue: self.shares.get(queue, everything) for queue in queues}
+        return Cluster(shares, self.cohorts, {pool.name: 0 for pool in self.pools}, self.strict)
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One or several worlds between two steps; B of them, Q queues, P pools, N jobs each."""
+
+    world: World
+    queues: tuple[str, ...]
+    sites: Site
+    nth: Ints  # (B,) steps that passed
+
+    def step(self, nodes: Ints, pause: Floats | None = None) -> Flows:
+        """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now."""
+        from envs.compiled import world as core
+
+        clusters, queues = len(self.nth), len(self.queues)
+        pause = np.zeros((clusters, queues)) if pause is None else pause
+        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), np.ascontiguousarray(pause, dtype=np.float64))
+        flow = self._nothing()
+        core.step_all(self.sites, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
+        self.nth += 1
+        return Flows(flow.there, flow.busy, flow.waiting, flow.waiting_jobs, flow.lost[:, 0], flow.asked)
+
+    def _nothing(self) -> Flow:
+        from envs.compiled.world import Flow
+
+        clusters, queues, pools = len(self.nth), len(self.queues), len(self.world.pools)
+        per_pool, per_queue = (clusters, pools), (clusters, queues)
+        shapes = (per_pool, per_pool, per_queue, per_queue, (clusters, 1), per_pool)
+        return Flow(*(np.zeros(shape) for shape in shapes))
+
+    @property
+    def steps(self) -> int:
+        """After which it is over."""
+        return int(self.sites.terms.lead.shape[2])
+
+
+def _together(sites: Sequence[Any]) -> Any:
+    """Arrays of several clusters as one, along a new first axis."""
+    first = sites[0]
+    if isinstance(first, np.ndarray):
+        return np.stack(sites)
+    if isinstance(first, tuple):
+        return type(first)(*(_together(parts) for parts in zip(*sites, strict=True)))
+    return first
+
+
+def _padded(jobs: JobTable, count: int) -> JobTable:
+    """With jobs that never come, so that all tables are equally long."""
+    missing = count - len(jobs)
+    if not missing:
+        return jobs
+    last = JobTable(
+        jobs.queues,
+        np.zeros(missing, dtype=np.int64),
+        np.full(missing, NEVER),
+        np.ones(missing),
+        np.ones(missing, dtype=np.int64),
+        np.zeros(missing, dtype=np.int64),
+        np.zeros(missing, dtype=np.int64),
+        np.zeros(missing, dtype=np.int64),
+        np.full(missing, np.inf),
+    )
+    return JobTable.join([jobs, last])

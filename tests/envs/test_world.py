@@ -1,0 +1,267 @@
+"""The simulated cluster, against hand-made cases, its own books, and the replay that was checked against Kueue."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.replay import Cluster, Share, Shares, replay
+from envs.terms import Flows, PoolTerms
+from envs.workloads import Floats, JobTable, TrainingProfile, generate
+from envs.world import STEP_S, Run, Weather, World
+from tests.envs.test_replay import Job, table
+
+HOUR_S = 3_600.0
+HOUR = round(HOUR_S / STEP_S)
+"""Steps."""
+
+
+def pool(name: str = "x", **terms: object) -> PoolTerms:
+    base = PoolTerms(name, nodes=2, max_nodes=8, gpus_per_node=4, lead_s=2 * STEP_S)
+    return replace(base, **terms)  # type: ignore[arg-type]
+
+
+def one(jobs: Sequence[Job], *pools: PoolTerms, steps: int = 48, weather: Weather | None = None, **more: object) -> Run:
+    pools = pools or (pool(),)
+    told = table(jobs)
+    told = replace(told, checkpoint_s=np.full(len(told), more.pop("checkpoint_s", np.inf)))
+    return World(pools, **more).begin(told, weather or Weather.calm(pools, steps))  # type: ignore[arg-type]
+
+
+def run(world: Run, nodes: Sequence[int], steps: int) -> Flows:
+    """What flowed in some steps in which so many nodes are wanted of each pool: (steps, 1, ...)."""
+    flows = [world.step(np.array([nodes])) for _ in range(steps)]
+    return Flows(*(np.stack(part) for part in zip(*flows, strict=True)))
+
+
+def starts(world: Run) -> list[float]:
+    found: list[float] = world.sites.state.runs.start_s[0].tolist()
+    return found
+
+
+def test_a_job_starts_where_its_gpus_are_free_and_waits_where_not() -> None:
+    world = one([("a", 10, 600, 4), ("a", 20, 600, 8), ("b", 30, 60, 4)])
+
+    run(world, [2], 12)
+
+    assert starts(world) == [10.0, 610.0, 30.0]
+
+
+def test_nodes_come_when_their_lead_time_is_over_and_cost_from_then_on() -> None:
+    world = one([("a", 0, 7_200, 16)])
+
+    flows = run(world, [4], 4)
+
+    assert starts(world) == [2 * STEP_S]
+    assert flows.asked[:, 0, 0].tolist() == [2, 0, 0, 0]
+    assert (flows.there[:, 0, 0] * 12).tolist() == pytest.approx([8, 8, 16, 16])  # GPUs
+    assert (flows.waiting[:, 0, 0] * 12).tolist() == pytest.approx([16, 16, 0, 0])
+
+
+def test_what_was_asked_for_is_not_asked_for_again() -> None:
+    world = one([], pool(lead_s=5 * STEP_S))
+
+    flows = run(world, [5], 4)
+
+    assert flows.asked[:, 0, 0].tolist() == [3, 0, 0, 0]
+
+
+def test_a_pool_keeps_to_its_limits() -> None:
+    world = one([], pool(min_nodes=1, max_nodes=3, lead_s=0.0))
+
+    run(world, [9], 1)
+    most = world.sites.nodes.there[0, 0]
+    run(world, [0], 1)
+
+    assert (most, world.sites.nodes.there[0, 0]) == (3, 1)
+
+
+def test_only_idle_nodes_leave() -> None:
+    world = one([("a", 0, HOUR_S, 4)])
+
+    run(world, [2], 1)
+    flows = run(world, [0], HOUR)
+
+    assert (flows.there[:, 0, 0] * 12).tolist() == pytest.approx([4] * (HOUR - 1) + [0])
+    assert world.sites.state.runs.end_s[0, 0] == HOUR_S
+
+
+def test_a_node_that_leaves_early_is_paid_for_as_long_as_it_is_billed_at_least() -> None:
+    world = one([], pool(nodes=0, lead_s=0.0, billed_at_least_s=4 * STEP_S))
+
+    come, stay, leave, gone = (run(world, [n], 1).there[0, 0, 0] * 12 for n in (1, 1, 0, 0))
+
+    assert (come, stay, leave, gone) == pytest.approx((4, 4, 8, 0))
+
+
+def test_a_lost_node_costs_the_work_since_the_last_checkpoint_and_a_restart() -> None:
+    weather = Weather.calm((pool(),), 48)
+    weather.loss[0, 3] = 0.5
+    world = one([("a", 0, 6_000, 8)], weather=weather, checkpoint_s=400.0, restart_s=100.0)
+
+    flows = run(world, [2], 30)
+
+    # 900 s were done, 800 s were saved; the other node comes back two steps after it was asked for.
+    assert flows.lost[:, 0].sum() * HOUR_S == pytest.approx((100 + 100) * 8)
+    assert world.sites.state.runs.end_s[0, 0] == pytest.approx(1_500 + 100 + 5_200)
+
+
+def test_jobs_without_checkpoints_begin_anew() -> None:
+    weather = Weather.calm((pool(),), 48)
+    weather.loss[0, 3] = 1.0
+    world = one([("a", 0, 1_800, 8)], weather=weather, restart_s=0.0)
+
+    flows = run(world, [2], 20)
+
+    assert flows.lost[:, 0].sum() * HOUR_S == pytest.approx(900 * 8)
+    assert world.sites.state.runs.end_s[0, 0] == pytest.approx(1_500 + 1_800)
+
+
+def test_gpus_are_taken_back_where_least_work_is_lost_and_go_on_after_a_while() -> None:
+    world = one([("a", 0, 4_000, 4), ("a", 250, 4_000, 4)], checkpoint_s=200.0, restart_s=0.0, hold_s=2 * STEP_S)
+
+    run(world, [2], 1)
+    flow = world.step(np.array([[2]]), np.array([[4.0, 0.0]]))
+    run(world, [2], 20)
+
+    # At 300 s the first job has saved 200 of 300 s, the second none of 50 s: the second stops.
+    assert flow.lost[0] * HOUR_S == pytest.approx(50 * 4)
+    assert world.sites.state.runs.end_s[0].tolist() == pytest.approx([4_000, 900 + 4_000])
+    assert world.sites.fates.stops[0].tolist() == [0, 1]
+
+
+def test_work_is_done_faster_on_faster_gpus() -> None:
+    world = one([("a", 0, 1_200, 4)], pool(speed=2.0))
+
+    run(world, [2], 3)
+
+    assert world.sites.state.runs.end_s[0, 0] == 600.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_without_dials_it_is_the_replay_that_follows_kueue(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs = random_jobs(rng, 60)
+    pools = (pool("x", nodes=3), pool("y", nodes=2))
+    shares: Shares = {"a": {"x": Share(8), "y": Share(4, 2)}, "b": {"y": Share(4), "x": Share(4, lending_limit=1)}}
+    cohorts = {"a": "all", "b": "all"}
+    strict = frozenset({"b"}) if seed % 2 else frozenset[str]()
+    world = World(pools, shares, cohorts, strict).begin(jobs, Weather.calm(pools, 60))
+
+    for _ in range(60):
+        world.step(np.array([[3, 2]]))
+
+    alike = replay(jobs, Cluster(shares, cohorts, {"x": 12, "y": 8}, strict), 60 * STEP_S)
+    np.testing.assert_array_equal(world.sites.state.runs.start_s[0], alike.start_s)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, pools = random_jobs(rng, 50), (pool("x", interruptions_per_day=5.0), pool("y", speed=1.5, nodes=1))
+    jobs = replace(jobs, checkpoint_s=rng.choice([300.0, 1_000.0, np.inf], len(jobs)))
+    world = World(pools).begin(jobs, Weather.drawn(pools, 200, rng))
+    busy, lost, waited = np.zeros(2), 0.0, 0.0
+
+    for nth in range(200):
+        pause = rng.random((1, 2)) * 6 * (rng.random() < 0.1)
+        flow = world.step(rng.integers(0, 5, (1, 2)) if nth < 150 else np.full((1, 2), 8), pause)
+        busy += flow.busy[0]
+        lost += flow.lost[0]
+        waited += flow.waiting[0].sum()
+        keeps_its_books(world)
+
+    sites, now = world.sites, 200 * STEP_S
+    runs, ended = sites.state.runs, sites.state.runs.end_s[0] <= now
+    done = np.where(ended, jobs.duration_s, sites.fates.saved_s[0])
+    running = (runs.flavor[0] >= 0) & ~ended
+    since = np.where(running, (now - runs.began_s[0]) * np.array([1.0, 1.5])[runs.flavor[0]], 0.0)
+    restarts = np.where(
+        running | ended | (jobs.submit_s > now), 0.0, world.world.restart_s * (sites.fates.stops[0] > 0)
+    )
+    restarts += np.where(running & (sites.fates.stops[0] > 0), world.world.restart_s, 0.0)
+    work = (jobs.gpus * (done + since - restarts)).sum() / HOUR_S + lost
+    assert busy @ [1.0, 1.5] == pytest.approx(work)
+    there = np.where(ended, runs.end_s[0], now) - np.minimum(jobs.submit_s, now)
+    held = (jobs.gpus * there).sum() / HOUR_S
+    assert waited + busy.sum() == pytest.approx(held)
+
+
+def keeps_its_books(world: Run) -> None:
+    """No GPU is used twice, and none that is not there; no gang runs in part."""
+    sites = world.sites
+    state, nodes = sites.state, sites.nodes
+    gpus = nodes.there[0] * sites.terms.per_node[0]
+    used = np.zeros_like(state.ledger.used[0])
+    running = state.clock.gangs[0, : state.clock.running[0, 0]]
+    np.add.at(used, (sites.work.queue[0, running], state.runs.flavor[0, running]), sites.work.gpus[0, running])
+    np.testing.assert_array_equal(used, state.ledger.used[0])
+    np.testing.assert_array_equal(gpus - used.sum(axis=0), state.ledger.idle[0])
+    assert (state.ledger.idle[0] >= 0).all()
+    assert len(set(running.tolist())) == len(running)
+    assert (nodes.there[0] == nodes.born[0].sum(axis=1)).all()
+    assert (nodes.coming[0] == nodes.due[0, :, world.nth[0] :].sum(axis=1)).all()
+    assert (nodes.there[0] + nodes.coming[0] <= sites.terms.most[0]).all()
+
+
+def test_worlds_side_by_side_are_as_each_alone() -> None:
+    rng = np.random.default_rng(7)
+    pools = (pool("x", interruptions_per_day=3.0, lead_sigma=0.5), pool("y"))
+    tables_ = [random_jobs(rng, count) for count in (30, 50, 10)]
+    weathers = [Weather.drawn(pools, 100, rng) for _ in tables_]
+    wanted = rng.integers(0, 9, (100, 3, 2))
+    together = World(pools).begin_all(tables_, weathers)
+    alone = [World(pools).begin(jobs, weather) for jobs, weather in zip(tables_, weathers, strict=True)]
+
+    for nodes in wanted:
+        all_ = together.step(nodes)
+        each = [world.step(nodes[[b]]) for b, world in enumerate(alone)]
+        for name in Flows._fields:
+            np.testing.assert_array_equal(getattr(all_, name), np.concatenate([getattr(one_, name) for one_ in each]))
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit() -> None:
+    def told(seed: int) -> Floats:
+        rng = np.random.default_rng(seed)
+        pools = (pool(interruptions_per_day=2.0, mass_losses_per_day=2.0, lead_sigma=1.0),)
+        jobs = generate((TrainingProfile("a", 200),), 1, rng)
+        world = World(pools).begin(jobs, Weather.drawn(pools, 288, rng))
+        flows = run(world, [4], 288)
+        return np.concatenate([flows.there.ravel(), flows.busy.ravel(), flows.lost.ravel()])
+
+    np.testing.assert_array_equal(told(3), told(3))
+    assert not np.array_equal(told(3), told(4))
+
+
+def test_weather_is_as_the_terms_say() -> None:
+    pools = (
+        pool("calm"),
+        pool("spot", interruptions_per_day=2.4, mass_losses_per_day=1.0, mass_loss_share=0.5, lead_sigma=0.5),
+    )
+
+    found = Weather.drawn(pools, 200_000, np.random.default_rng(0))
+
+    days = 200_000 * STEP_S / 86_400
+    assert not found.loss[0].any()
+    assert (found.lead[0] == 2).all()
+    assert np.median(found.lead[1]) in {2, 3}
+    assert (found.loss[1] > 0.4).sum() / days == pytest.approx(1.0, rel=0.2)
+    assert np.median(found.loss[1]) == pytest.approx(2.4 * STEP_S / 86_400, rel=0.01)
+
+
+def random_jobs(rng: np.random.Generator, count: int) -> JobTable:
+    jobs: list[Job] = [
+        (
+            str(rng.choice(["a", "b"])),
+            float(rng.integers(0, 9_000)),
+            float(rng.integers(1, 4_000)),
+            int(rng.integers(1, 9)),
+        )
+        for _ in range(count)
+    ]
+    return table(sorted(jobs, key=lambda job: job[1]), priority=rng.integers(0, 3, count).tolist())
