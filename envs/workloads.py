@@ -11,12 +11,14 @@ Shapes and their sources:
 - Few users submit most jobs, mostly the same job again, often many of them at once (Helios, and Weng et al., "MLaaS in
   the Wild", NSDI'22: the PAI traces).
 - A service keeps as many replicas as its load of the hour needs; the load is smooth and daily.
+- Jobs end well, are killed by their users or fail (all three papers); `profiles` has the rates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,18 @@ Ints = NDArray[np.int64]
 
 KINDS = tuple(WorkloadKind)
 """`JobTable.kind` counts along this."""
+
+
+class Ending(StrEnum):
+    """How a job ended."""
+
+    PASSED = "passed"
+    KILLED = "killed"  # by its user
+    FAILED = "failed"
+
+
+ENDINGS = tuple(Ending)
+"""`JobTable.ending` counts along this."""
 
 DAY_S = 86_400.0
 GRID_S = 300.0
@@ -48,6 +62,11 @@ class JobTable:
     kind: Ints  # along KINDS
     user: Ints  # within its queue
     checkpoint_s: Floats  # between two checkpoints; inf: writes none
+    ending: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # along ENDINGS; not told: all passed
+
+    def __post_init__(self) -> None:
+        if len(self.ending) != len(self):
+            object.__setattr__(self, "ending", np.zeros(len(self), np.int64))
 
     def __len__(self) -> int:
         return len(self.submit_s)
@@ -91,6 +110,35 @@ class Rhythm:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """How long jobs of so many GPUs or more run: four quantiles, and lines between them on log-normal paper."""
+
+    gpus: int
+    p10_s: float
+    p50_s: float
+    p90_s: float
+    p99_s: float
+
+    def at(self, score: Floats) -> Floats:
+        """Durations of standard normal scores; beyond the outer quantiles the outer lines go on."""
+        knots = np.array([-1.2816, 0.0, 1.2816, 2.3263])
+        logs = np.log(np.maximum.accumulate([self.p10_s, self.p50_s, self.p90_s, self.p99_s]))
+        line = np.clip(np.searchsorted(knots, score) - 1, 0, len(knots) - 2)
+        slope = np.diff(logs) / np.diff(knots)
+        runs_s: Floats = np.exp(logs[line] + slope[line] * (score - knots[line]))
+        return runs_s
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How jobs of so many GPUs or more end, as shares of them; the others pass."""
+
+    gpus: int
+    killed: float
+    failed: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingProfile:
     """A queue of people who submit jobs that end."""
 
@@ -111,6 +159,15 @@ class TrainingProfile:
     kind: WorkloadKind = WorkloadKind.TRAINING
     checkpoint_s: float = 1_800.0
     checkpointing: float = 0.8  # share of jobs that write checkpoints at all
+    runs: tuple[Runs, ...] = ()  # by ascending gpus; where given, instead of median_s, growth and sigma
+    sweep_runs: tuple[Runs, ...] = ()  # where given, those of sweeps
+    sweep_gap_s: float = 1.0  # median from one job of a sweep to the next; 1: exactly that
+    sweep_sigma: float = 0.0  # of the logarithm of a sweep's size; 0: Poisson
+    user_tilt: float = 1.0  # the n-th user submits in proportion to 1 / n ** user_tilt
+    habits: bool = False  # a job that comes again is the user's last one, not one usual job for good
+    ends: tuple[Ends, ...] = ()  # by ascending gpus; none: all pass
+    killed_stretch: float = 1.0  # how much longer killed jobs have run than those that pass
+    failed_stretch: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +205,90 @@ def _training(
     part: TrainingProfile, queues: tuple[str, ...], index: int, busy: Floats, rng: np.random.Generator
 ) -> JobTable:
     """Submissions by a non-homogeneous Poisson process, each by a user with a usual job, some of them sweeps."""
+    later = rng.spawn(1)[
+        0
+    ]  # what came to the generator later draws from here, so that older profiles stay as they were
     submit_s = _arrivals(part.submissions_per_day / DAY_S * busy, rng)
     count = len(submit_s)
-    user = rng.choice(part.users, count, p=_zipf(part.users))
+    user = rng.choice(part.users, count, p=_zipf(part.users, part.user_tilt))
     again = rng.random(count) < part.recurrence
-    gpus = np.where(again, _gangs(part, part.users, rng)[user], _gangs(part, count, rng))
+    gpus, usual = _habitual(part, user, again, rng) if part.habits else _usual(part, user, again, rng)
     # The usual job explains 36 % of the variance of a duration's logarithm, its runs the rest: together sigma.
-    usual = np.where(again, rng.normal(size=part.users)[user], rng.normal(size=count))
-    spread = part.sigma * (0.6 * usual + 0.8 * rng.normal(size=count))
-    duration_s = part.median_s * gpus**part.growth * np.exp(spread)
+    score = 0.6 * usual + 0.8 * rng.normal(size=count)
     saves = rng.random(count) < part.checkpointing
 
-    copies, swept = _sweeps(part, gpus, rng)
+    copies, swept = _sweeps(part, gpus, rng, later)
     row = np.repeat(np.arange(count), copies)
-    after_s = np.arange(len(row)) - np.repeat(np.cumsum(copies) - copies, copies)  # a loop submits one a second
     wobble = np.where(swept[row], np.exp(0.15 * rng.normal(size=len(row))), 1.0)
+    duration_s, ending = _ended(part, gpus[row], _durations(part, gpus, score, swept)[row] * wobble, later)
     jobs = JobTable(
         queues=queues,
         queue=np.full(len(row), index),
-        submit_s=submit_s[row] + after_s,
-        duration_s=np.clip(duration_s[row] * wobble, 30.0, part.longest_s),
+        submit_s=submit_s[row] + _after_s(part, copies, later),
+        duration_s=np.clip(duration_s, 30.0 if not part.runs else 1.0, part.longest_s),
         gpus=gpus[row],
         priority=np.full(len(row), part.priority),
         kind=np.where(swept[row], KINDS.index(WorkloadKind.SWEEP), KINDS.index(part.kind)),
         user=user[row],
         checkpoint_s=np.where(saves[row], part.checkpoint_s, np.inf),
+        ending=ending,
     )
     return jobs.take(jobs.submit_s < len(busy) * GRID_S)
+
+
+def _usual(
+    part: TrainingProfile, user: Ints, again: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[Ints, Floats]:
+    """GPUs and score of each submission, where each user has one usual job for good."""
+    gpus = np.where(again, _gangs(part, part.users, rng)[user], _gangs(part, len(user), rng))
+    return gpus, np.where(again, rng.normal(size=part.users)[user], rng.normal(size=len(user)))
+
+
+def _habitual(
+    part: TrainingProfile, user: Ints, again: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[Ints, Floats]:
+    """GPUs and score of each submission, where a user submits the last job again until there is a new one.
+
+    However few the users, jobs keep the mix and the durations that the profile tells.
+    """
+    order = np.argsort(user, kind="stable")
+    first = np.diff(user[order], prepend=-1) != 0
+    at = np.arange(len(user))
+    same = np.empty_like(at)
+    same[order] = order[np.maximum.accumulate(np.where(first | ~again[order], at, 0))]
+    return _gangs(part, len(user), rng)[same], rng.normal(size=len(user))[same]
+
+
+def _durations(part: TrainingProfile, gpus: Ints, score: Floats, swept: NDArray[np.bool_]) -> Floats:
+    if not part.runs:
+        # In this order of operations older profiles stay as they were, bit for bit.
+        duration_s: Floats = part.median_s * gpus**part.growth * np.exp(part.sigma * score)
+        return duration_s
+    duration_s = _from_quantiles(part.runs, gpus, score)
+    if not part.sweep_runs:
+        return duration_s
+    of_sweeps = swept & (gpus >= part.sweep_runs[0].gpus)
+    return np.where(of_sweeps, _from_quantiles(part.sweep_runs, gpus, score), duration_s)
+
+
+def _from_quantiles(runs: Sequence[Runs], gpus: Ints, score: Floats) -> Floats:
+    duration_s: Floats = runs[0].at(score)
+    for larger in runs[1:]:
+        duration_s = np.where(gpus >= larger.gpus, larger.at(score), duration_s)
+    return duration_s
+
+
+def _ended(part: TrainingProfile, gpus: Ints, duration_s: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
+    """Durations and endings, job by job; also within a sweep each ends on its own."""
+    killed, failed = np.zeros(len(gpus)), np.zeros(len(gpus))
+    for ends in part.ends:
+        larger = gpus >= ends.gpus
+        killed, failed = np.where(larger, ends.killed, killed), np.where(larger, ends.failed, failed)
+    luck = rng.random(len(gpus))
+    ending = np.where(luck < killed, ENDINGS.index(Ending.KILLED), ENDINGS.index(Ending.PASSED))
+    ending = np.where((luck >= killed) & (luck < killed + failed), ENDINGS.index(Ending.FAILED), ending)
+    stretch = np.array([1.0, part.killed_stretch, part.failed_stretch])
+    return duration_s * stretch[ending], ending
 
 
 def _arrivals(rate_per_s: Floats, rng: np.random.Generator) -> Floats:
@@ -183,8 +297,8 @@ def _arrivals(rate_per_s: Floats, rng: np.random.Generator) -> Floats:
     return np.sort((step + rng.random(len(step))) * GRID_S)
 
 
-def _zipf(count: int) -> Floats:
-    weight = 1.0 / np.arange(1, count + 1)
+def _zipf(count: int, tilt: float) -> Floats:
+    weight: Floats = np.arange(1, count + 1) ** -float(tilt)
     share: Floats = weight / weight.sum()
     return share
 
@@ -195,10 +309,24 @@ def _gangs(part: TrainingProfile, count: int, rng: np.random.Generator) -> Ints:
     return drawn
 
 
-def _sweeps(part: TrainingProfile, gpus: Ints, rng: np.random.Generator) -> tuple[Ints, NDArray[np.bool_]]:
+def _sweeps(
+    part: TrainingProfile, gpus: Ints, rng: np.random.Generator, later: np.random.Generator
+) -> tuple[Ints, NDArray[np.bool_]]:
     """How many equal jobs each submission is, and which are sweeps."""
     swept = (rng.random(len(gpus)) < part.sweep_share) & (gpus <= part.sweep_max_gpus)
-    return np.where(swept, 1 + rng.poisson(part.sweep_jobs - 1.0, len(gpus)), 1), swept
+    sigma = part.sweep_sigma
+    size = np.exp(sigma * later.normal(size=len(gpus)) - sigma**2 / 2) if sigma else 1.0
+    return np.where(swept, 1 + rng.poisson((part.sweep_jobs - 1.0) * size, len(gpus)), 1), swept
+
+
+def _after_s(part: TrainingProfile, copies: Ints, rng: np.random.Generator) -> Floats:
+    """When each job of a submission comes after its first: a loop submits one a second, people are less regular."""
+    count, firsts = int(copies.sum()), np.cumsum(copies) - copies
+    if part.sweep_gap_s == 1.0:
+        return (np.arange(count) - np.repeat(firsts, copies)).astype(np.float64)
+    since = np.cumsum(part.sweep_gap_s * np.exp(rng.normal(size=count)))
+    after_s: Floats = since - np.repeat(since[firsts], copies)
+    return after_s
 
 
 def _service(
