@@ -262,8 +262,8 @@ def _habitual(
 def _durations(part: TrainingProfile, gpus: Ints, score: Floats, swept: NDArray[np.bool_]) -> Floats:
     if not part.runs:
         # In this order of operations older profiles stay as they were, bit for bit.
-        duration_s: Floats = part.median_s * gpus**part.growth * np.exp(part.sigma * score)
-        return duration_s
+        grown: Floats = part.median_s * gpus**part.growth * np.exp(part.sigma * score)
+        return grown
     duration_s = _from_quantiles(part.runs, gpus, score)
     if not part.sweep_runs:
         return duration_s
@@ -272,7 +272,7 @@ def _durations(part: TrainingProfile, gpus: Ints, score: Floats, swept: NDArray[
 
 
 def _from_quantiles(runs: Sequence[Runs], gpus: Ints, score: Floats) -> Floats:
-    duration_s: Floats = runs[0].at(score)
+    duration_s = runs[0].at(score)
     for larger in runs[1:]:
         duration_s = np.where(gpus >= larger.gpus, larger.at(score), duration_s)
     return duration_s
@@ -298,7 +298,7 @@ def _arrivals(rate_per_s: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _zipf(count: int, tilt: float) -> Floats:
-    weight: Floats = np.arange(1, count + 1) ** -float(tilt)
+    weight = np.power(np.arange(1, count + 1, dtype=np.float64), -tilt)
     share: Floats = weight / weight.sum()
     return share
 
