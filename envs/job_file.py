@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.workloads import KINDS, Floats, Ints, JobTable
+from envs.workloads import ENDINGS, KINDS, Ending, Floats, Ints, JobTable
 from gyropilot.domain import WorkloadKind
 from gyropilot.errors import SettingsError
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 NEEDED = ("submit_s", "duration_s", "gpus")
 ONLY_QUEUE = "all"
 """The queue of a file that names none."""
+
+ENDED_AS = {
+    **dict.fromkeys(("passed", "pass", "completed", "succeeded", "success", "terminated"), Ending.PASSED),
+    **dict.fromkeys(("killed", "cancelled", "canceled"), Ending.KILLED),
+    **dict.fromkeys(("failed", "fail", "timeout", "node_fail", "out_of_memory"), Ending.FAILED),
+}
+"""What `state` may say, in the words of Philly, Slurm, PAI and Kubernetes; capitals do not matter."""
 
 SWF_COLUMNS = (
     "job_id", "submit_s", "waited_s", "duration_s", "used", "cpu_s", "used_kb", "gpus", "asked_s", "asked_kb", "state",
@@ -45,7 +52,8 @@ def read_jobs(path: Path) -> JobFile:
     if missing:
         raise SettingsError(
             f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
-            f"queue, priority, user, kind and checkpoint_s; this one has {', '.join(map(str, frame.columns)) or 'none'}"
+            "queue, priority, user, kind, checkpoint_s and state; this one has "
+            f"{', '.join(map(str, frame.columns)) or 'none'}"
         )
     file = _File(path, frame)
     submit_s, duration_s, gpus = (file.numbers(name) for name in NEEDED)
@@ -53,6 +61,7 @@ def read_jobs(path: Path) -> JobFile:
     if not kept.any():
         raise SettingsError(f"{path} holds no job that ran: {', '.join(notes) or 'it has no rows'}; give another file")
     file.whole_gpus(gpus, kept)
+    ending, unknown = file.endings()
     rows = np.flatnonzero(kept)[np.argsort(submit_s[kept], kind="stable")]
     queues, queue = file.named("queue", ONLY_QUEUE)
     table = JobTable(
@@ -65,8 +74,9 @@ def read_jobs(path: Path) -> JobFile:
         kind=file.kinds(),
         user=file.named("user", "")[1],
         checkpoint_s=np.nan_to_num(file.numbers("checkpoint_s", np.inf), nan=np.inf, posinf=np.inf),
+        ending=ending,
     )
-    return JobFile(table.take(rows), file.ids()[rows], tuple(notes))
+    return JobFile(table.take(rows), file.ids()[rows], (*notes, *unknown))
 
 
 def _is_swf(path: Path) -> bool:
@@ -182,6 +192,14 @@ class _File:
             raise SettingsError(f"{self.path}: kind {strange[0]!r} is none of {', '.join(known)}")
         found: Ints = np.array([known[name] for name in names], dtype=np.int64)[which]
         return found
+
+    def endings(self) -> tuple[Ints, list[str]]:
+        """(N,) along ENDINGS, and a note on states that are none of them; passed where nothing is told."""
+        names, which = self.named("state", Ending.PASSED.value)
+        known = np.array([ENDINGS.index(ENDED_AS.get(name.lower(), Ending.PASSED)) for name in names], dtype=np.int64)
+        strange = [name for name in names if name.lower() not in ENDED_AS]
+        notes = [f"state {', '.join(map(repr, strange[:5]))} is taken as passed"] if strange else []
+        return known[which], notes
 
     def ids(self) -> NDArray[np.str_]:
         if "job_id" not in self.frame:

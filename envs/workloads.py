@@ -262,8 +262,7 @@ def _habitual(
 def _durations(part: TrainingProfile, gpus: Ints, score: Floats, swept: NDArray[np.bool_]) -> Floats:
     if not part.runs:
         # In this order of operations older profiles stay as they were, bit for bit.
-        grown: Floats = part.median_s * gpus**part.growth * np.exp(part.sigma * score)
-        return grown
+        return np.asarray(part.median_s * gpus**part.growth * np.exp(part.sigma * score), dtype=np.float64)
     duration_s = _from_quantiles(part.runs, gpus, score)
     if not part.sweep_runs:
         return duration_s

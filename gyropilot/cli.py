@@ -36,6 +36,7 @@ from gyropilot.terminal import (
     reply,
     say,
 )
+from gyropilot.traces_cli import traces_app
 
 if TYPE_CHECKING:
     from gyropilot.domain import Cycle
@@ -60,6 +61,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Show, explain or sample the settings.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(scenario_app, name="scenario")
+app.add_typer(traces_app, name="traces")
 
 
 ActOption = Annotated[

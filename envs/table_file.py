@@ -1,0 +1,47 @@
+"""Jobs to files, as `job_file` reads them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from envs.workloads import ENDINGS, KINDS, JobTable
+from gyropilot.errors import SettingsError
+
+SUFFIXES = (".parquet", ".csv")
+
+
+def write_table(jobs: JobTable, path: Path) -> None:
+    """Parquet, or CSV by the file's name: whole, or not at all. Raises SettingsError where it cannot be written."""
+    import pandas as pd
+
+    if path.suffix not in SUFFIXES:
+        raise SettingsError(f"{path} ends with neither {' nor '.join(SUFFIXES)}; give a file that does")
+    queue = np.array(jobs.queues)[jobs.queue]
+    frame = pd.DataFrame(
+        {
+            "job_id": np.arange(1, len(jobs) + 1).astype(str),
+            "queue": queue,
+            "submit_s": jobs.submit_s,
+            "duration_s": jobs.duration_s,
+            "gpus": jobs.gpus,
+            "priority": jobs.priority,
+            "user": [f"{of}/user-{number}" for of, number in zip(queue, jobs.user, strict=True)],
+            "kind": np.array([kind.value for kind in KINDS])[jobs.kind],
+            "checkpoint_s": np.where(np.isfinite(jobs.checkpoint_s), jobs.checkpoint_s, np.nan),
+            "state": np.array([ending.value for ending in ENDINGS])[jobs.ending],
+        }
+    )
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(part, index=False) if path.suffix == ".csv" else frame.to_parquet(part, index=False)
+        part.replace(path)
+    except OSError as problem:
+        raise SettingsError(f"{path} cannot be written: {problem.strerror or problem}; give another --out") from problem
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
