@@ -1,0 +1,110 @@
+"""A linear programme, put together from blocks of columns and rows, and solved by HiGHS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envs.workloads import Floats, Ints
+from gyropilot.errors import SettingsError
+
+if TYPE_CHECKING:
+    from highspy import HighsLp
+
+INFINITE = np.inf
+MOST_COLUMNS = 10_000_000
+"""Some 10 GB in the solver: beyond that it would be the machine that says no."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Solution:
+    """Of one programme."""
+
+    values: Floats  # (columns,)
+    seconds: float  # that the solver took
+
+
+@dataclass(slots=True)
+class Program:
+    """Minimise cost over columns within their bounds, such that each row's sum lies within its own."""
+
+    _costs: list[Floats] = field(default_factory=list)
+    _column_bounds: list[Floats] = field(default_factory=list)  # (2, n)
+    _row_bounds: list[Floats] = field(default_factory=list)
+    _entries: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)  # row, column, coefficient
+    columns: int = 0
+    rows: int = 0
+
+    def add_columns(
+        self, shape: tuple[int, ...], cost: ArrayLike = 0.0, lower: ArrayLike = 0.0, upper: ArrayLike = INFINITE
+    ) -> Ints:
+        """Their numbers, in this shape; costs and bounds are broadcast to it."""
+        self._costs.append(_flat(cost, shape))
+        self._column_bounds.append(np.stack([_flat(lower, shape), _flat(upper, shape)]))
+        numbers = self.columns + np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
+        self.columns += numbers.size
+        return numbers
+
+    def add_rows(self, shape: tuple[int, ...], lower: ArrayLike = -INFINITE, upper: ArrayLike = INFINITE) -> Ints:
+        """Their numbers, in this shape, without entries as yet."""
+        self._row_bounds.append(np.stack([_flat(lower, shape), _flat(upper, shape)]))
+        numbers = self.rows + np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
+        self.rows += numbers.size
+        return numbers
+
+    def put(self, rows: ArrayLike, columns: ArrayLike, coefficient: ArrayLike) -> None:
+        """Entries, broadcast to each other; no row may be given the same column twice."""
+        where = np.broadcast_arrays(np.asarray(rows), np.asarray(columns), np.asarray(coefficient, dtype=np.float64))
+        row, column, value = (part.ravel() for part in where)
+        self._entries.append((row, column, value))
+
+    def solve(self, time_limit_s: float) -> Solution:
+        """The optimum, by one thread. Raises SettingsError where there is none, or not within that time."""
+        import highspy
+
+        if self.columns > MOST_COLUMNS:
+            raise SettingsError(
+                f"the bound would be a programme of {self.columns:,} columns, more than {MOST_COLUMNS:,}; "
+                "give fewer or longer steps, or fewer classes"
+            )
+        solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        for name, value in (("output_flag", False), ("threads", 1), ("time_limit", float(time_limit_s))):
+            solver.setOptionValue(name, value)
+        solver.passModel(self._model())
+        solver.run()
+        status = solver.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise SettingsError(
+                f"HiGHS found no optimum of {self.columns:,} columns and {self.rows:,} rows "
+                f"({solver.modelStatusToString(status)}) within {time_limit_s:g} s; "
+                "give more time, fewer or longer steps, or pools that can serve the demand"
+            )
+        return Solution(np.array(solver.getSolution().col_value), float(solver.getRunTime()))
+
+    def _model(self) -> HighsLp:
+        """As HiGHS takes it at once: the matrix by columns."""
+        import highspy
+
+        start, row, value = self._matrix()
+        model = highspy.HighsLp()
+        model.num_col_, model.num_row_ = self.columns, self.rows
+        model.col_cost_ = np.concatenate(self._costs)
+        model.col_lower_, model.col_upper_ = np.concatenate(self._column_bounds, axis=1)
+        model.row_lower_, model.row_upper_ = np.concatenate(self._row_bounds, axis=1)
+        model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = start, row, value
+        return model
+
+    def _matrix(self) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
+        """Where each column begins, the row of each entry, and its value."""
+        row, column, value = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        order = np.argsort(column, kind="stable")
+        start = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=self.columns))])
+        return start.astype(np.int32), row[order].astype(np.int32), value[order]
+
+
+def _flat(values: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    return np.broadcast_to(np.asarray(values, dtype=np.float64), shape).ravel()
