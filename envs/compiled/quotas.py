@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 NOWHERE = -1
+SIZES = 24
+NOBODY = 1 << 60
 
 
 class Rules(NamedTuple):
@@ -70,6 +72,8 @@ class Lines(NamedTuple):
     aside: Ints  # (N,) those that fitted nowhere when last looked at
     asides: Ints  # (Q,) how many
     blocked: Bools  # (Q,) by a head that fitted nowhere when last looked at
+    sizes: Ints  # (Q, SIZES) how many wait that ask for 1, 2 to 3, 4 to 7, ... GPUs
+    present: Ints  # (Q,) the sum of 1, 2, 4, ... of which any wait
 
 
 class Clock(NamedTuple):
@@ -121,19 +125,19 @@ def advance(work: Work, rules: Rules, state: State, until_s: float) -> None:
         now = min(submits_s, clock.ends[0] if clock.running[0] else np.inf)
         if now > until_s:
             break
-        measure(state, now)
-        freed = False
+        measure(clock, state.meter, now)
+        hope = False
         while clock.running[0] and clock.ends[0] <= now:
-            ended(work, rules, state, now)
-            freed = True
+            flavor = ended(work, rules, state)
+            hope = hope or hopeful(work, rules, state, flavor)
         while clock.row[0] < count and work.submit_s[clock.row[0]] <= now:
             waits(work, state, clock.row[0])
             clock.row[0] += 1
-        if freed:
+        if hope:
             recall(lines)
         settle(work, rules, state, now)
     if until_s < np.inf:
-        measure(state, until_s)
+        measure(clock, state.meter, until_s)
 
 
 @compiled
@@ -141,8 +145,12 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
     """Starts whoever may start now."""
     count, flavors = len(work.queue), rules.nominal.shape[1]
     lines, ledger, heads = state.lines, state.ledger, state.heads
-    moving = True  # or the same heads would lose to the same right for ever
+    moving, rounds = True, 0  # or the same heads would lose to the same right for ever
     while moving and _anybody(lines):
+        rounds += 1
+        if rounds > 1 and not any_hope(work, rules, state):
+            _all_aside(work, rules, lines)
+            break
         before = _set_aside(lines)
         found = _stepped_forward(work, lines, rules, ledger, heads)
         moving = _set_aside(lines) > before
@@ -175,17 +183,19 @@ def started(work: Work, rules: Rules, state: State, job: int, flavor: int, now: 
     meter.waiting[line] -= gpus
     meter.waiting_jobs[line] -= 1
     meter.busy[flavor] += gpus
+    counted(state.lines, line, gpus, -1)
 
 
 @compiled
-def ended(work: Work, rules: Rules, state: State, now: float) -> None:
-    """The job that ends first gives its GPUs back."""
+def ended(work: Work, rules: Rules, state: State) -> int:
+    """The job that ends first gives its GPUs back: of which flavor."""
     clock, runs = state.clock, state.runs
     job = clock.gangs[0]
     clock.running[0] = popped(clock.ends, clock.gangs, clock.running[0])
     moved(work.queue[job], runs.flavor[job], -work.gpus[job], rules, state.ledger)
     state.meter.busy[runs.flavor[job]] -= work.gpus[job]
     runs.left_s[job] = 0.0
+    return int(runs.flavor[job])
 
 
 @compiled
@@ -195,12 +205,83 @@ def waits(work: Work, state: State, job: int) -> None:
     _lines_up(line, work.place[job], state.lines)
     state.meter.waiting[line] += work.gpus[job]
     state.meter.waiting_jobs[line] += 1
+    counted(state.lines, line, work.gpus[job], 1)
 
 
 @compiled
-def measure(state: State, now: float) -> None:
+def counted(lines: Lines, line: int, gpus: int, more: int) -> None:
+    """One more or less of a size waits."""
+    size = size_of(gpus)
+    lines.sizes[line, size] += more
+    if lines.sizes[line, size]:
+        lines.present[line] |= 1 << size
+    else:
+        lines.present[line] &= ~(1 << size)
+
+
+@compiled
+def size_of(gpus: int) -> int:
+    """Which of SIZES: 0, 1, 2, ... for 1, 2 to 3, 4 to 7, ... GPUs."""
+    size = 0
+    while gpus > 1 and size < SIZES - 1:
+        gpus, size = gpus >> 1, size + 1
+    return size
+
+
+@compiled
+def hopeful(work: Work, rules: Rules, state: State, flavor: int) -> bool:
+    """Whether something that waits may fit into a flavor; False is certain."""
+    idle = state.ledger.idle[flavor]
+    for line in range(len(rules.cohort)):
+        least = _least(line, work, rules, state)
+        if least <= idle and least <= _room(line, flavor, rules, state.ledger):
+            return True
+    return False
+
+
+@compiled
+def any_hope(work: Work, rules: Rules, state: State) -> bool:
+    """Whether something that waits may fit anywhere; False is certain."""
+    ledger = state.ledger
+    for line in range(len(rules.cohort)):
+        least = _least(line, work, rules, state)
+        if least == NOBODY:
+            continue
+        for flavor in rules.order[line]:
+            if flavor == NOWHERE:
+                break
+            if least <= ledger.idle[flavor] and least <= _room(line, flavor, rules, ledger):
+                return True
+    return False
+
+
+@compiled
+def _least(line: int, work: Work, rules: Rules, state: State) -> int:
+    """GPUs without which nobody of a line can start, who may be next; NOBODY where nobody waits."""
+    lines = state.lines
+    if rules.strict[line]:
+        return int(work.gpus[work.at_place[lines.ready[lines.first[line]]]]) if lines.readies[line] else NOBODY
+    present = lines.present[line]
+    return int(present & -present) if present else NOBODY
+
+
+@compiled
+def _all_aside(work: Work, rules: Rules, lines: Lines) -> None:
+    """Nobody who is to be looked at fits anywhere: as if they had been looked at, one after the other."""
+    for line in range(len(rules.cohort)):
+        if rules.strict[line]:
+            lines.blocked[line] = lines.blocked[line] or lines.readies[line] > 0
+            continue
+        first = lines.first[line]
+        for nth in range(lines.readies[line]):
+            lines.aside[first + lines.asides[line] + nth] = lines.ready[first + nth]
+        lines.asides[line] += lines.readies[line]
+        lines.readies[line] = 0
+
+
+@compiled
+def measure(clock: Clock, meter: Meter, now: float) -> None:
     """Counts what flowed until now."""
-    clock, meter = state.clock, state.meter
     passed = now - clock.now_s[0]
     if passed > 0 and clock.now_s[0] > -np.inf:
         for line in range(len(meter.waiting)):
@@ -254,7 +335,8 @@ def _nobody(work: Work, queues: int) -> Lines:
         first[line + 1] += 1
     places = np.empty(len(work.queue), dtype=np.int64)
     none = np.zeros(queues, dtype=np.int64)
-    return Lines(np.cumsum(first), places, none, places.copy(), none.copy(), np.zeros(queues, dtype=np.bool_))
+    blocked, sizes = np.zeros(queues, dtype=np.bool_), np.zeros((queues, SIZES), dtype=np.int64)
+    return Lines(np.cumsum(first), places, none, places.copy(), none.copy(), blocked, sizes, none.copy())
 
 
 @compiled

@@ -20,6 +20,7 @@ from envs.compiled.quotas import (
     State,
     Work,
     advance,
+    any_hope,
     measure,
     moved,
     recall,
@@ -109,44 +110,65 @@ HOUR_S = 3_600.0
 @compiled
 def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow: Flow) -> None:
     """The `nth` step: nodes come and go, dials are turned, then jobs run; `flow` is what happened."""
-    now, state, meter = nth * step_s, site.state, site.state.meter
+    now, state, meter, nodes, terms = nth * step_s, site.state, site.state.meter, site.nodes, site.terms
     meter.waiting_s[:], meter.waiting_jobs_s[:], meter.busy_s[:], flow.lost[0] = 0.0, 0.0, 0.0, 0.0
-    measure(state, now)
-    for pool in range(len(site.nodes.there)):
-        _come(site, pool, nth)
-        flow.lost[0] += _taken_back(site, pool, nth, now)
-        flow.asked[pool], unused = _turned(site, pool, nth, dials.nodes[pool])
-        flow.there[pool] = (site.nodes.there[pool] + unused) * site.terms.per_node[pool] * step_s / HOUR_S
+    measure(state.clock, meter, now)
+    _come(nodes, terms, state.ledger, nth)
+    for pool in range(len(nodes.there)):
+        taken = int(nodes.there[pool] * terms.loss[pool, nth] + terms.chance[pool, nth])
+        if taken:
+            flow.lost[0] += _taken_back(site, pool, min(taken, nodes.there[pool]), now)
+    _turn(nodes, terms, state.ledger, nth, dials.nodes, flow.asked, flow.there)
+    flow.there[:] = flow.there * (step_s / HOUR_S)
     for line in range(len(dials.pause)):
         if dials.pause[line] > 0:
             flow.lost[0] += _paused(site, line, dials.pause[line], now, now + hold_s)
-    _let_go_on(site, now)
-    recall(state.lines)
-    settle(site.work, site.rules, state, now)
+    if site.fates.holds[0]:
+        _let_go_on(site, now)
+    if any_hope(site.work, site.rules, state):
+        recall(state.lines)
+        settle(site.work, site.rules, state, now)
     advance(site.work, site.rules, state, now + step_s)
     flow.busy[:] = meter.busy_s / HOUR_S
     flow.waiting[:], flow.waiting_jobs[:] = meter.waiting_s / HOUR_S, meter.waiting_jobs_s / HOUR_S
 
 
 @compiled
-def _come(site: Site, pool: int, nth: int) -> None:
+def _come(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int) -> None:
     """Nodes that were asked for are there."""
-    nodes = site.nodes
-    came = nodes.due[pool, nth]
-    nodes.coming[pool] -= came
-    nodes.there[pool] += came
-    nodes.born[pool, nth] += came
-    site.state.ledger.idle[pool] += came * site.terms.per_node[pool]
+    for pool in range(len(nodes.there)):
+        came = nodes.due[pool, nth]
+        nodes.coming[pool] -= came
+        nodes.there[pool] += came
+        nodes.born[pool, nth] += came
+        ledger.idle[pool] += came * terms.per_node[pool]
 
 
 @compiled
-def _taken_back(site: Site, pool: int, nth: int, now: float) -> float:
+def _turn(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int, wanted: Ints, asked: Floats, there: Floats) -> None:
+    """Asks for nodes, or gives idle ones back; fills `asked` (P,) nodes and `there` (P,) GPUs that are paid for."""
+    for pool in range(len(nodes.there)):
+        target = min(max(wanted[pool], terms.least[pool]), terms.most[pool])
+        more, unused = target - nodes.there[pool] - nodes.coming[pool], 0.0
+        asked[pool] = max(0, more)
+        if more > 0 and terms.lead[pool, nth] == 0:
+            nodes.there[pool] += more
+            nodes.born[pool, nth] += more
+            ledger.idle[pool] += more * terms.per_node[pool]
+        elif more > 0:
+            nodes.coming[pool] += more
+            nodes.due[pool, min(nth + terms.lead[pool, nth], nodes.due.shape[1] - 1)] += more
+        fewer = min(-more, ledger.idle[pool] // terms.per_node[pool])
+        if fewer > 0:
+            unused = _gone(nodes, pool, fewer, nth, terms.billed[pool])
+            ledger.idle[pool] -= fewer * terms.per_node[pool]
+        there[pool] = (nodes.there[pool] + unused) * terms.per_node[pool]
+
+
+@compiled
+def _taken_back(site: Site, pool: int, taken: int, now: float) -> float:
     """The market takes nodes back, idle or not; GPU-hours of work that are lost."""
     nodes, ledger = site.nodes, site.state.ledger
-    taken = int(np.floor(nodes.there[pool] * site.terms.loss[pool, nth] + site.terms.chance[pool, nth]))
-    taken = min(taken, nodes.there[pool])
-    if not taken:
-        return 0.0
     gpus = taken * site.terms.per_node[pool]
     there = nodes.there[pool] * site.terms.per_node[pool]
     busy = gpus - ledger.idle[pool] * gpus // there  # those that are hit, as far as chance goes
@@ -172,29 +194,6 @@ def _drawn(site: Site, pool: int) -> int:
         if site.state.runs.flavor[job] == pool and (found == NOWHERE or site.kinds.lot[job] < site.kinds.lot[found]):
             found = job
     return found
-
-
-@compiled
-def _turned(site: Site, pool: int, nth: int, wanted: int) -> tuple[float, float]:
-    """Asks for nodes, or gives idle ones back: how many are asked for, and node-steps paid for and not used."""
-    nodes, terms, ledger = site.nodes, site.terms, site.state.ledger
-    more = min(max(wanted, terms.least[pool]), terms.most[pool]) - nodes.there[pool] - nodes.coming[pool]
-    if more > 0:
-        at = nth + terms.lead[pool, nth]
-        if terms.lead[pool, nth] == 0:
-            nodes.there[pool] += more
-            nodes.born[pool, nth] += more
-            ledger.idle[pool] += more * terms.per_node[pool]
-        else:
-            nodes.coming[pool] += more
-            nodes.due[pool, min(at, nodes.due.shape[1] - 1)] += more
-        return float(more), 0.0
-    fewer = min(-more, ledger.idle[pool] // terms.per_node[pool])
-    unused = 0.0
-    if fewer > 0:
-        unused = _gone(nodes, pool, fewer, nth, terms.billed[pool])
-        ledger.idle[pool] -= fewer * terms.per_node[pool]
-    return 0.0, unused
 
 
 @compiled
@@ -316,7 +315,16 @@ def one(sites: Site, b: int) -> Site:
         State(
             Ledger(s.ledger.used[b], s.ledger.free[b], s.ledger.idle[b]),
             Runs(runs.left_s[b], runs.start_s[b], runs.began_s[b], runs.end_s[b], runs.flavor[b]),
-            Lines(lines.first[b], lines.ready[b], lines.readies[b], lines.aside[b], lines.asides[b], lines.blocked[b]),
+            Lines(
+                lines.first[b],
+                lines.ready[b],
+                lines.readies[b],
+                lines.aside[b],
+                lines.asides[b],
+                lines.blocked[b],
+                lines.sizes[b],
+                lines.present[b],
+            ),
             Clock(clock.now_s[b], clock.row[b], clock.ends[b], clock.gangs[b], clock.running[b]),
             Meter(
                 meter.waiting[b],
