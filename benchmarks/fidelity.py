@@ -1,12 +1,12 @@
 """How like the real traces the generated jobs are, statistic by statistic.
 
     GYROPILOT_TRACES=folder python -m benchmarks.fidelity                both traces
-    GYROPILOT_TRACES=folder python -m benchmarks.fidelity --calibrate    and the figures that envs/profiles.py is made of
+    GYROPILOT_TRACES=folder python -m benchmarks.fidelity --calibrate    and what envs/profiles.py is made of
 
 Philly (passed jobs only: of the generated ones, too) was calibrated on 2017-09-25 to 11-05 and is compared with 11-06
 to 11-30; Venus on 2020-09-01 to 09-14 and with 09-15 to 09-26, its two virtual clusters alone. What is generated is the
 median over ten seeds. The last column says how far the first part of the trace is from its last: who knows only the
-first part can hardly come closer. Distances of shares are differences, of the others doublings.
+first part can hardly come closer. Distances of shares are differences, those of the others factors (x2: twice or half).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def table(trace: Trace, path: Path) -> list[str]:
     itself = {row.statistic: row for row in fidelity(first_part, last_part)}
     seeds = [{row.statistic: row for row in fidelity(generated(trace, seed), last_part)} for seed in range(SEEDS)]
     lines = [
-        f"{trace.name}: {len(last_part):,} jobs of {last:%Y-%m-%d} and later; calibrated on the {len(first_part):,} before",
+        f"{trace.name}: {len(last_part):,} jobs from {last:%Y-%m-%d} on; calibrated on the {len(first_part):,} before",
         f"{'statistic':<48} {'generated':>11} {'real':>11} {'distance':>9} {'trace to itself':>16}",
     ]
     for name, row in itself.items():
@@ -106,8 +106,12 @@ def table(trace: Trace, path: Path) -> list[str]:
 
 def _line(itself: Row, ours: Sequence[Row]) -> str:
     value, distance = np.median([row.generated for row in ours]), np.median([row.distance for row in ours])
-    unit = "x2" if itself.measure is Measure.DOUBLINGS else "  "
-    return f"{itself.statistic:<48} {value:>11,.3f} {itself.real:>11,.3f} {distance:>7.2f}{unit} {itself.distance:>14.2f}{unit}"
+    near, far = _shown(float(distance), itself.measure), _shown(itself.distance, itself.measure)
+    return f"{itself.statistic:<48} {value:>11,.3f} {itself.real:>11,.3f} {near:>9} {far:>16}"
+
+
+def _shown(distance: float, measure: Measure) -> str:
+    return f"x{2**distance:.2f}" if measure is Measure.DOUBLINGS else f"{distance:.2f}"
 
 
 def main() -> None:

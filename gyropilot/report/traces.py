@@ -90,19 +90,18 @@ def to_text(found: Description) -> str:
 
 def listed(originals: Sequence[Original], profiles: Sequence[Published], folder: Path) -> str:
     """Public originals with whether they are in the folder, and what can be generated without them."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("public original", "what", "size", "licence", "checksum", "here"):
-        table.add_column(name, overflow="fold", justify="right" if name == "size" else "left")
+    lines = ["public originals: gyropilot traces download NAME", ""]
     for each in originals:
-        here = "yes" if (folder / each.file).is_file() else "no"
-        checksum = "published" if each.sha256 else "none"
-        table.add_row(each.name, f"{each.what}\n{each.address}", _bytes(each.size_bytes), each.licence, checksum, here)
-    bundled = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("bundled profile", "what", "source"):
-        bundled.add_column(name)
-    for profile in profiles:
-        bundled.add_row(profile.name, profile.what, profile.source)
-    return _printed(table) + "\n" + _printed(bundled)
+        here = f"in {folder}" if (folder / each.file).is_file() else "not here"
+        checksum = "checksum published" if each.sha256 else "no checksum"
+        lines.append(
+            f"{each.name:<16} {_bytes(each.size_bytes):>11}  {each.licence:<26} {checksum:<19} {visible(here)}"
+        )
+        # An address is one word, so that it can be copied.
+        lines += [f"{'':<16} {each.what}", f"{'':<16} {each.address}"]
+    lines += ["", "bundled profiles: gyropilot traces generate NAME --out jobs.parquet", ""]
+    lines += [f"{profile.name:<16} {profile.what} ({profile.source})" for profile in profiles]
+    return "\n".join(lines)
 
 
 def listed_json(originals: Sequence[Original], profiles: Sequence[Published], folder: Path) -> str:
@@ -154,4 +153,4 @@ def _bytes(count: int | None) -> str:
 def _printed(table: Table) -> str:
     paper = StringIO()
     Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={}).print(table)
-    return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in paper.getvalue().strip("\n").splitlines()[1:]) + "\n"
