@@ -59,9 +59,7 @@ def _queue(name: str, jobs: JobTable, days: float) -> TrainingProfile:
         sweep_sigma=round(float(np.log(sizes).std()), 1) if len(sizes) else 0.0,
         sweep_gap_s=_gap_s(jobs, run, is_sweep),
         sweep_max_gpus=widest,
-        ends=_ends(jobs),
-        killed_stretch=_stretch(jobs, Ending.KILLED) if not passed.all() else 1.0,
-        failed_stretch=_stretch(jobs, Ending.FAILED) if not passed.all() else 1.0,
+        ends=_ends(jobs, stretched=not passed.all()),
     )
 
 
@@ -134,29 +132,25 @@ def _gap_s(jobs: JobTable, run: Ints, is_sweep: NDArray[np.bool_]) -> float:
     return max(_two_digits(float(np.median(np.diff(jobs.submit_s[order])[within]))), 0.5) if within.any() else 1.0
 
 
-def _ends(jobs: JobTable) -> tuple[Ends, ...]:
+def _ends(jobs: JobTable, stretched: bool) -> tuple[Ends, ...]:
+    """By class of gangs, of those with enough jobs; nothing where all pass."""
     if not jobs.ending.any():
         return ()
     of = gang_class(jobs.gpus)
-    killed, failed = (jobs.ending == ENDINGS.index(e) for e in (Ending.KILLED, Ending.FAILED))
-    return tuple(
-        Ends(smallest, round(float(killed[of == index].mean()), 2), round(float(failed[of == index].mean()), 2))
-        for index, (smallest, _) in enumerate(CLASSES)
-        if (of == index).sum() >= ENOUGH
-    )
+    found = []
+    for index, (smallest, _) in enumerate(CLASSES):
+        some = jobs.take(of == index)
+        if len(some) >= ENOUGH:
+            share = [round(float((some.ending == ENDINGS.index(e)).mean()), 2) for e in (Ending.KILLED, Ending.FAILED)]
+            stretch = [_stretch(some, e) if stretched else 1.0 for e in (Ending.KILLED, Ending.FAILED)]
+            found.append(Ends(smallest, *share, *stretch))
+    return tuple(found)
 
 
 def _stretch(jobs: JobTable, ending: Ending) -> float:
-    """How much longer jobs that end so have run than those that pass: of means, the geometric mean over classes."""
-    of, logs, weights = gang_class(jobs.gpus), [], []
-    for index in range(len(CLASSES)):
-        these, those = (
-            jobs.duration_s[(of == index) & (jobs.ending == ENDINGS.index(e))] for e in (ending, Ending.PASSED)
-        )
-        if min(len(these), len(those)) >= ENOUGH:
-            logs.append(np.log(these.mean() / those.mean()))
-            weights.append(len(these))
-    return _two_digits(float(np.exp(np.average(logs, weights=weights)))) if logs else 1.0
+    """How much longer jobs that end so have run than those that pass: the ratio of means, 1 of too few."""
+    these, those = (jobs.duration_s[jobs.ending == ENDINGS.index(e)] for e in (ending, Ending.PASSED))
+    return _two_digits(float(these.mean() / those.mean())) if min(len(these), len(those)) >= ENOUGH else 1.0
 
 
 def _two_digits(value: float) -> float:

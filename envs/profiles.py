@@ -32,9 +32,8 @@ class Published:
 PHILLY_PASSED = 0.693
 """Share of jobs that passed, ATC'19; 13.5 % were killed and 17.2 % did not succeed."""
 
-PHILLY_ENDS = Ends(1, killed=0.135, failed=0.172)
 # They took 44.5, 37.7 and 17.8 % of GPU time (same table): per job, killed ones 4.3 times as much, failed ones 1.6.
-PHILLY_KILLED_STRETCH, PHILLY_FAILED_STRETCH = 4.3, 1.6
+PHILLY_ENDS = Ends(1, killed=0.135, failed=0.172, killed_stretch=4.3, failed_stretch=1.6)
 
 _PHILLY_PASSED_JOBS = (
     TrainingProfile(
@@ -237,11 +236,9 @@ def _with_those_that_did_not_pass(part: TrainingProfile) -> TrainingProfile:
         submissions_per_day=part.submissions_per_day / PHILLY_PASSED,
         sweep_share=part.sweep_share * PHILLY_PASSED,
         sweep_jobs=part.sweep_jobs / PHILLY_PASSED,
-        longest_s=part.longest_s * PHILLY_KILLED_STRETCH,
+        longest_s=part.longest_s * PHILLY_ENDS.killed_stretch,
         habits=True,
         ends=(PHILLY_ENDS,),
-        killed_stretch=PHILLY_KILLED_STRETCH,
-        failed_stretch=PHILLY_FAILED_STRETCH,
     )
 
 
@@ -316,12 +313,10 @@ _HELIOS_VENUS = (
         ends=(
             Ends(1, 0.03, 0.16),
             Ends(2, 0, 0.09),
-            Ends(5, 0.24, 0.04),
-            Ends(9, 0.35, 0.28),
-            Ends(33, 0.31, 0.54),
+            Ends(5, 0.24, 0.04, killed_stretch=1.5),
+            Ends(9, 0.35, 0.28, killed_stretch=0.68, failed_stretch=0.00017),
+            Ends(33, 0.31, 0.54, killed_stretch=2.3, failed_stretch=0.12),
         ),
-        killed_stretch=1.7,
-        failed_stretch=0.055,
     ),
     TrainingProfile(
         "vcvlY",

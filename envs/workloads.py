@@ -136,6 +136,8 @@ class Ends:
     gpus: int
     killed: float
     failed: float
+    killed_stretch: float = 1.0  # how much longer killed jobs have run than those that pass
+    failed_stretch: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,6 @@ class TrainingProfile:
     user_tilt: float = 1.0  # the n-th user submits in proportion to 1 / n ** user_tilt
     habits: bool = False  # a job that comes again is the user's last one, not one usual job for good
     ends: tuple[Ends, ...] = ()  # by ascending gpus; none: all pass
-    killed_stretch: float = 1.0  # how much longer killed jobs have run than those that pass
-    failed_stretch: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,15 +279,14 @@ def _from_quantiles(runs: Sequence[Runs], gpus: Ints, score: Floats) -> Floats:
 
 def _ended(part: TrainingProfile, gpus: Ints, duration_s: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
     """Durations and endings, job by job; also within a sweep each ends on its own."""
-    killed, failed = np.zeros(len(gpus)), np.zeros(len(gpus))
-    for ends in part.ends:
-        larger = gpus >= ends.gpus
-        killed, failed = np.where(larger, ends.killed, killed), np.where(larger, ends.failed, failed)
+    of = np.searchsorted([ends.gpus for ends in part.ends], gpus, side="right")
+    told = [(e.killed, e.failed, e.killed_stretch, e.failed_stretch) for e in part.ends]
+    killed, failed, killed_stretch, failed_stretch = np.array([(0.0, 0.0, 1.0, 1.0), *told])[of].T
     luck = rng.random(len(gpus))
-    ending = np.where(luck < killed, ENDINGS.index(Ending.KILLED), ENDINGS.index(Ending.PASSED))
-    ending = np.where((luck >= killed) & (luck < killed + failed), ENDINGS.index(Ending.FAILED), ending)
-    stretch = np.array([1.0, part.killed_stretch, part.failed_stretch])
-    return duration_s * stretch[ending], ending
+    is_killed, is_failed = luck < killed, luck >= 1.0 - failed
+    stretch = np.where(is_killed, killed_stretch, np.where(is_failed, failed_stretch, 1.0))
+    ending = np.select([is_killed, is_failed], [ENDINGS.index(Ending.KILLED), ENDINGS.index(Ending.FAILED)], 0)
+    return duration_s * stretch, ending
 
 
 def _arrivals(rate_per_s: Floats, rng: np.random.Generator) -> Floats:

@@ -103,8 +103,8 @@ def test_quantiles_that_a_profile_tells_are_those_of_its_jobs() -> None:
 
 
 def test_jobs_end_as_often_as_told_by_size_and_run_longer_before_they_are_killed() -> None:
-    ends = (Ends(1, 0.1, 0.2), Ends(8, 0.4, 0.5))
-    jobs = made(replace(SIMPLE, ends=ends, killed_stretch=4.0, sigma=0.1, longest_s=1e9, growth=0.0), days=100)
+    ends = (Ends(1, 0.1, 0.2, killed_stretch=4.0), Ends(8, 0.4, 0.5, killed_stretch=4.0))
+    jobs = made(replace(SIMPLE, ends=ends, sigma=0.1, longest_s=1e9, growth=0.0), days=100)
 
     killed, failed, passed = (jobs.ending == ENDINGS.index(e) for e in (Ending.KILLED, Ending.FAILED, Ending.PASSED))
 
