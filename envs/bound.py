@@ -46,24 +46,20 @@ they do, counts as if all were busy. Where mass losses are told, those who stay 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from envs.bound_demand import Line, Stream, rectangles, smoothed, streams
-from envs.bound_program import INFINITE, Program
-from envs.terms import HOUR_S, Flows, PoolTerms, Prices, Rates, bill, rates
-from envs.workloads import Floats, Ints, JobTable
-from gyropilot.domain import Market
+from envs.bound_demand import Line, rectangles, streams
+from envs.bound_plan import Columns, World, most_nodes, plan, waiting_per_backlog
+from envs.bound_program import Program
+from envs.terms import Flows, PoolTerms, Prices, Rates, bill, rates
+from envs.workloads import Floats, JobTable
 from gyropilot.errors import SettingsError
 
 CLASSES = 4
 """Of durations in a line: more are tighter and slower."""
-
-TANGENTS = (0.0, 0.5, 1.0)
-"""The thetas above."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,33 +71,6 @@ class Bound:
     gpus: Floats  # (P, T) capacity, smoothed over neighbouring steps; its sum is exact
     backlog: Floats  # (Q, T) mean GPU-hours of work, at speed 1, that could have been done and is not
     seconds: float  # that the solver took
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _World:
-    """What the programme is about."""
-
-    pools: Sequence[PoolTerms]
-    step_s: float
-    steps: int
-    rates: Rates
-    streams: Sequence[Stream]
-    losses_s: Mapping[str, Collection[float]]
-
-    @property
-    def hours(self) -> float:
-        return self.step_s / HOUR_S
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Columns:
-    """Numbers of the programme's columns."""
-
-    there: Ints  # (P, T + 1) GPUs
-    asked: Ints  # (P, T + 1) GPUs, when they come
-    running: Sequence[Ints]  # per stream (E, T + 1) GPUs
-    backlog: Sequence[Ints]  # per stream (T + 1,) GPUs x steps
-    waiting: Sequence[Ints]  # per stream (1,) GPU-hours; (0,) where `backlog` says it
 
 
 def natural(jobs: JobTable, step_s: float, steps: int) -> Floats:
@@ -128,17 +97,14 @@ def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers 
     which each pool loses at least floor(mass_loss_share x nodes there); what is not told is taken not to happen.
     Raises SettingsError where there is nothing to bound, or no optimum within the time.
     """
+    losses_s = interruptions or {}
     costs = _without_rewards(rates(pools, jobs.queues, prices))
     _refuse(pools, costs, step_s, steps)
+    _refuse_strange("interruptions", losses_s, pools)
     lines = _lines(jobs.queues, pools, costs, eligible or {})
-    world = _World(pools, step_s, steps, costs, streams(jobs, lines, step_s, steps, CLASSES), interruptions or {})
+    world = World(pools, step_s, steps, costs, streams(jobs, lines, step_s, steps, CLASSES), losses_s)
     program = Program()
-    columns = _columns(program, world)
-    _capacity(program, columns, world)
-    _work(program, columns, world)
-    for number, stream in enumerate(world.streams):
-        if stream.line.mixed:
-            _waiting(program, columns, world, number)
+    columns = plan(program, world)
     found = program.solve(time_limit_s)
     return _bound(found.values, columns, world, len(jobs.queues), found.seconds)
 
@@ -148,9 +114,19 @@ def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int)
         raise SettingsError(
             f"nothing to bound with {len(pools)} pools and {steps} steps of {step_s:g} s; give one pool and one step"
         )
+    slow = [pool.name for pool in pools if pool.speed <= 0]
+    if slow:
+        raise SettingsError(f"pool {slow[0]} does no work; give a speed above 0, or max_nodes 0")
     for name, cost in costs._asdict().items():
         if not np.all(np.isfinite(cost) & (np.asarray(cost) >= 0)):
             raise SettingsError(f"the price of {name.replace('_', ' ')} is {cost}; prices must not be negative")
+
+
+def _refuse_strange(who: str, names: Collection[str], pools: Sequence[PoolTerms]) -> None:
+    known = [pool.name for pool in pools]
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise SettingsError(f"{who}: {strange[0]} is no pool; there are {', '.join(known)}")
 
 
 def _without_rewards(costs: Rates) -> Rates:
@@ -171,10 +147,8 @@ def _lines(
     alike: dict[tuple[tuple[int, ...], float, float], list[int]] = {}
     for index, queue in enumerate(queues):
         names = eligible.get(queue, numbers)
-        strange = [name for name in names if name not in numbers]
-        if strange:
-            raise SettingsError(f"queue {queue} may use {strange[0]}, no pool; there are {', '.join(numbers)}")
-        open_to = tuple(sorted({numbers[name] for name in names if _most_nodes(pools[numbers[name]])}))
+        _refuse_strange(f"queue {queue}", names, pools)
+        open_to = tuple(sorted({numbers[name] for name in names if most_nodes(pools[numbers[name]])}))
         key = (open_to, float(costs.waiting[index]), float(costs.waiting_jobs[index]))
         alike.setdefault(key, []).append(index)
     return [
@@ -183,128 +157,7 @@ def _lines(
     ]
 
 
-def _most_nodes(pool: PoolTerms) -> int:
-    return max(pool.nodes, pool.max_nodes)
-
-
-def _least_gpus(pool: PoolTerms, taken: bool) -> int:
-    """That are there whatever the pilot does: none where the market may take them."""
-    may_go = pool.market is Market.SPOT or pool.interruptions_per_day or pool.mass_losses_per_day or taken
-    return 0 if may_go else min(pool.nodes, pool.min_nodes) * pool.gpus_per_node
-
-
-def _lead_steps(pool: PoolTerms, step_s: float) -> int:
-    """The shortest that can be; where leads vary by chance, one may be as short as can be."""
-    return 0 if pool.lead_sigma > 0 else math.floor(pool.lead_s / step_s)
-
-
-def _columns(program: Program, world: _World) -> _Columns:
-    """All that the plan says, at its price, within its bounds."""
-    costs, hours, steps = world.rates, world.hours, world.steps
-    least, most, free = (np.zeros((len(world.pools), steps + 1)) for _ in range(3))
-    for row, pool in enumerate(world.pools):
-        lead = _lead_steps(pool, world.step_s)
-        begun = smoothed(0.0, world.step_s, steps)
-        more = (_most_nodes(pool) - pool.nodes) * smoothed(lead * world.step_s, world.step_s, steps)
-        least[row] = _least_gpus(pool, pool.name in world.losses_s) * begun
-        most[row] = (pool.nodes * begun + more) * pool.gpus_per_node
-        free[row, lead:] = INFINITE
-    per_gpu = costs.asked / np.array([pool.gpus_per_node for pool in world.pools])
-    there = hours * (costs.there + costs.idle_energy + costs.idle_carbon)
-    busy = hours * (costs.busy_energy + costs.busy_carbon)
-    return _Columns(
-        there=program.add_columns(least.shape, there[:, None], least, most),
-        asked=program.add_columns(least.shape, per_gpu[:, None], 0.0, free),
-        running=[program.add_columns((len(s.line.pools), steps + 1), busy[s.line.pools, None]) for s in world.streams],
-        backlog=[program.add_columns((steps + 1,), _backlog_usd(s, world)) for s in world.streams],
-        waiting=[program.add_columns((1,) if s.line.mixed else (0,), _waiting_usd(s)) for s in world.streams],
-    )
-
-
-def _waiting_usd(stream: Stream) -> float:
-    """Per GPU-hour, with the job-hours that must come with it."""
-    return stream.line.waiting_usd + stream.line.waiting_jobs_usd / stream.largest_gpus
-
-
-def _waiting_per_backlog(stream: Stream, world: _World) -> float:
-    """GPU-hours of waiting that a backlog of a GPU for a step means, in each step that it lasts."""
-    return world.step_s * world.hours / stream.longest_s
-
-
-def _backlog_usd(stream: Stream, world: _World) -> Floats:
-    """(T + 1,) per GPU for a step; nothing at the end of the window, nor where rows of theta say what waits."""
-    usd = np.full(world.steps + 1, 0.0 if stream.line.mixed else _waiting_usd(stream))
-    usd[-1] = 0.0
-    return usd * _waiting_per_backlog(stream, world)
-
-
-def _capacity(program: Program, columns: _Columns, world: _World) -> None:
-    """What is there was there before or has been asked for; what runs fits in."""
-    there, asked = columns.there, columns.asked
-    already = np.zeros(there.shape)  # of the triangle, what lies before the world began
-    already[:, :2] = 0.5 * np.array([[pool.nodes * pool.gpus_per_node] for pool in world.pools])
-    grows = program.add_rows(there.shape, upper=already)
-    program.put(grows, there, 1.0)
-    program.put(grows[:, 1:], there[:, :-1], -1.0)
-    program.put(grows, asked, -1.0)
-    for number, pool in enumerate(world.pools):
-        for moment_s in world.losses_s.get(pool.name, ()):
-            _mass_loss(program, columns, world, (number, int(moment_s // world.step_s)))
-    fits = program.add_rows(there.shape, upper=0.0)
-    program.put(fits, there, -1.0)
-    for stream, running in zip(world.streams, columns.running, strict=True):
-        program.put(fits[stream.line.pools], running, 1.0)
-
-
-def _mass_loss(program: Program, columns: _Columns, world: _World, where: tuple[int, int]) -> None:
-    """Of what was there before a step in which many were taken, at most a share and one are there after it.
-
-    Of step t: the triangle of edge t - 1 ends where it begins, that of edge t + 2 begins where it ends. Three steps lie
-    between any moment of the one and the same of the other, the loss among them.
-    """
-    number, step = where
-    if not 0 <= step < world.steps - 1:
-        return
-    pool = world.pools[number]
-    full = pool.nodes * pool.gpus_per_node
-    stays = 1.0 - pool.mass_loss_share
-    before_begin = {0: 1.0, 1: 0.5}.get(step, 0.0) * full
-    rounded = pool.gpus_per_node if 0 < stays < 1 else 0
-    row = program.add_rows((1,), upper=stays * before_begin + rounded)
-    program.put(row, columns.there[number, step + 2], 1.0)
-    program.put(row, columns.asked[number, step : step + 3], -1.0)
-    if step:
-        program.put(row, columns.there[number, step - 1], -stays)
-
-
-def _work(program: Program, columns: _Columns, world: _World) -> None:
-    """Backlog is what could have been done and is not; none is done before it can be."""
-    for stream, running, backlog in zip(world.streams, columns.running, columns.backlog, strict=True):
-        possible = stream.possible
-        rows = program.add_rows(possible.shape, possible, possible)
-        program.put(rows, backlog, 1.0)
-        program.put(rows[1:], backlog[:-1], -1.0)
-        program.put(rows, running, stream.line.speeds[:, None])
-
-
-def _waiting(program: Program, columns: _Columns, world: _World, number: int) -> None:
-    """Waiting of a stream whose pools run at different speeds: the three rows of theta."""
-    stream = world.streams[number]
-    line = stream.line
-    delayed, slow = program.add_columns((2,))
-    sums = program.add_rows((2,), 0.0, 0.0)
-    program.put(sums, [delayed, slow], -1.0)
-    program.put(sums[0], columns.backlog[number][:-1], _waiting_per_backlog(stream, world))
-    slower = 1.0 - line.speeds / line.fastest
-    program.put(sums[1], columns.running[number][slower > 0], world.hours * slower[slower > 0, None])
-    theta = np.array(TANGENTS)
-    rows = program.add_rows(theta.shape, lower=-(theta**2) / 2 * line.mixed * stream.square_gpu_s / HOUR_S)
-    program.put(rows, columns.waiting[number], 1.0)
-    program.put(rows, delayed, -1.0)
-    program.put(rows, slow, 1.0 - theta)
-
-
-def _bound(values: Floats, columns: _Columns, world: _World, queues: int, seconds: float) -> Bound:
+def _bound(values: Floats, columns: Columns, world: World, queues: int, seconds: float) -> Bound:
     """What the plan says, in flows and what they cost."""
     there = values[columns.there]
     busy, waiting, waiting_jobs = np.zeros(len(there)), np.zeros(queues), np.zeros(queues)
@@ -313,7 +166,7 @@ def _bound(values: Floats, columns: _Columns, world: _World, queues: int, second
         late = values[columns.backlog[number]][:-1]
         parts = _split(late, stream.parts)
         told = values[columns.waiting[number]]
-        total = told[0] if len(told) else late.sum() * _waiting_per_backlog(stream, world)
+        total = told[0] if len(told) else late.sum() * waiting_per_backlog(stream, world)
         waited = total * parts.sum(axis=1) / (parts.sum() or 1.0)
         busy[stream.line.pools] += values[columns.running[number]].sum(axis=1) * world.hours
         backlog[stream.queues] += parts * world.hours

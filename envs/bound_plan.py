@@ -1,0 +1,177 @@
+"""The rows and columns of the clairvoyant bound, as `bound` derives them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.bound_demand import Stream, smoothed
+from envs.bound_program import INFINITE, Program
+from envs.terms import HOUR_S, PoolTerms, Rates
+from envs.workloads import Floats, Ints
+from gyropilot.domain import Market
+
+TANGENTS = (0.0, 0.5, 1.0)
+"""The thetas for which rows say what waits."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class World:
+    """What the programme is about."""
+
+    pools: Sequence[PoolTerms]
+    step_s: float
+    steps: int
+    rates: Rates
+    streams: Sequence[Stream]
+    losses_s: Mapping[str, Collection[float]]  # when the market takes many nodes, by pool
+
+    @property
+    def hours(self) -> float:
+        return self.step_s / HOUR_S
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Columns:
+    """Numbers of the programme's columns."""
+
+    there: Ints  # (P, T + 1) GPUs
+    asked: Ints  # (P, T + 1) GPUs, when they come
+    running: Sequence[Ints]  # per stream (E, T + 1) GPUs
+    backlog: Sequence[Ints]  # per stream (T + 1,) GPUs x steps
+    waiting: Sequence[Ints]  # per stream (1,) GPU-hours; (0,) where `backlog` says it
+
+
+def most_nodes(pool: PoolTerms) -> int:
+    return max(pool.nodes, pool.max_nodes)
+
+
+def _least_gpus(pool: PoolTerms, taken: bool) -> int:
+    """That are there whatever the pilot does: none where the market may take them."""
+    may_go = pool.market is Market.SPOT or pool.interruptions_per_day or pool.mass_losses_per_day or taken
+    return 0 if may_go else min(pool.nodes, pool.min_nodes) * pool.gpus_per_node
+
+
+def _lead_steps(pool: PoolTerms, step_s: float) -> int:
+    """The shortest that can be; where leads vary by chance, one may be as short as can be."""
+    return 0 if pool.lead_sigma > 0 else math.floor(pool.lead_s / step_s)
+
+
+def plan(program: Program, world: World) -> Columns:
+    """All columns and rows of the bound."""
+    columns = _columns(program, world)
+    _capacity(program, columns, world)
+    _work(program, columns, world)
+    for number, stream in enumerate(world.streams):
+        if stream.line.mixed:
+            _waiting(program, columns, world, number)
+    return columns
+
+
+def _columns(program: Program, world: World) -> Columns:
+    """All that the plan says, at its price, within its bounds."""
+    costs, hours, steps = world.rates, world.hours, world.steps
+    least, most, free = (np.zeros((len(world.pools), steps + 1)) for _ in range(3))
+    for row, pool in enumerate(world.pools):
+        lead = _lead_steps(pool, world.step_s)
+        begun = smoothed(0.0, world.step_s, steps)
+        more = (most_nodes(pool) - pool.nodes) * smoothed(lead * world.step_s, world.step_s, steps)
+        least[row] = _least_gpus(pool, pool.name in world.losses_s) * begun
+        most[row] = (pool.nodes * begun + more) * pool.gpus_per_node
+        free[row, lead:] = INFINITE
+    per_gpu = costs.asked / np.array([pool.gpus_per_node for pool in world.pools])
+    there = hours * (costs.there + costs.idle_energy + costs.idle_carbon)
+    busy = hours * (costs.busy_energy + costs.busy_carbon)
+    return Columns(
+        there=program.add_columns(least.shape, there[:, None], least, most),
+        asked=program.add_columns(least.shape, per_gpu[:, None], 0.0, free),
+        running=[program.add_columns((len(s.line.pools), steps + 1), busy[s.line.pools, None]) for s in world.streams],
+        backlog=[program.add_columns((steps + 1,), _backlog_usd(s, world)) for s in world.streams],
+        waiting=[program.add_columns((1,) if s.line.mixed else (0,), _waiting_usd(s)) for s in world.streams],
+    )
+
+
+def _waiting_usd(stream: Stream) -> float:
+    """Per GPU-hour, with the job-hours that must come with it."""
+    return stream.line.waiting_usd + stream.line.waiting_jobs_usd / stream.largest_gpus
+
+
+def waiting_per_backlog(stream: Stream, world: World) -> float:
+    """GPU-hours of waiting that a backlog of a GPU for a step means, in each step that it lasts."""
+    return world.step_s * world.hours / stream.longest_s
+
+
+def _backlog_usd(stream: Stream, world: World) -> Floats:
+    """(T + 1,) per GPU for a step; nothing at the end of the window, nor where rows of theta say what waits."""
+    usd = np.full(world.steps + 1, 0.0 if stream.line.mixed else _waiting_usd(stream))
+    usd[-1] = 0.0
+    return usd * waiting_per_backlog(stream, world)
+
+
+def _capacity(program: Program, columns: Columns, world: World) -> None:
+    """What is there was there before or has been asked for; what runs fits in."""
+    there, asked = columns.there, columns.asked
+    already = np.zeros(there.shape)  # of the triangle, what lies before the world began
+    already[:, :2] = 0.5 * np.array([[pool.nodes * pool.gpus_per_node] for pool in world.pools])
+    grows = program.add_rows(there.shape, upper=already)
+    program.put(grows, there, 1.0)
+    program.put(grows[:, 1:], there[:, :-1], -1.0)
+    program.put(grows, asked, -1.0)
+    for number, pool in enumerate(world.pools):
+        for moment_s in world.losses_s.get(pool.name, ()):
+            _mass_loss(program, columns, world, (number, int(moment_s // world.step_s)))
+    fits = program.add_rows(there.shape, upper=0.0)
+    program.put(fits, there, -1.0)
+    for stream, running in zip(world.streams, columns.running, strict=True):
+        program.put(fits[stream.line.pools], running, 1.0)
+
+
+def _mass_loss(program: Program, columns: Columns, world: World, where: tuple[int, int]) -> None:
+    """Of what was there before a step in which many were taken, at most a share and one are there after it.
+
+    Of step t: the triangle of edge t - 1 ends where it begins, that of edge t + 2 begins where it ends. Three steps lie
+    between any moment of the one and the same of the other, the loss among them.
+    """
+    number, step = where
+    if not 0 <= step < world.steps - 1:
+        return
+    pool = world.pools[number]
+    full = pool.nodes * pool.gpus_per_node
+    stays = 1.0 - pool.mass_loss_share
+    before_begin = {0: 1.0, 1: 0.5}.get(step, 0.0) * full
+    rounded = pool.gpus_per_node if 0 < stays < 1 else 0
+    row = program.add_rows((1,), upper=stays * before_begin + rounded)
+    program.put(row, columns.there[number, step + 2], 1.0)
+    program.put(row, columns.asked[number, step : step + 3], -1.0)
+    if step:
+        program.put(row, columns.there[number, step - 1], -stays)
+
+
+def _work(program: Program, columns: Columns, world: World) -> None:
+    """Backlog is what could have been done and is not; none is done before it can be."""
+    for stream, running, backlog in zip(world.streams, columns.running, columns.backlog, strict=True):
+        possible = stream.possible
+        rows = program.add_rows(possible.shape, possible, possible)
+        program.put(rows, backlog, 1.0)
+        program.put(rows[1:], backlog[:-1], -1.0)
+        program.put(rows, running, stream.line.speeds[:, None])
+
+
+def _waiting(program: Program, columns: Columns, world: World, number: int) -> None:
+    """Waiting of a stream whose pools run at different speeds: the three rows of theta."""
+    stream = world.streams[number]
+    line = stream.line
+    delayed, slow = program.add_columns((2,))
+    sums = program.add_rows((2,), 0.0, 0.0)
+    program.put(sums, [delayed, slow], -1.0)
+    program.put(sums[0], columns.backlog[number][:-1], waiting_per_backlog(stream, world))
+    slower = 1.0 - line.speeds / line.fastest
+    program.put(sums[1], columns.running[number][slower > 0], world.hours * slower[slower > 0, None])
+    theta = np.array(TANGENTS)
+    rows = program.add_rows(theta.shape, lower=-(theta**2) / 2 * line.mixed * stream.square_gpu_s / HOUR_S)
+    program.put(rows, columns.waiting[number], 1.0)
+    program.put(rows, delayed, -1.0)
+    program.put(rows, slow, 1.0 - theta)

@@ -1,0 +1,77 @@
+"""The cheapest of all that can be done with two jobs, tick by tick: stopping and moving them included, nothing lost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.terms import HOUR_S, Flows, PoolTerms, Rates, bill
+from envs.workloads import Floats, JobTable
+
+WAITS = -1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Schedules:
+    """All that one job can do; S of them."""
+
+    used: Floats  # (S, P, ticks) GPUs that must be free
+    busy: Floats  # (S, P) GPU-ticks
+    waiting: Floats  # (S,) ticks
+
+
+def cheapest(jobs: JobTable, pools: Sequence[PoolTerms], rates: Rates, tick_s: float, ticks: int) -> float:
+    """USD of two jobs, on pools whose nodes come after whole ticks, go at once, and cost nothing to ask for."""
+    hours = tick_s / HOUR_S
+    one, two = (_schedules(jobs, row, pools, tick_s, ticks) for row in (0, 1))
+    per_node = np.array([pool.gpus_per_node for pool in pools])[:, None]
+    nodes = np.ceil((one.used[:, None] + two.used[None]) / per_node)
+    nodes = np.maximum(nodes, np.array([[pool.min_nodes] for pool in pools]))
+    most = [[pool.nodes if tick * tick_s < pool.lead_s else pool.max_nodes for tick in range(ticks)] for pool in pools]
+    fits = (nodes <= np.array(most)).all(axis=(2, 3))
+    shape = fits.shape
+    waiting, waiting_jobs = (np.zeros((*shape, len(jobs.queues))) for _ in range(2))
+    for row, waits in enumerate((one.waiting[:, None], two.waiting[None])):
+        waiting[..., jobs.queue[row]] += waits * jobs.gpus[row] * hours
+        waiting_jobs[..., jobs.queue[row]] += waits * hours
+    flows = Flows(
+        there=(nodes * per_node).sum(axis=3) * hours,
+        busy=(one.busy[:, None] + two.busy[None]) * hours,
+        waiting=waiting,
+        waiting_jobs=waiting_jobs,
+        lost=np.zeros(shape),
+        asked=np.zeros((*shape, len(pools))),
+    )
+    usd: Floats = bill(flows, rates).sum(axis=-1)
+    return float(usd[fits].min())
+
+
+def _schedules(jobs: JobTable, row: int, pools: Sequence[PoolTerms], tick_s: float, ticks: int) -> Schedules:
+    submit, work = round(jobs.submit_s[row] / tick_s), jobs.duration_s[row] / tick_s
+    choices = itertools.product(range(WAITS, len(pools)), repeat=max(0, ticks - submit))
+    told = [_follow(np.array([WAITS] * submit + list(choice)), submit, work, pools) for choice in choices]
+    used, busy, waiting = (np.array(part) for part in zip(*told, strict=True))
+    return Schedules(used * jobs.gpus[row], busy * jobs.gpus[row], waiting)
+
+
+def _follow(
+    choice: NDArray[np.int64], submit: int, work: float, pools: Sequence[PoolTerms]
+) -> tuple[Floats, Floats, float]:
+    """What a job of one GPU does that is told where to run in each tick, until it is done."""
+    used, busy, waits = np.zeros((len(pools), len(choice))), np.zeros(len(pools)), 0.0
+    for tick in range(submit, len(choice)):
+        if work <= 0:
+            break
+        pool = choice[tick]
+        if pool == WAITS:
+            waits += 1.0
+            continue
+        share = min(1.0, work / pools[pool].speed)
+        used[pool, tick] = 1.0
+        busy[pool] += share
+        work -= share * pools[pool].speed
+    return used, busy, waits
