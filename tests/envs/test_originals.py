@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,7 +48,8 @@ def publisher() -> Iterator[Publisher]:
             size = len(told.content) if told.told_size is None else told.told_size
             self.send_header("Content-Length", str(size))
             self.end_headers()
-            self.wfile.write(told.content)
+            with suppress(ConnectionError):  # who has seen enough hangs up
+                self.wfile.write(told.content)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
             pass
