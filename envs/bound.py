@@ -61,6 +61,9 @@ from gyropilot.errors import SettingsError
 CLASSES = 4
 """Of durations in a line: more are tighter and slower."""
 
+MOST_COLUMNS = 10_000_000
+"""Of the programme, some 10 GB in the solver: beyond that it would be the machine that says no."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Bound:
@@ -102,6 +105,7 @@ def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers 
     _refuse(pools, costs, step_s, steps)
     _refuse_strange("interruptions", losses_s, pools)
     lines = _lines(jobs.queues, pools, costs, eligible or {})
+    _refuse_large(lines, len(pools), steps)
     world = World(pools, step_s, steps, costs, streams(jobs, lines, step_s, steps, CLASSES), losses_s)
     program = Program()
     columns = plan(program, world)
@@ -116,10 +120,19 @@ def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int)
         )
     slow = [pool.name for pool in pools if pool.speed <= 0]
     if slow:
-        raise SettingsError(f"pool {slow[0]} does no work; give a speed above 0, or max_nodes 0")
+        raise SettingsError(f"pool {slow[0]} does no work; give a speed above 0")
     for name, cost in costs._asdict().items():
         if not np.all(np.isfinite(cost) & (np.asarray(cost) >= 0)):
             raise SettingsError(f"the price of {name.replace('_', ' ')} is {cost}; prices must not be negative")
+
+
+def _refuse_large(lines: Sequence[Line], pools: int, steps: int) -> None:
+    columns = steps * (2 * pools + CLASSES * sum(len(line.pools) + 1 for line in lines))
+    if columns > MOST_COLUMNS:
+        raise SettingsError(
+            f"the bound would be a programme of up to {columns:,} columns, more than {MOST_COLUMNS:,}; "
+            "give fewer or longer steps, or fewer pools to each queue"
+        )
 
 
 def _refuse_strange(who: str, names: Collection[str], pools: Sequence[PoolTerms]) -> None:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from highspy import HighsLp
 
 INFINITE = np.inf
-MOST_COLUMNS = 10_000_000
-"""Some 10 GB in the solver: beyond that it would be the machine that says no."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,11 +63,6 @@ class Program:
         """The optimum, by one thread. Raises SettingsError where there is none, or not within that time."""
         import highspy
 
-        if self.columns > MOST_COLUMNS:
-            raise SettingsError(
-                f"the bound would be a programme of {self.columns:,} columns, more than {MOST_COLUMNS:,}; "
-                "give fewer or longer steps, or fewer classes"
-            )
         solver = highspy.Highs()  # type: ignore[no-untyped-call]
         for name, value in (("output_flag", False), ("threads", 1), ("time_limit", float(time_limit_s))):
             solver.setOptionValue(name, value)
