@@ -9,13 +9,30 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from envs.replay import Cluster, Share
+from envs.terms import PoolTerms, Prices
+from envs.world import World
+from gyropilot.domain import Market
 from gyropilot.errors import SettingsError
 
 SAMPLE = """\
-# GPUs on nodes, by flavor. How nodes are fragmented is not looked at.
+# What is there, by flavor: GPUs that stay as they are, or nodes that a pilot may ask for and give back. How nodes are
+# fragmented is not looked at.
 flavors:
   h100: 64
-  a100: 32
+  a100:
+    nodes: 4                     # there when it begins
+    max_nodes: 12
+    gpus_per_node: 8
+    price_usd_per_gpu_hour: 2.5  # while a node is there
+    lead_s: 600                  # from asking for a node until its GPUs can be used
+    watts_idle_per_gpu: 60
+    watts_busy_per_gpu: 400
+
+# What is paid beside GPUs, in USD.
+prices:
+  waiting_usd_per_gpu_hour: 10   # that a job asks for and does not get
+  usd_per_kwh: 0.1
+  carbon_g_per_kwh: 300
 
 # Kueue's ClusterQueues without preemption. A job takes the first flavor, in the order of its queue's shares, in which
 # all of it fits.
@@ -24,13 +41,14 @@ queues:
     cohort: all                # queues of one cohort lend to each other what they do not use
     shares:
       h100: {nominal: 48}      # GPUs; without limits it borrows and lends all that it can
-      a100: {nominal: 16, borrowing_limit: 8}
+      a100: {nominal: 64, borrowing_limit: 8}   # quotas may promise what nodes have yet to be asked for
   production:
     cohort: all
     strategy: StrictFIFO       # the head blocks those behind it; BestEffortFIFO, unless told: they may pass it
+    waiting_usd_per_gpu_hour: 20
     shares:
       h100: {nominal: 16, lending_limit: 0}   # keeps all of its quota to itself
-      a100: {nominal: 16}
+      a100: {nominal: 32}
 """
 
 
@@ -47,19 +65,70 @@ class _Share(_Part):
 class _Queue(_Part):
     cohort: str | None = None
     strategy: Literal["BestEffortFIFO", "StrictFIFO"] = "BestEffortFIFO"
+    waiting_usd_per_gpu_hour: float | None = Field(default=None, ge=0)
     shares: dict[str, _Share] = Field(min_length=1)
+
+
+class _Pool(_Part):
+    """`PoolTerms`, whose name is the flavor's."""
+
+    nodes: int = Field(ge=0)
+    max_nodes: int | None = Field(default=None, ge=0)
+    min_nodes: int = Field(default=0, ge=0)
+    gpus_per_node: int = Field(default=8, ge=1)
+    market: Market = Market.ON_DEMAND
+    price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
+    speed: float = Field(default=1.0, gt=0)
+    lead_s: float = Field(default=600.0, ge=0)
+    lead_sigma: float = Field(default=0.0, ge=0, le=3)
+    billed_at_least_s: float = Field(default=0.0, ge=0)
+    interruptions_per_day: float = Field(default=0.0, ge=0)
+    mass_losses_per_day: float = Field(default=0.0, ge=0)
+    mass_loss_share: float = Field(default=0.5, ge=0, le=1)
+    watts_idle_per_gpu: float = Field(default=0.0, ge=0)
+    watts_busy_per_gpu: float = Field(default=0.0, ge=0)
+
+
+class _Prices(_Part):
+    waiting_usd_per_gpu_hour: float = Field(default=10.0, ge=0)
+    waiting_usd_per_job_hour: float = Field(default=0.0, ge=0)
+    lost_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
+    churn_usd_per_node: float = Field(default=0.0, ge=0)
+    usd_per_kwh: float = Field(default=0.0, ge=0)
+    carbon_usd_per_tonne: float = Field(default=0.0, ge=0)
+    carbon_g_per_kwh: float = Field(default=0.0, ge=0)
 
 
 class Scenario(_Part):
     """Flavors, and queues with shares of them."""
 
-    flavors: dict[str, int] = Field(min_length=1)
+    flavors: dict[str, int | _Pool] = Field(min_length=1)
     queues: dict[str, _Queue] = Field(min_length=1)
+    prices: _Prices = _Prices()
 
     @property
     def gpus(self) -> int:
-        """On nodes, of all flavors."""
-        return sum(self.flavors.values())
+        """On nodes when it begins, of all flavors."""
+        return sum(pool.nodes * pool.gpus_per_node for pool in self.pools)
+
+    @property
+    def pools(self) -> tuple[PoolTerms, ...]:
+        """What `envs.world` takes. GPUs of which nothing is told are reserved, and stay."""
+        return tuple(_terms(name, told) for name, told in self.flavors.items())
+
+    @property
+    def world(self) -> World:
+        cluster = self.cluster
+        return World(self.pools, cluster.shares, cluster.cohorts, cluster.strict)
+
+    @property
+    def paid(self) -> Prices:
+        own = {
+            name: queue.waiting_usd_per_gpu_hour
+            for name, queue in self.queues.items()
+            if queue.waiting_usd_per_gpu_hour is not None
+        }
+        return Prices(**self.prices.model_dump(), queue_waiting_usd_per_gpu_hour=own)
 
     @property
     def cluster(self) -> Cluster:
@@ -73,7 +142,8 @@ class Scenario(_Part):
         }
         cohorts = {name: queue.cohort for name, queue in self.queues.items() if queue.cohort}
         strict = frozenset(name for name, queue in self.queues.items() if queue.strategy == "StrictFIFO")
-        return Cluster(shares, cohorts, self.flavors, strict)
+        installed = {pool.name: pool.nodes * pool.gpus_per_node for pool in self.pools}
+        return Cluster(shares, cohorts, installed, strict)
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -108,15 +178,29 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
 
 
 def _refuse_strange(path: Path, found: Scenario) -> None:
-    for name, gpus in found.flavors.items():
-        if gpus < 0:
-            raise SettingsError(f"{path}: flavors.{name} has {gpus} GPUs; give zero or more")
+    for name, told in found.flavors.items():
+        if isinstance(told, int) and told < 0:
+            raise SettingsError(f"{path}: flavors.{name} has {told} GPUs; give zero or more")
+    for pool in found.pools:
+        if not pool.min_nodes <= pool.nodes <= pool.max_nodes:
+            raise SettingsError(
+                f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
+                f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
+            )
     for name, queue in found.queues.items():
         strange = [flavor for flavor in queue.shares if flavor not in found.flavors]
         if strange:
             raise SettingsError(
                 f"{path}: queues.{name}.shares names {strange[0]}, no flavor; there are {', '.join(found.flavors)}"
             )
+
+
+def _terms(name: str, told: int | _Pool) -> PoolTerms:
+    if isinstance(told, int):
+        gpus = max(0, told)
+        return PoolTerms(name, gpus, gpus, gpus, gpus_per_node=1, market=Market.RESERVED)
+    most = told.nodes if told.max_nodes is None else told.max_nodes
+    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most})
 
 
 def _place(parts: tuple[int | str, ...]) -> str:

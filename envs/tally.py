@@ -42,14 +42,21 @@ class Tally:
 def tally(jobs: JobTable, start_s: Floats, gpus: int) -> Tally:
     """Of jobs that started at `start_s` (N,), inf: never, on so many GPUs."""
     started = np.isfinite(start_s)
-    waited = np.where(started, start_s - jobs.submit_s, np.nan)
     work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0)
-    everybody = _waits(None, waited, work)
-    of = [jobs.queue == n for n in range(len(jobs.queues))]
-    queues = [_waits(name, waited[mine], work[mine]) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
+    waits = waits_of(jobs, start_s)
     last_s = (start_s + jobs.duration_s)[started].max(initial=0.0)
     span_s = float(last_s - jobs.submit_s.min()) if started.any() else 0.0
-    return Tally((everybody, *queues), gpus * span_s / HOUR_S, float(work.sum()))
+    return Tally(tuple(waits), gpus * span_s / HOUR_S, float(work.sum()))
+
+
+def waits_of(jobs: JobTable, start_s: Floats) -> list[Waits]:
+    """Of all queues, then of each that has jobs."""
+    started = np.isfinite(start_s)
+    waited = np.where(started, start_s - jobs.submit_s, np.nan)
+    work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0)
+    of = [jobs.queue == n for n in range(len(jobs.queues))]
+    queues = [_waits(name, waited[mine], work[mine]) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
+    return [_waits(None, waited, work), *queues]
 
 
 def _waits(queue: str | None, waited: Floats, work: Floats) -> Waits:

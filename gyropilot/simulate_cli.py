@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,6 +15,8 @@ from gyropilot.terminal import OutputOption, PlainFormat, PlainFormatOption, pro
 if TYPE_CHECKING:
     from envs.job_file import JobFile
     from gyropilot.report.simulation import Simulation
+    from gyropilot.report.trials import Trials
+    from gyropilot.settings import PilotSettings
 
 scenario_app = typer.Typer(help="A cluster with queues and quotas as a file.", no_args_is_help=True)
 
@@ -37,6 +39,17 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     order: Annotated[
         Order, typer.Option("--order", help="Who goes first there; the head of the line blocks.")
     ] = Order.FIFO,
+    pilot: Annotated[
+        str | None,
+        typer.Option("--pilot", help="Who steers the scenario's pools; several, parted by commas, side by side."),
+    ] = None,
+    bound: Annotated[
+        bool, typer.Option("--bound", help="Also what no pilot can stay below, even one that knew all jobs beforehand.")
+    ] = False,
+    forecaster: Annotated[
+        str, typer.Option("--forecaster", help="What pilots are told of the future by; as `forecast.model`.")
+    ] = "naive",
+    seed: Annotated[int, typer.Option("--seed", help="Of lead times and losses.", min=0)] = 0,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
     out: OutputOption = None,
     jobs_out: Annotated[
@@ -47,7 +60,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     """What becomes of jobs on a cluster: how long they wait, and how well GPUs are used. Touches no cluster.
 
     With --scenario by Kueue's rules for queues with quotas and borrowing; with --fixed-nodes strictly first come, first
-    served.
+    served. With --pilot the scenario's pools are steered, and what that costs is told.
     """
     from envs.job_file import read_jobs
     from gyropilot.report.simulation import to_json, to_text, write_jobs
@@ -56,10 +69,17 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
         raise SettingsError(
             "simulate takes either --scenario FILE or --fixed-nodes N: a cluster for the jobs to run on"
         )
+    if (pilot or bound) and scenario is None:
+        raise SettingsError("--pilot and --bound need pools to steer; give --scenario FILE")
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
         file = read_jobs(jobs)
+        if scenario is not None and (pilot or bound):
+            asked = Steered((pilot or "hold").split(","), bound, forecaster, seed)
+            trials = _steered(file, scenario, asked, told)
+            _reply_trials(trials, format, out, jobs_out)
+            return
         told("running them")
         found = _with_quotas(file, scenario) if scenario else _fixed(file, fixed_nodes or 0, gpus_per_node, order)
     if jobs_out is not None:
@@ -101,6 +121,65 @@ def scenario_validate(
     typer.echo(
         f"{scenario} is a scenario: {len(found.flavors)} flavors, {found.gpus:,} GPUs, {len(found.queues)} queues"
     )
+
+
+def _reply_trials(found: Trials, format: PlainFormat, out: Path | None, jobs_out: Path | None) -> None:  # noqa: A002
+    from gyropilot.report.trials import to_json, to_text, write_jobs
+
+    if jobs_out is not None:
+        write_jobs(jobs_out, found)
+        say(f"jobs written to {jobs_out.resolve()}")
+    reply((to_json if format is PlainFormat.JSON else to_text)(found), out)
+
+
+class Steered(NamedTuple):
+    """What is wanted of a run with pilots."""
+
+    pilots: Sequence[str]
+    bound: bool
+    forecaster: str
+    seed: int
+
+
+def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], None]) -> Trials:
+    import numpy as np
+
+    from agents.pilots import make_pilot
+    from envs.bound import clairvoyant
+    from envs.scenario import read_scenario, refuse_unknown
+    from envs.trial import steps_of, tried
+    from envs.world import Weather
+    from forecasting.registry import make
+    from gyropilot.report.trials import Trials
+
+    scenario = read_scenario(path)
+    refuse_unknown(scenario, file.table.queues)
+    world, jobs, steps = scenario.world, file.table, steps_of(file.table)
+    weather = Weather.drawn(world.pools, steps, np.random.default_rng(asked.seed))
+    trials = []
+    for name in asked.pilots:
+        told(f"{name.strip()} steers")
+        pilot = make_pilot(_pilot_settings(name.strip()))
+        trials.append(tried(world, jobs, pilot, scenario.paid, weather, make(asked.forecaster)))
+    least = None
+    if asked.bound:
+        told("what no pilot stays below")
+        eligible = {queue: tuple(shares) for queue, shares in world.shares.items()}
+        least = clairvoyant(jobs, world.pools, scenario.paid, world.step_s, steps, eligible)
+    words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
+    return Trials(words, file, tuple(trials), least)
+
+
+def _pilot_settings(name: str) -> PilotSettings:
+    from pydantic import ValidationError
+
+    from gyropilot.settings import PilotSettings
+
+    try:
+        return PilotSettings.model_validate({"name": name})
+    except ValidationError as problem:
+        known = "hold, static, reactive, newsvendor"
+        raise SettingsError(f"no pilot {name!r}; --pilot takes {known}, parted by commas") from problem
 
 
 def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simulation:

@@ -172,3 +172,73 @@ def answered(jobs: Path, *options: object) -> str:
 
 def arguments(jobs: Path, *options: object) -> list[str]:
     return ["simulate", "--jobs", *map(str, (jobs, *options))]
+
+
+STEERED = """
+flavors:
+  x: {nodes: 1, max_nodes: 6, gpus_per_node: 4, lead_s: 600}
+queues:
+  vision: {shares: {x: {nominal: 24}}}
+  nlp: {shares: {x: {nominal: 24}}, waiting_usd_per_gpu_hour: 20}
+prices: {waiting_usd_per_gpu_hour: 10}
+"""
+
+
+@pytest.fixture
+def steered(tmp_path: Path) -> Path:
+    path = tmp_path / "steered.yaml"
+    path.write_text(STEERED)
+    return path
+
+
+def test_pilots_steer_the_same_jobs_side_by_side(jobs: Path, steered: Path) -> None:
+    told = json.loads(answered(jobs, "--scenario", steered, "--pilot", "hold,reactive", "--bound", "--format", "json"))
+
+    hold, reactive = told["pilots"]
+    assert (hold["pilot"], reactive["pilot"]) == ("hold", "reactive")
+    assert reactive["usd"] < hold["usd"]
+    assert reactive["over_bound_percent"] == pytest.approx(100 * (reactive["usd"] / told["bound_usd"] - 1))
+    assert sum(hold["usd_by_kind"].values()) == pytest.approx(hold["usd"])
+    assert hold["over_first_percent"][1] == 0
+    assert [queue["queue"] for queue in hold["queues"]] == [None, "nlp", "vision"]
+
+
+def test_the_table_of_pilots_says_what_was_paid_and_what_nobody_can_stay_below(jobs: Path, steered: Path) -> None:
+    text = answered(jobs, "--scenario", steered, "--pilot", "hold,reactive", "--bound")
+
+    assert "over bound" in text
+    assert "to hold" in text
+    assert "all pilots met the same jobs and the same losses" in text
+    assert "No pilot can pay less than" in text.splitlines()[-1]
+
+
+def test_jobs_of_every_pilot_can_be_written(jobs: Path, steered: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs.parquet"
+
+    answered(jobs, "--scenario", steered, "--pilot", "hold,reactive", "--jobs-out", path)
+
+    frame = pd.read_parquet(path)
+    assert frame.groupby("pilot").size().to_dict() == {"hold": 3, "reactive": 3}
+    assert (frame["wait_s"].dropna() >= 0).all()
+
+
+def test_a_pilot_that_does_not_exist_is_refused_with_those_that_do(jobs: Path, steered: Path) -> None:
+    done = CliRunner().invoke(app, ["simulate", "--jobs", str(jobs), "--scenario", str(steered), "--pilot", "hal"])
+
+    assert isinstance(done.exception, SettingsError)
+    assert "no pilot 'hal'; --pilot takes hold, static, reactive, newsvendor" in str(done.exception)
+
+
+def test_pilots_need_pools_to_steer(jobs: Path) -> None:
+    done = CliRunner().invoke(app, ["simulate", "--jobs", str(jobs), "--fixed-nodes", "2", "--pilot", "hold"])
+
+    assert isinstance(done.exception, SettingsError)
+    assert "give --scenario FILE" in str(done.exception)
+
+
+def test_a_pool_that_begins_beyond_its_limits_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "strange.yaml"
+    path.write_text(STEERED.replace("max_nodes: 6", "max_nodes: 0"))
+
+    with pytest.raises(SettingsError, match=r"flavors.x begins with 1 nodes, not with 0 to 0"):
+        read_scenario(path)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -20,6 +20,9 @@ from envs.tally import Tally, Waits, tally
 from envs.workloads import Floats
 from gyropilot.errors import SettingsError
 from gyropilot.report.words import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WIDTH = 160
 COLUMNS = ("jobs", "never started", "GPU-hours", "wait p50", "wait p95", "mean", "longest")
@@ -92,6 +95,11 @@ def write_jobs(path: Path, found: Simulation) -> None:
             **found.where,
         }
     )
+    write_frame(path, frame)
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """As parquet. Raises SettingsError where that cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_parquet(path, index=False)
@@ -104,15 +112,15 @@ def _headline(found: Tally) -> str:
     never = f", {everybody.never_started:,} never started" if everybody.never_started else ""
     return (
         f"{everybody.jobs:,} jobs used {found.used_gpu_hours:,.0f} of {found.provisioned_gpu_hours:,.0f} GPU-hours "
-        f"({100 * found.utilisation:.0f} %){never}; half of them waited {_span(everybody.p50_s)} or less, 5 % more "
-        f"than {_span(everybody.p95_s)}"
+        f"({100 * found.utilisation:.0f} %){never}; half of them waited {span(everybody.p50_s)} or less, 5 % more "
+        f"than {span(everybody.p95_s)}"
     )
 
 
 def _cells(waits: Waits) -> list[str]:
     spans = (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
     counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", f"{waits.gpu_hours:,.0f}")
-    return ["all" if waits.queue is None else waits.queue, *counts, *(_span(span) for span in spans)]
+    return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans)]
 
 
 def _object(waits: Waits) -> dict[str, object]:
@@ -128,7 +136,7 @@ def _object(waits: Waits) -> dict[str, object]:
     }
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A time as people say it: 0 s, 45 s, 12 min, 3.4 h, 2.1 d."""
     if seconds < 90:
         return f"{seconds:.0f} s"

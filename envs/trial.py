@@ -1,0 +1,160 @@
+"""A pilot is put to the test: it steers a simulated cluster through a table of jobs, and what came of it is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+
+from agents.protocols import Pilot
+from envs.seen import Seen
+from envs.tally import Waits, waits_of
+from envs.terms import KINDS, Flows, Prices, bill, rates
+from envs.workloads import DAY_S, Floats, Ints, JobTable
+from envs.world import STEP_S, Run, Weather, World
+from forecasting.naive import Naive
+from forecasting.protocol import Forecaster
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What came of one pilot's decisions."""
+
+    pilot: str
+    world: World
+    jobs: JobTable
+    flows: Flows  # (T, ...) by step
+    usd: Floats  # (T, K) by step and terms.KINDS
+    nodes: Ints  # (T, P) that were wanted
+    start_s: Floats  # (N,) inf: never
+    end_s: Floats
+    stops: Ints  # (N,)
+    quota_moves: int
+    carbon_g_per_kwh: float
+
+    @property
+    def total_usd(self) -> float:
+        return float(self.usd.sum())
+
+    @property
+    def days(self) -> float:
+        return len(self.usd) * self.world.step_s / DAY_S
+
+    @cached_property
+    def by_kind(self) -> dict[str, float]:
+        """USD, by kind of cost."""
+        return dict(zip(KINDS, (float(usd) for usd in self.usd.sum(axis=0)), strict=True))
+
+    @property
+    def by_day(self) -> Floats:
+        """(D,) USD of each whole day."""
+        per_day = round(DAY_S / self.world.step_s)
+        whole = len(self.usd) // per_day * per_day
+        days: Floats = self.usd[:whole].sum(axis=1).reshape(-1, per_day).sum(axis=1)
+        return days
+
+    @cached_property
+    def waits(self) -> list[Waits]:
+        """Of all queues, then of each: until a job started first."""
+        return waits_of(self.jobs, np.where(self.start_s <= len(self.usd) * self.world.step_s, self.start_s, np.inf))
+
+    @property
+    def provisioned_gpu_hours(self) -> float:
+        return float(self.flows.there.sum())
+
+    @property
+    def used_gpu_hours(self) -> float:
+        return float(self.flows.busy.sum())
+
+    @property
+    def utilisation(self) -> float:
+        """Share of what was there that was used; 0 where nothing was."""
+        return self.used_gpu_hours / self.provisioned_gpu_hours if self.provisioned_gpu_hours else 0.0
+
+    @property
+    def kg_co2(self) -> float:
+        return self.kwh * self.carbon_g_per_kwh / 1_000
+
+    @property
+    def kwh(self) -> float:
+        idle, busy = (np.array([getattr(p, f"watts_{s}_per_gpu") for p in self.world.pools]) for s in ("idle", "busy"))
+        return float((self.flows.there @ idle + self.flows.busy @ (busy - idle)).sum() / 1_000)
+
+    @property
+    def decisions_per_day(self) -> float:
+        """Changes of a pool's wanted nodes, and of quotas."""
+        return (int((np.diff(self.nodes, axis=0) != 0).sum()) + self.quota_moves) / self.days
+
+    @property
+    def reversals_per_day(self) -> float:
+        """Changes of a pool that undo the direction of its last one, within a day of the world."""
+        return sum(_reversals(column) for column in self.nodes.T) / self.days
+
+
+def steps_of(jobs: JobTable, step_s: float = STEP_S) -> int:
+    """Until all jobs would have ended that started at once."""
+    return max(1, ceil(float((jobs.submit_s + jobs.duration_s).max(initial=0.0)) / step_s))
+
+
+def tried(
+    world: World,
+    jobs: JobTable,
+    pilot: Pilot,
+    prices: Prices,
+    weather: Weather,
+    forecaster: Forecaster | None = None,
+) -> Trial:
+    """The whole run under one pilot, which looks every step."""
+    run = world.begin(jobs, weather)
+    seen = Seen(run, prices, forecaster or Naive())
+    flows, nodes, moves = list[Flows](), list[Ints](), 0
+    for _ in range(run.steps):
+        view = seen.view()
+        intent = pilot.steer(view)
+        wanted, back = seen.dials(intent)
+        moves += seen.moved_quotas(view, intent)
+        flows.append(run.step(wanted, back))
+        nodes.append(wanted[0])
+    return _counted(pilot.name, run, jobs, prices, flows, nodes, moves)
+
+
+def _counted(
+    name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequence[Flows], nodes: Sequence[Ints], moves: int
+) -> Trial:
+    together = Flows(*(np.concatenate(part) for part in zip(*flows, strict=True)))
+    usd = bill(together, rates(run.world.pools, run.queues, prices))
+    runs = run.sites.state.runs
+    return Trial(
+        name,
+        run.world,
+        jobs,
+        flows=together,
+        usd=usd,
+        nodes=np.array(nodes),
+        start_s=runs.start_s[0],
+        end_s=runs.end_s[0],
+        stops=run.sites.fates.stops[0],
+        quota_moves=moves,
+        carbon_g_per_kwh=prices.carbon_g_per_kwh,
+    )
+
+
+def _reversals(wanted: Ints) -> int:
+    change = np.diff(wanted)
+    signs = np.sign(change[change != 0])
+    return int((signs[1:] != signs[:-1]).sum())
+
+
+def paired(one: Trial, other: Trial, rng: np.random.Generator, draws: int = 2_000) -> tuple[float, float, float]:
+    """By how many percent `one` costs more than `other`, and a 90 % interval: both bootstrapped by the same days."""
+    mine, theirs = one.by_day, other.by_day
+    mid = 100 * (one.total_usd / other.total_usd - 1)
+    if len(mine) < 2:
+        return float("nan"), mid, float("nan")
+    days = rng.integers(0, len(mine), (draws, len(mine)))
+    ratios = 100 * (mine[days].sum(axis=1) / theirs[days].sum(axis=1) - 1)
+    low, high = np.quantile(ratios, (0.05, 0.95))
+    return float(low), mid, float(high)

@@ -1,0 +1,166 @@
+"""Pilots, unchanged, in the simulated cluster: what they see, what they turn, and what it costs."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from agents.pilots import ALL_PILOTS, Hold, Newsvendor, Reactive, Static
+from agents.protocols import Pilot
+from envs.bound import clairvoyant
+from envs.replay import Share
+from envs.seen import GPU, Seen
+from envs.terms import KINDS, PoolTerms, Prices
+from envs.trial import Trial, paired, steps_of, tried
+from envs.workloads import JobTable, TrainingProfile, generate
+from envs.world import STEP_S, Run, Weather, World
+from gyropilot.domain import Dial, Intent, Line
+from tests.envs.test_replay import table
+
+POOL = PoolTerms("x", nodes=2, max_nodes=20, gpus_per_node=8, lead_s=2 * STEP_S)
+PRICES = Prices(waiting_usd_per_gpu_hour=10.0, usd_per_kwh=0.1, carbon_g_per_kwh=400.0)
+
+
+def busy(days: float = 2.0, seed: int = 0) -> JobTable:
+    profile = tuple(TrainingProfile(name, 100.0) for name in ("a", "b"))
+    return generate(profile, days, np.random.default_rng(seed))
+
+
+def steered(pilot: Pilot, jobs: JobTable, *pools: PoolTerms, prices: Prices = PRICES) -> Trial:
+    pools = pools or (POOL,)
+    return tried(World(pools), jobs, pilot, prices, Weather.calm(pools, steps_of(jobs)))
+
+
+def begun(world: World, jobs: JobTable) -> Run:
+    return world.begin(jobs, Weather.calm(world.pools, 48))
+
+
+def test_a_pilot_sees_pools_queues_and_their_past_as_on_a_real_cluster() -> None:
+    run = begun(World((POOL,)), table([("a", 10, 3_000, 8), ("b", 20, 3_000, 16)]))
+    seen = Seen(run, PRICES)
+    seen.view()
+    run.step(np.array([[3]]))
+
+    state = seen.view().state
+
+    pool = state.pool("x")
+    assert (pool.nodes, pool.coming_gpus, pool.idle_gpus, pool.dial_value) == (2, 8, 8.0, 3)
+    assert (pool.dial, pool.lead_time) == (Dial.POOL_SIZE, timedelta(minutes=10))
+    assert state.queue("a").running_gpus == {GPU.resource: 8.0}
+    assert state.queue("b").pending_gpus == {GPU.resource: 16.0}
+    assert state.queue("a").waiting_usd_per_gpu_hour == 10.0
+    assert state.history.demand.tolist() == [[0.0, 8.0], [0.0, 16.0]]
+
+
+def test_a_forecast_is_of_every_queue_and_of_all_and_made_before() -> None:
+    run = begun(World((POOL,)), busy())
+    seen = Seen(run, PRICES)
+
+    first = seen.view().forecast
+    run.step(np.array([[2]]))
+    second = seen.view().forecast
+    run.step(np.array([[2]]))
+    run.step(np.array([[2]]))
+    third = seen.view().forecast
+
+    assert [line.queue for line in first.lines] == ["a", "b", ""]
+    assert second is first
+    assert third.made_at == first.made_at + timedelta(minutes=15)
+
+
+def test_what_a_pilot_wants_is_what_the_dials_show() -> None:
+    seen = Seen(begun(World((POOL,)), busy()), PRICES)
+
+    def nodes(gpus: int) -> int:
+        return int(seen.dials(Intent("p", pool_gpus={"x": gpus}))[0][0, 0])
+
+    assert [nodes(gpus) for gpus in (0, 1, 8, 9, -1, -8, -15, -16)] == [2, 3, 3, 4, 2, 1, 1, 0]
+    back = seen.dials(Intent("p", reclaim_gpus={Line("b", GPU.resource): 4}))[1]
+    assert back.tolist() == [[0.0, 4.0]]
+
+
+def test_quotas_move_as_the_rebalancer_moves_them() -> None:
+    shares = {"a": {"x": Share(12)}, "b": {"x": Share(4)}}
+    run = begun(World((POOL,), shares, {"a": "all", "b": "all"}), table([("b", 10, 3_000, 16)]))
+    seen = Seen(run, PRICES)
+    view = seen.view()
+
+    moved = seen.moved_quotas(view, Intent("p", quota_gpus={Line("a", GPU.resource): -4, Line("b", GPU.resource): 4}))
+
+    assert moved == 2
+    assert run.sites.rules.nominal[0, :, 0].tolist() == [8, 8]
+    assert run.sites.state.ledger.free[0].sum() == 16
+    assert seen.view().state.queue("b").quotas[0].nominal_gpus == 8
+
+
+def test_hold_turns_nothing() -> None:
+    trial = steered(Hold(), busy())
+
+    assert trial.decisions_per_day == 0
+    assert (trial.nodes == 2).all()
+
+
+def test_reactive_grows_for_what_waits_and_gives_back_what_is_idle() -> None:
+    jobs = table([("a", 700, 3_600, 32)])
+
+    trial = steered(Reactive(), jobs, replace(POOL, nodes=0))
+
+    # Seen at 900 s, there at 1,500 s; idle ten minutes after the job's end.
+    assert trial.start_s.tolist() == [1_500.0]
+    assert trial.nodes.max() == 4
+    assert trial.waits[0].p50_s == 800.0
+    assert trial.stops.tolist() == [0]
+
+
+@pytest.mark.parametrize("pilot", ALL_PILOTS, ids=lambda pilot: pilot.name)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_pilot_pays_less_than_the_bound(pilot: Pilot, seed: int) -> None:
+    jobs, prices = busy(1.0, seed), replace(PRICES, churn_usd_per_node=0.5, carbon_usd_per_tonne=100.0)
+    pools = (
+        replace(POOL, price_usd_per_gpu_hour=2.0, lead_s=3_600.0, watts_idle_per_gpu=60.0, watts_busy_per_gpu=400.0),
+        replace(POOL, name="y", nodes=0, price_usd_per_gpu_hour=4.0, speed=1.5),
+    )
+
+    trial = steered(pilot, jobs, *pools, prices=prices)
+
+    bound = clairvoyant(jobs, pools, prices, STEP_S, steps_of(jobs))
+    assert trial.total_usd >= bound.usd * (1 - 1e-9)
+    assert bound.usd > 0
+
+
+def test_costs_add_up_by_kind_and_by_day() -> None:
+    trial = steered(Static(), busy(3.0), replace(POOL, watts_idle_per_gpu=60.0, watts_busy_per_gpu=400.0))
+
+    assert sum(trial.by_kind.values()) == pytest.approx(trial.total_usd)
+    assert set(trial.by_kind) == set(KINDS)
+    assert trial.by_kind["energy"] == pytest.approx(trial.kwh * 0.1)
+    assert trial.kg_co2 == pytest.approx(trial.kwh * 0.4)
+    assert len(trial.by_day) == int(trial.days)
+
+
+def test_a_pilot_that_turns_back_and_forth_is_found_out() -> None:
+    trial = steered(Hold(), busy(1.0))
+    nodes = np.array([[2], [3], [3], [2], [1], [4], [4]])
+
+    swaying = replace(trial, nodes=nodes, usd=trial.usd[:7])
+
+    assert swaying.decisions_per_day * swaying.days == pytest.approx(4)
+    assert swaying.reversals_per_day * swaying.days == pytest.approx(2)
+
+
+def test_pilots_are_compared_on_the_same_days() -> None:
+    jobs = busy(6.0)
+    reactive, static = (steered(pilot, jobs) for pilot in (Reactive(), Static()))
+
+    low, mid, high = paired(static, reactive, np.random.default_rng(0))
+
+    assert low < mid < high
+    assert mid == pytest.approx(100 * (static.total_usd / reactive.total_usd - 1))
+    assert paired(reactive, reactive, np.random.default_rng(0)) == (0.0, 0.0, 0.0)
+
+
+def test_the_same_jobs_and_weather_give_the_same_bill() -> None:
+    jobs = busy(1.0)
+
+    assert steered(Newsvendor(), jobs).total_usd == steered(Newsvendor(), jobs).total_usd
