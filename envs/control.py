@@ -1,0 +1,159 @@
+"""What a learner sees of a simulated cluster, what it may want, and what it is rewarded with: for many at once.
+
+It does not pick numbers of nodes from nowhere. Each pool has a base target, what a plain autoscaler would want of it,
+and the learner chooses a factor of that. Observations are shares of what a pool or the cluster may have at most, so
+that a policy means the same on a larger cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from envs.terms import HOUR_S, Flows, Prices, Rates, bill, rates
+from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable, TrainingProfile, generate
+from envs.world import Run, Weather, World
+
+FACTORS = (0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+"""Of a pool's base target; the one in the middle changes nothing."""
+
+DAYS = 1.0
+"""Length of an episode."""
+
+KEPT = 6
+"""Steps for which a pool is not given back after it was wanted: half an hour."""
+
+LAGS_H = (1.0, 6.0, 24.0)
+"""Means of each queue's demand that are seen, in hours back."""
+
+MOST = 8.0
+"""No number that is seen is larger: a backlog of that many clusters is as hopeless as any."""
+
+Source = Callable[[np.random.Generator], JobTable]
+"""A day of jobs, drawn anew for each episode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A world, what it costs, and where its days come from."""
+
+    world: World
+    queues: tuple[str, ...]
+    prices: Prices
+    source: Source
+    days: float = DAYS
+
+    @property
+    def steps(self) -> int:
+        return round(self.days * DAY_S / self.world.step_s)
+
+    @property
+    def rates(self) -> Rates:
+        return rates(self.world.pools, self.queues, self.prices)
+
+    @property
+    def width(self) -> int:
+        """Numbers in an observation."""
+        return 4 + 4 * len(self.world.pools) + (2 + len(LAGS_H)) * len(self.queues)
+
+
+@dataclass(eq=False, slots=True)
+class Fleet:
+    """B clusters in step; all episodes begin and end together."""
+
+    task: Task
+    count: int
+    rng: np.random.Generator
+    run: Run = field(init=False)
+    demand: Floats = field(init=False)  # (B, Q, T + 1) GPUs at the beginning of each step
+    recent: Ints = field(init=False)  # (B, P, KEPT) base targets
+    scale_usd: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        # What the largest cluster costs in a step: rewards are some tenths of one.
+        costs, pools = self.task.rates, self.task.world.pools
+        most = sum(rate * pool.max_gpus for rate, pool in zip(costs.there, pools, strict=True))
+        self.scale_usd = max(1e-9, float(most) * self.task.world.step_s / HOUR_S)
+
+    def begin(self) -> Floats:
+        """(B, W) what is seen as new days begin."""
+        task, pools = self.task, self.task.world.pools
+        days = [task.source(rng) for rng in self.rng.spawn(self.count)]
+        weathers = [Weather.drawn(pools, task.steps, rng, task.world.step_s) for rng in self.rng.spawn(self.count)]
+        self.run = task.world.begin_all(days, weathers)
+        self.demand = np.zeros((self.count, len(task.queues), task.steps + 1))
+        self.recent = np.zeros((self.count, len(pools), KEPT), dtype=np.int64)
+        return self.seen()
+
+    def step(self, factors: Ints) -> tuple[Floats, Floats, Flows]:
+        """A step with `factors` (B, P) of FACTORS: what is seen then, (B,) rewards, and what happened."""
+        wanted = np.rint(self.base() * np.array(FACTORS)[factors]).astype(np.int64)
+        flows = self.run.step(wanted)
+        rewards: Floats = -bill(flows, self.task.rates).sum(axis=-1) / self.scale_usd
+        return self.seen(), rewards, flows
+
+    @property
+    def over(self) -> bool:
+        return bool(self.run.nth[0] >= self.task.steps)
+
+    def base(self) -> Ints:
+        """(B, P) nodes for what runs and waits, cheapest pools first, and for what did in the last half hour."""
+        sites, pools = self.run.sites, self.task.world.pools
+        left = self.demand[:, :, self.run.nth[0]].sum(axis=1)
+        wanted = np.zeros((self.count, len(pools)), dtype=np.int64)
+        for row in sorted(range(len(pools)), key=lambda row: pools[row].price_usd_per_gpu_hour / pools[row].speed):
+            per_node = pools[row].gpus_per_node
+            used = sites.nodes.there[:, row] * per_node - sites.state.ledger.idle[:, row]
+            gpus = np.clip(np.maximum(left, used), 0, pools[row].max_gpus)
+            wanted[:, row] = np.ceil(gpus / per_node)
+            left = np.maximum(0.0, left - wanted[:, row] * per_node)
+        self.recent = np.concatenate([self.recent[:, :, 1:], wanted[:, :, None]], axis=2)
+        most: Ints = self.recent.max(axis=2)
+        return most
+
+    def seen(self) -> Floats:
+        """(B, W) from 0 to a few."""
+        nth, sites, task = int(self.run.nth[0]), self.run.sites, self.task
+        used, waiting = sites.state.ledger.used.sum(axis=2), sites.state.meter.waiting
+        self.demand[:, :, nth] = used + waiting
+        most = np.array([max(1, pool.max_gpus) for pool in task.world.pools])
+        per_node = sites.terms.per_node
+        there, coming = (nodes * per_node / most for nodes in (sites.nodes.there, sites.nodes.coming))
+        idle = sites.state.ledger.idle / most
+        price = np.broadcast_to(task.rates.there / max(1e-9, task.prices.waiting_usd_per_gpu_hour), there.shape)
+        everything = max(1, int(most.sum()))
+        means = [self._mean(nth, round(hours * HOUR_S / task.world.step_s)) / everything for hours in LAGS_H]
+        queues = np.concatenate([used / everything, np.log1p(waiting / everything), *means], axis=1)
+        clock = np.broadcast_to(_clock(MONDAY_S + nth * task.world.step_s), (self.count, 4))
+        table: Floats = np.concatenate([clock, there, coming, idle, price, queues], axis=1)
+        return np.clip(table, -1.0, MOST)
+
+    def _mean(self, nth: int, steps: int) -> Floats:
+        recent: Floats = self.demand[:, :, max(0, nth + 1 - steps) : nth + 1].mean(axis=2)
+        return recent
+
+
+def _clock(at_s: float) -> Floats:
+    """(4,) where the day and the week are."""
+    turns = 2 * np.pi * np.array([at_s / DAY_S, (at_s - MONDAY_S) / (7 * DAY_S)])
+    return np.concatenate([np.sin(turns), np.cos(turns)])
+
+
+def generated(profile: Sequence[TrainingProfile], days: float = DAYS) -> Source:
+    """Days of the generator."""
+    return lambda rng: generate(tuple(profile), days, rng)
+
+
+def cut(jobs: JobTable, days: float = DAYS) -> Source:
+    """Days of a table, each from a random moment on."""
+    last_s = max(0.0, float(jobs.submit_s.max(initial=0.0)) - days * DAY_S)
+
+    def drawn(rng: np.random.Generator) -> JobTable:
+        begin_s = rng.uniform(0, last_s)
+        day = jobs.take((jobs.submit_s >= begin_s) & (jobs.submit_s < begin_s + days * DAY_S))
+        day.submit_s[:] -= begin_s
+        return day
+
+    return drawn

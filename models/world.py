@@ -1,0 +1,78 @@
+"""The simulated cluster as Stable-Baselines3 knows environments: many at once, without a process each.
+
+from stable_baselines3 import PPO
+from models.world import Worlds
+
+PPO("MlpPolicy", Worlds(64), n_steps=128, batch_size=2048, n_epochs=4).learn(1_000_000)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from envs.control import Fleet, Task
+from envs.faces import SAMPLE, spaces
+from gyropilot.errors import SettingsError
+
+Seen = NDArray[np.float32]
+
+
+class Worlds(VecEnv):
+    """Days begin anew in the step that ends them; `terminal_observation` tells what was seen last.
+
+    Each info of a day's end says that it was cut off, not lost, so that what would have come is not forgotten.
+    """
+
+    def __init__(self, count: int, task: Task = SAMPLE, seed: int = 0) -> None:
+        self.render_mode = None
+        super().__init__(count, *spaces(task))
+        self.task, self.fleet = task, Fleet(task, count, np.random.default_rng(seed))
+        self.actions = np.zeros((count, len(task.world.pools)), dtype=np.int64)
+
+    def reset(self) -> Seen:
+        """New days for all; after `seed`, those of that seed."""
+        told = self._seeds[0]
+        if told is not None:
+            self.fleet = Fleet(self.task, self.num_envs, np.random.default_rng(told))
+        self._reset_seeds()
+        return self.fleet.begin().astype(np.float32)
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        self.actions = np.asarray(actions)
+
+    def step_wait(self) -> tuple[Seen, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Five minutes of each."""
+        seen, rewards, _ = self.fleet.step(self.actions)
+        shown, over = seen.astype(np.float32), self.fleet.over
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if over:
+            for info, last in zip(infos, shown, strict=True):
+                info.update({"terminal_observation": last, "TimeLimit.truncated": True})
+            shown = self.fleet.begin().astype(np.float32)
+        return shown, rewards.astype(np.float32), np.full(self.num_envs, over), infos
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
+        return [getattr(self, attr_name)] * len(self._some(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
+        raise SettingsError(f"{attr_name} is of all worlds alike; make Worlds with another task instead")
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: int | Iterable[int] | None = None, **more: Any
+    ) -> list[Any]:
+        raise SettingsError(f"worlds have no {method_name}; they are one set of arrays")
+
+    def env_is_wrapped(self, wrapper_class: type, indices: int | Iterable[int] | None = None) -> list[bool]:
+        return [False] * len(self._some(indices))
+
+    def _some(self, indices: int | Iterable[int] | None) -> Sequence[int]:
+        chosen = self._get_indices(indices)
+        return list(chosen)

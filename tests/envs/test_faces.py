@@ -1,0 +1,158 @@
+"""The simulated cluster behind the interfaces of Gymnasium and Stable-Baselines3."""
+
+import warnings
+from dataclasses import replace
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from envs.control import FACTORS, Fleet, cut
+from envs.faces import ID, SAMPLE, Cluster, Clusters
+from envs.terms import bill
+from envs.workloads import DAY_S, TrainingProfile, generate
+
+UNMOVED = FACTORS.index(1.0)
+
+
+def test_gymnasium_finds_nothing_wrong_with_it() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make(f"envs.faces:{ID}").unwrapped)
+
+
+def test_many_are_made_by_the_same_name() -> None:
+    made = gymnasium.make_vec(f"envs.faces:{ID}", num_envs=3)
+
+    seen, _ = made.reset(seed=1)
+
+    assert seen.shape == (3, SAMPLE.width)
+    assert made.observation_space.contains(seen)
+
+
+def test_a_day_has_288_steps_and_is_cut_off_not_lost() -> None:
+    env = Cluster()
+    env.reset(seed=0)
+
+    ends = [env.step(np.full(3, UNMOVED))[2:4] for _ in range(288)]
+
+    assert ends == [(False, False)] * 287 + [(False, True)]
+
+
+def test_the_same_seed_gives_the_same_day() -> None:
+    def day(seed: int) -> float:
+        env = Cluster()
+        env.reset(seed=seed)
+        return sum(env.step(np.full(3, UNMOVED))[1] for _ in range(100))
+
+    assert day(5) == day(5)
+    assert day(5) != day(6)
+
+
+def test_after_a_day_the_next_begins_and_that_step_pays_nothing() -> None:
+    envs = Clusters(2)
+    first, _ = envs.reset(seed=0)
+    for _ in range(288):
+        envs.step(np.full((2, 3), UNMOVED))
+
+    seen, rewards, _, truncated, _ = envs.step(np.full((2, 3), UNMOVED))
+
+    assert rewards.tolist() == [0.0, 0.0]
+    assert not truncated.any()
+    np.testing.assert_array_equal(seen[:, :4], first[:, :4])  # midnight again
+
+
+def test_before_reset_there_is_nothing_to_step() -> None:
+    with pytest.raises(RuntimeError, match="call reset"):
+        Cluster().step(np.zeros(3, dtype=np.int64))
+    with pytest.raises(RuntimeError, match="call reset"):
+        Clusters(1).step(np.zeros((1, 3), dtype=np.int64))
+
+
+def test_rewards_are_what_was_paid_and_nothing_else() -> None:
+    fleet = Fleet(SAMPLE, 2, np.random.default_rng(0))
+    fleet.begin()
+
+    for _ in range(50):
+        _, rewards, flows = fleet.step(np.full((2, 3), UNMOVED))
+        np.testing.assert_allclose(-rewards * fleet.scale_usd, bill(flows, SAMPLE.rates).sum(axis=1))
+
+
+def test_a_larger_factor_asks_for_more_nodes_and_the_middle_one_for_the_base() -> None:
+    def wanted(factor: float) -> np.ndarray:
+        fleet = Fleet(SAMPLE, 1, np.random.default_rng(3))
+        fleet.begin()
+        for _ in range(150):
+            fleet.step(np.full((1, 3), UNMOVED))
+        base = fleet.base()
+        fleet.step(np.full((1, 3), FACTORS.index(factor)))
+        nodes = fleet.run.sites.nodes
+        return np.array([base[0], (nodes.there + nodes.coming)[0]])
+
+    (base, same), (_, more) = wanted(1.0), wanted(2.0)
+
+    assert base.sum() > 4
+    assert same.sum() < more.sum()
+    assert (same >= base).all()  # what is busy stays
+
+
+def test_the_base_fills_the_cheapest_pools_first() -> None:
+    fleet = Fleet(SAMPLE, 1, np.random.default_rng(0))
+    fleet.begin()
+    fleet.demand[:, 0, 0] = 150
+
+    # Owned GPUs cost 2.5 in the books, spot 1.0: sixteen spot nodes, then the owned ones and what is missing.
+    assert fleet.base().tolist() == [[3, 0, 16]]
+
+
+def test_days_of_a_table_begin_anywhere_in_it() -> None:
+    jobs = generate((TrainingProfile("research", 100.0),), 6, np.random.default_rng(0))
+
+    one, other = (cut(jobs)(np.random.default_rng(seed)) for seed in (1, 2))
+
+    assert (one.submit_s >= 0).all()
+    assert (one.submit_s < DAY_S).all()
+    assert len(one) != len(other) or not np.array_equal(one.submit_s, other.submit_s)
+    assert 20 < len(one) < 400
+
+
+def test_observations_stay_within_their_space_however_bad_things_are() -> None:
+    flood = replace(SAMPLE, source=lambda rng: generate((TrainingProfile("research", 9_000.0),), 1, rng))
+    flood = replace(flood, queues=("research",))
+    env = Cluster(flood)
+    env.reset(seed=0)
+
+    for _ in range(200):
+        seen = env.step(np.zeros(3, dtype=np.int64))[0]
+
+    assert env.observation_space.contains(seen)
+
+
+def test_stable_baselines_learns_on_it() -> None:
+    sb3 = pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+    from models.world import Worlds
+
+    worlds = Worlds(4)
+    model = sb3.PPO("MlpPolicy", worlds, n_steps=80, batch_size=160, n_epochs=1, seed=0, device="cpu").learn(1_300)
+
+    assert model.num_timesteps >= 1_300
+    worlds.reset()
+    for _ in range(287):
+        worlds.step(np.full((4, 3), UNMOVED))
+    seen, _, dones, infos = worlds.step(np.full((4, 3), UNMOVED))
+    assert dones.all()
+    assert all(info["TimeLimit.truncated"] for info in infos)
+    assert not np.array_equal(infos[0]["terminal_observation"], seen[0])
+
+
+def test_worlds_of_one_seed_are_alike() -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+    from models.world import Worlds
+
+    one, other = Worlds(2, seed=3), Worlds(2, seed=3)
+
+    np.testing.assert_array_equal(one.reset(), other.reset())
+    for _ in range(60):
+        mine, theirs = (each.step(np.full((2, 3), UNMOVED)) for each in (one, other))
+    np.testing.assert_array_equal(mine[0], theirs[0])
