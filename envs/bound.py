@@ -58,8 +58,11 @@ from envs.terms import Flows, PoolTerms, Prices, Rates, bill, rates
 from envs.workloads import Floats, JobTable
 from gyropilot.errors import SettingsError
 
-CLASSES = 4
-"""Of durations in a line: more are tighter and slower."""
+STREAMS = 64
+"""About so many in all: more are tighter and slower."""
+
+CLASSES = (4, 8)
+"""Of durations in a line: at least and at most."""
 
 MOST_COLUMNS = 10_000_000
 """Of the programme, some 10 GB in the solver: beyond that it would be the machine that says no."""
@@ -105,8 +108,10 @@ def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers 
     _refuse(pools, costs, step_s, steps)
     _refuse_strange("interruptions", losses_s, pools)
     lines = _lines(jobs.queues, pools, costs, eligible or {})
-    _refuse_large(lines, len(pools), steps)
-    world = World(pools, step_s, steps, costs, streams(jobs, lines, step_s, steps, CLASSES), losses_s)
+    classes = min(max(STREAMS // max(len(lines), 1), CLASSES[0]), CLASSES[1])
+    _refuse_large(lines, len(pools), steps, classes)
+    poured = streams(jobs, lines, step_s, steps, classes)
+    world = World(pools, step_s, steps, _as_lines(costs, lines), poured, losses_s)
     program = Program()
     columns = plan(program, world)
     found = program.solve(time_limit_s)
@@ -126,8 +131,8 @@ def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int)
             raise SettingsError(f"the price of {name.replace('_', ' ')} is {cost}; prices must not be negative")
 
 
-def _refuse_large(lines: Sequence[Line], pools: int, steps: int) -> None:
-    columns = steps * (2 * pools + CLASSES * sum(len(line.pools) + 1 for line in lines))
+def _refuse_large(lines: Sequence[Line], pools: int, steps: int, classes: int) -> None:
+    columns = steps * (2 * pools + classes * sum(len(line.pools) + 1 for line in lines))
     if columns > MOST_COLUMNS:
         raise SettingsError(
             f"the bound would be a programme of up to {columns:,} columns, more than {MOST_COLUMNS:,}; "
@@ -155,19 +160,38 @@ def _without_rewards(costs: Rates) -> Rates:
 def _lines(
     queues: Sequence[str], pools: Sequence[PoolTerms], costs: Rates, eligible: Mapping[str, Collection[str]]
 ) -> list[Line]:
-    """Queues that differ in nothing that costs are one line: the bound is the same, and sooner found."""
+    """Queues that differ in nothing that costs are one line: the bound is the same, and sooner found.
+
+    Where pools differ in speed, all queues to which the same are open are one, at the least of their prices: what
+    waits is hardly ever seen there, and a programme that tells them apart takes a hundred times as long.
+    """
     numbers = {pool.name: number for number, pool in enumerate(pools)}
-    alike: dict[tuple[tuple[int, ...], float, float], list[int]] = {}
+    alike: dict[tuple[tuple[int, ...], tuple[float, ...]], list[int]] = {}
     for index, queue in enumerate(queues):
         names = eligible.get(queue, numbers)
         _refuse_strange(f"queue {queue}", names, pools)
         open_to = tuple(sorted({numbers[name] for name in names if most_nodes(pools[numbers[name]])}))
-        key = (open_to, float(costs.waiting[index]), float(costs.waiting_jobs[index]))
-        alike.setdefault(key, []).append(index)
+        own = (float(costs.waiting[index]), float(costs.waiting_jobs[index]))
+        mixed = len({pools[number].speed for number in open_to}) > 1
+        alike.setdefault((open_to, () if mixed else own), []).append(index)
     return [
-        Line(np.array(mine), np.array(open_to, np.int64), np.array([pools[p].speed for p in open_to]), gpu_usd, job_usd)
-        for (open_to, gpu_usd, job_usd), mine in alike.items()
+        Line(
+            queues=np.array(mine),
+            pools=np.array(open_to, dtype=np.int64),
+            speeds=np.array([pools[number].speed for number in open_to]),
+            waiting_usd=float(costs.waiting[mine].min()),
+            waiting_jobs_usd=float(costs.waiting_jobs[mine].min()),
+        )
+        for (open_to, _), mine in alike.items()
     ]
+
+
+def _as_lines(costs: Rates, lines: Sequence[Line]) -> Rates:
+    """Waiting at the prices of lines, as the programme counts it."""
+    waiting, waiting_jobs = costs.waiting.copy(), costs.waiting_jobs.copy()
+    for line in lines:
+        waiting[line.queues], waiting_jobs[line.queues] = line.waiting_usd, line.waiting_jobs_usd
+    return costs._replace(waiting=waiting, waiting_jobs=waiting_jobs)
 
 
 def _bound(values: Floats, columns: Columns, world: World, queues: int, seconds: float) -> Bound:
