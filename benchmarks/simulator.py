@@ -1,6 +1,7 @@
 """How many jobs a second the simulator replays, beside plain simulators in Python, and how that grows.
 
-    python -m benchmarks.simulator            20,000 jobs on 1,000 GPUs, first come first served and with quotas
+    python -m benchmarks.simulator            20,000 jobs on 1,000 GPUs, first come first served and with quotas;
+                                              then clusters that learners step through
 
 Jobs are seeded: sizes and durations as in published clusters (most take one GPU, a few run for days), so many that the
 cluster is busy at 85 %. Both must start each job at the same moment. Machine code is made before the clock starts.
@@ -17,7 +18,9 @@ import numpy as np
 from envs.fixed import FixedCluster, replay
 from envs.replay import Cluster, Share
 from envs.replay import replay as replay_with_quotas
-from envs.workloads import KINDS, Floats, JobTable
+from envs.terms import PoolTerms
+from envs.workloads import KINDS, Floats, JobTable, TrainingProfile, generate
+from envs.world import Weather, World
 from gyropilot.domain import WorkloadKind
 from tests.envs.plain_fifo import PlainJob, start_times
 from tests.envs.plain_quotas import plain_replay
@@ -29,6 +32,10 @@ BUSY = 0.85
 QUEUES = 8
 REPEATS = 5
 GROWTH = (1, 2, 4, 8)
+CLUSTERS = 64
+NODES = 64
+PER_DAY = 960.0
+"""Submissions to a cluster."""
 
 
 def jobs(count: int, nodes: int) -> JobTable:
@@ -74,6 +81,35 @@ def main() -> None:
     )
     _growth("jobs", [(options.jobs * times, options.nodes) for times in GROWTH])
     _growth("nodes", [(options.jobs, options.nodes * times) for times in GROWTH])
+    print(
+        f"\n{CLUSTERS} clusters in step, a day of 288 steps, 5 jobs a step and cluster: steps of one cluster a second"
+    )
+    print(f"{'queues':>10}{'pools':>10}{'steps/s':>14}{'us a step':>12}")
+    for queues, pools in ((16, 8), (32, 8), (64, 8), (16, 16), (16, 32)):
+        steps_a_second = stepped(queues, pools)
+        print(f"{queues:10}{pools:10}{steps_a_second:14,.0f}{1e6 / steps_a_second:12.1f}", flush=True)
+
+
+def stepped(queues: int, pools: int) -> float:
+    """Steps of one cluster a second, dials turned at random each hour."""
+    rng = np.random.default_rng(6)
+    profile = tuple(TrainingProfile(f"queue-{n}", PER_DAY / queues, median_s=1_800.0) for n in range(queues))
+    days = [generate(profile, 1.0, each) for each in rng.spawn(CLUSTERS)]
+    per_pool = max(1, NODES // pools)
+    terms = tuple(
+        PoolTerms(f"pool-{n}", per_pool, 2 * per_pool, interruptions_per_day=n % 3 // 2) for n in range(pools)
+    )
+    weathers = [Weather.drawn(terms, 288, each) for each in rng.spawn(CLUSTERS)]
+    wanted = rng.integers(per_pool, 2 * per_pool + 1, (288, CLUSTERS, pools))
+    best = np.inf
+    for _ in range(REPEATS):
+        run = World(terms).begin_all(days, weathers)
+        run.step(wanted[0])
+        began = time.perf_counter()
+        for nth in range(1, 288):
+            run.step(wanted[nth // 12 * 12])
+        best = min(best, time.perf_counter() - began)
+    return 287 * CLUSTERS / best
 
 
 def quotas(gpus: int) -> Cluster:
