@@ -4,9 +4,8 @@
     python -m benchmarks.bound --days 1 --alike    queues that cost the same to let wait, which become one line
 
 Jobs are generated (seeded), some 650 GPUs at a time. Each queue has a price of waiting of its own and may use all
-pools, which is the largest that a programme can be. `with speeds` lets every other pool run at 0.6 of the speed.
-`slack` is what a plan that starts every job at once, on the pools that are cheapest each for the whole window,
-costs over the bound: no pilot needs to pay more.
+pools, which is the largest that a programme can be. Where speeds are two, every other pool runs at 0.6 of the speed;
+both programmes are solved then, and the time is that of the one that counts.
 """
 
 from __future__ import annotations
