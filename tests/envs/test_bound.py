@@ -122,6 +122,25 @@ def test_job_hours_of_waiting_follow_from_those_of_gpus() -> None:
     assert bound.usd_by_kind[1] == pytest.approx(87.0)
 
 
+def test_a_job_hour_is_counted_at_the_largest_gang() -> None:
+    jobs = table([(0, 0.0, 1.0, 4), (0, 0.0, 1.0, 4), (0, 0.0, 1.0, 1)])
+    prices = Prices(waiting_usd_per_gpu_hour=0.0, waiting_usd_per_job_hour=8.0)
+
+    bound = clairvoyant(jobs, [free(gpus_per_node=4)], prices, HOUR_S / 4, 16)
+
+    # 9 GPUs for an hour, done at 4: 5 GPU-hours late then, none 1.25 h later: 5.625. In truth 3 jobs wait an hour each
+    assert bound.usd == pytest.approx(5.625 / 4 * 8.0)
+
+
+def test_jobs_poured_together_are_taken_for_as_long_as_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("envs.bound.CLASSES", (1, 1))
+
+    bound = clairvoyant(table([(0, 0.0, 1.0, 1), (0, 0.0, 3.0, 1)]), [free()], WAITS, HOUR_S / 4, 32)
+
+    # the short one first, and the long one waits for an hour: 1 GPU-hour late from 1 to 3, and up and down: 3, over 3 h
+    assert bound.usd == pytest.approx(10.0)
+
+
 def test_a_world_with_no_jobs_costs_its_least_nodes() -> None:
     pools = [node(nodes=3, max_nodes=5, min_nodes=2), node("reserved", min_nodes=1, market=Market.RESERVED)]
 
