@@ -57,7 +57,7 @@ import numpy as np
 
 from envs.bound_demand import Line, rectangles, streams
 from envs.bound_plan import Columns, World, most_nodes, plan, waiting_per_backlog
-from envs.bound_program import Program
+from envs.bound_program import Program, Solution
 from envs.terms import Flows, PoolTerms, Prices, Rates, bill, rates
 from envs.workloads import Floats, JobTable
 from gyropilot.errors import SettingsError
@@ -77,7 +77,7 @@ class Bound:
     """What any pilot pays at least within the window, and the plan that no pilot can carry out."""
 
     usd: float
-    usd_by_kind: Floats  # (K,) along terms.KINDS
+    usd_by_kind: Floats  # (K,) along terms.KINDS; what the plan comes to by `terms.bill`
     gpus: Floats  # (P, T) capacity, smoothed over neighbouring steps; its sum is exact
     backlog: Floats  # (Q, T) mean GPU-hours of work, at speed 1, that could have been done and is not
     seconds: float  # that the solver took for it
@@ -99,7 +99,7 @@ def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers 
     eligible: Mapping[str, Collection[str]] | None = None,
     interruptions: Mapping[str, Collection[float]] | None = None,
     *,
-    time_limit_s: float = 300.0,
+    time_limit_s: float = 900.0,
 ) -> Bound:
     """A lower bound of what any pilot pays within [0, steps x step_s).
 
@@ -128,7 +128,7 @@ def _solved(world: World, queues: int, time_limit_s: float) -> Bound:
     program = Program()
     columns = plan(program, world)
     found = program.solve(time_limit_s)
-    return _bound(found.values, columns, world, queues, found.seconds)
+    return _bound(found, columns, world, queues)
 
 
 def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int) -> None:
@@ -216,8 +216,9 @@ def _as_lines(costs: Rates, lines: Sequence[Line]) -> Rates:
     return costs._replace(waiting=waiting, waiting_jobs=waiting_jobs)
 
 
-def _bound(values: Floats, columns: Columns, world: World, queues: int, seconds: float) -> Bound:
+def _bound(found: Solution, columns: Columns, world: World, queues: int) -> Bound:
     """What the plan says, in flows and what they cost."""
+    values = found.values
     there = values[columns.there]
     busy, waiting, waiting_jobs = np.zeros(len(there)), np.zeros(queues), np.zeros(queues)
     backlog = np.zeros((queues, world.steps))
@@ -233,8 +234,7 @@ def _bound(values: Floats, columns: Columns, world: World, queues: int, seconds:
         waiting_jobs[stream.queues] += waited / stream.largest_gpus
     asked = values[columns.asked].sum(axis=1) / np.array([pool.gpus_per_node for pool in world.pools])
     flows = Flows(there.sum(axis=1) * world.hours, busy, waiting, waiting_jobs, np.zeros(()), asked)
-    usd = bill(flows, world.rates)
-    return Bound(float(usd.sum()), usd, _by_step(there), backlog, seconds)
+    return Bound(found.cost, bill(flows, world.rates), _by_step(there), backlog, found.seconds)
 
 
 def _split(late: Floats, parts: Floats) -> Floats:

@@ -22,6 +22,7 @@ class Solution:
     """Of one programme."""
 
     values: Floats  # (columns,)
+    cost: float
     seconds: float  # that the solver took
 
 
@@ -75,7 +76,8 @@ class Program:
                 f"({solver.modelStatusToString(status)}) within {time_limit_s:g} s; "
                 "give more time, fewer or longer steps, or pools that can serve the demand"
             )
-        return Solution(np.array(solver.getSolution().col_value), float(solver.getRunTime()))
+        values = np.array(solver.getSolution().col_value)
+        return Solution(values, float(solver.getObjectiveValue()), float(solver.getRunTime()))
 
     def _model(self) -> HighsLp:
         """As HiGHS takes it at once: the matrix by columns."""

@@ -360,6 +360,7 @@ def test_is_below_what_pilots_of_all_tempers_pay(
 
     bound = clairvoyant(jobs, pools, prices, per_step * TICK_S, steps, eligible, told)
 
+    assert bound.usd_by_kind.sum() == pytest.approx(bound.usd, abs=1e-5)  # what is minimised is the one bill
     for haste, unrest, bias in ((1.0, 0.0, 0), (1.0, 0.0, -1), (1.0, 0.0, -2), (1.0, 0.0, -9), (0.5, 0.2, 1)):
         world = World(pools, of(jobs, TICK_S), TICK_S, open_to, losses)
         flows = run(world, Pilot(rng, haste, unrest, bias), per_step * steps, len(jobs.queues))
