@@ -133,9 +133,11 @@ class Slots:
     def past(self, history: DemandHistory, known: Rows, rows: Rows) -> Past:
         """What was seen until now of lines that are `known` (R,) here and `rows` (R,) in `history`; kept for others."""
         asked = known.tobytes(), rows.tobytes()
-        if not self.told or self.told[0].history() is not history or self.told[0].asked != asked:
-            self.told[:] = [Told(ref(history), asked, self._past(history, known, rows))]
-        return self.told[0].past
+        newest = next(iter(self.told), None)  # read once: a fit may run beside a cycle
+        if newest is None or newest.history() is not history or newest.asked != asked:
+            newest = Told(ref(history), asked, self._past(history, known, rows))
+            self.told[:] = [newest]
+        return newest.past
 
     def _past(self, history: DemandHistory, known: Rows, rows: Rows) -> Past:
         edges_s = self.end_s + self.slot_s * np.arange(max(0, int(self.column(history) + HAIR) - self.count) + 1)

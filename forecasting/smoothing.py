@@ -153,9 +153,11 @@ class Smoothing:
             return self.judged.of(known)
         hours = hourly(past, then, slots.slot_s)
         shown = hours.tobytes()
-        if not self.afresh or self.afresh[0][0] != shown:
-            self.afresh[:] = [(shown, judge(hours))]
-        return self.afresh[0][1]
+        newest = next(iter(self.afresh), None)  # read once: a fit may run beside a cycle
+        if newest is None or newest[0] != shown:
+            newest = (shown, judge(hours))
+            self.afresh[:] = [newest]
+        return newest[1]
 
     def _doubted(self, told: Floats, room: Room, rows: Rows, ends_s: Floats, quantiles: Sequence[float]) -> Floats:
         """With room for what never happened, which is the less the more days were seen."""
