@@ -77,11 +77,13 @@ class Outlook:
     def _view(self, known: DemandHistory) -> View:
         rows = resampled(known, _sample(known))
         shown = rows.tobytes()
-        if not self.views or self.views[0].rows != shown:
+        newest = next(iter(self.views), None)  # read once: a fit may run beside a cycle
+        if newest is None or newest.rows != shown:
             told = np.flatnonzero(told_by(rows))
             steps = zero_shot(list(rows[told])) if len(told) else np.empty((0, 0, 0))
-            self.views[:] = [View(shown, told, steps)]
-        return self.views[0]
+            newest = View(shown, told, steps)
+            self.views[:] = [newest]
+        return newest
 
 
 def in_view(window: Window, step: timedelta) -> bool:
