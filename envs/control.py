@@ -90,6 +90,7 @@ class Fleet:
     def step(self, factors: Ints) -> tuple[Floats, Floats, Flows]:
         """A step with `factors` (B, P) of FACTORS: what is seen then, (B,) rewards, and what happened."""
         wanted = np.rint(self.base() * np.array(FACTORS)[factors]).astype(np.int64)
+        self.recent = np.concatenate([self.recent[:, :, 1:], self._plain()[:, :, None]], axis=2)
         flows = self.run.step(wanted)
         rewards: Floats = -bill(flows, self.task.rates).sum(axis=-1) / self.scale_usd
         return self.seen(), rewards, flows
@@ -100,6 +101,11 @@ class Fleet:
 
     def base(self) -> Ints:
         """(B, P) nodes for what runs and waits, cheapest pools first, and for what did in the last half hour."""
+        most: Ints = np.maximum(self._plain(), self.recent.max(axis=2))
+        return most
+
+    def _plain(self) -> Ints:
+        """(B, P) nodes for what runs and waits."""
         sites, pools = self.run.sites, self.task.world.pools
         left = self.demand[:, :, self.run.nth[0]].sum(axis=1)
         wanted = np.zeros((self.count, len(pools)), dtype=np.int64)
@@ -109,9 +115,7 @@ class Fleet:
             gpus = np.clip(np.maximum(left, used), 0, pools[row].max_gpus)
             wanted[:, row] = np.ceil(gpus / per_node)
             left = np.maximum(0.0, left - wanted[:, row] * per_node)
-        self.recent = np.concatenate([self.recent[:, :, 1:], wanted[:, :, None]], axis=2)
-        most: Ints = self.recent.max(axis=2)
-        return most
+        return wanted
 
     def seen(self) -> Floats:
         """(B, W) from 0 to a few."""

@@ -109,7 +109,13 @@ class Clusters(VectorEnv[Seen, NDArray[np.int64], NDArray[Any]]):
             raise RuntimeError("nothing has begun; call reset() first")
         nobody = np.zeros(self.num_envs, dtype=np.bool_)
         if self.fleet.over:
-            return self.fleet.begin().astype(np.float32), np.zeros(self.num_envs), nobody, nobody.copy(), {}
+            return (
+                self.fleet.begin().astype(np.float32),
+                np.zeros(self.num_envs),
+                nobody,
+                nobody.copy(),
+                {"usd": np.zeros(self.num_envs)},
+            )
         seen, rewards, _ = self.fleet.step(np.asarray(actions))
         over = np.full(self.num_envs, self.fleet.over)
         return seen.astype(np.float32), rewards, nobody, over, {"usd": -rewards * self.fleet.scale_usd}

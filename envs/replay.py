@@ -62,7 +62,9 @@ class Cluster:
 
     @property
     def flavors(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(flavor for by_flavor in self.shares.values() for flavor in by_flavor))
+        """Those on nodes as they are told, then what only shares name."""
+        shared = (flavor for by_flavor in self.shares.values() for flavor in by_flavor)
+        return tuple(dict.fromkeys((*self.installed, *shared)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from envs.replay import Cluster, Share
 from envs.terms import PoolTerms, Prices
+from envs.workloads import JobTable
 from envs.world import World
 from gyropilot.domain import Market
 from gyropilot.errors import SettingsError
@@ -53,7 +56,7 @@ queues:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class _Share(_Part):
@@ -79,7 +82,7 @@ class _Pool(_Part):
     market: Market = Market.ON_DEMAND
     price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
     speed: float = Field(default=1.0, gt=0)
-    lead_s: float = Field(default=600.0, ge=0)
+    lead_s: float = Field(default=600.0, ge=0, le=7 * 86_400.0)
     lead_sigma: float = Field(default=0.0, ge=0, le=3)
     billed_at_least_s: float = Field(default=0.0, ge=0)
     interruptions_per_day: float = Field(default=0.0, ge=0)
@@ -177,11 +180,22 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
         )
 
 
+def with_all_queues(scenario: Scenario, jobs: JobTable) -> JobTable:
+    """The same jobs in the scenario's queues: those without jobs lend their quotas too."""
+    queues = tuple(scenario.queues)
+    return replace(jobs, queues=queues, queue=np.array([queues.index(name) for name in jobs.queues])[jobs.queue])
+
+
 def _refuse_strange(path: Path, found: Scenario) -> None:
     for name, told in found.flavors.items():
         if isinstance(told, int) and told < 0:
             raise SettingsError(f"{path}: flavors.{name} has {told} GPUs; give zero or more")
     for pool in found.pools:
+        if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
+            raise SettingsError(
+                f"{path}: flavors.{pool.name} draws {pool.watts_busy_per_gpu:g} W busy and "
+                f"{pool.watts_idle_per_gpu:g} W idle; give a watts_busy_per_gpu that is not less"
+            )
         if not pool.min_nodes <= pool.nodes <= pool.max_nodes:
             raise SettingsError(
                 f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "

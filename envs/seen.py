@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.rebalancer import Rebalancer
 from envs.replay import Share
-from envs.terms import PoolTerms, Prices
+from envs.terms import HOUR_S, PoolTerms, Prices
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints
 from envs.world import Run
 from forecasting.forecast import forecast, known
@@ -35,7 +35,7 @@ GPU = Accelerator("nvidia.com/gpu", "simulated")
 REMEMBERED = timedelta(days=28)
 REFIT_S = DAY_S
 FORECAST_S = 900.0
-"""How often a forecaster learns anew, and how old a forecast may be: pilots look more often than it changes."""
+"""How often a forecaster learns anew, more often on the first day; and how old a forecast may be."""
 
 HORIZONS = tuple(timedelta(minutes=m) for m in (5, 15, 30, 60, 120, 180, 360, 720, 1440))
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.8, 0.9, 0.95)
@@ -51,7 +51,7 @@ class Seen:
     began_s: float = MONDAY_S  # seconds of the epoch at which the world begins
     running: Floats = field(init=False)  # (Q, T + 1) GPUs at the beginning of each step
     pending: Floats = field(init=False)
-    fitted_s: float = field(init=False, default=-np.inf)
+    fitted_s: float = field(init=False, default=0.0)
     foretold: DemandForecast | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -68,8 +68,7 @@ class Seen:
 
     def dials(self, intent: Intent) -> tuple[Ints, Floats]:
         """(1, P) nodes and (1, Q) GPUs to take back. For one GPU more a node comes; for one less none goes."""
-        nodes = self.run.sites.nodes
-        wanted = nodes.there[0] + nodes.coming[0]
+        wanted = self.asked
         for row, pool in enumerate(self.run.world.pools):
             gpus = intent.pool_gpus.get(pool.name, 0)
             wanted[row] += math.ceil(gpus / pool.gpus_per_node) if gpus > 0 else -(-gpus // pool.gpus_per_node)
@@ -85,7 +84,7 @@ class Seen:
         rules, pools = self.run.sites.rules, [pool.name for pool in self.run.world.pools]
         actions = [a for a in Rebalancer().propose(view, intent) if a.dial is Dial.QUEUE_QUOTA]
         for action in actions:
-            queue, flavor, _ = action.target.split("/", 2)
+            queue, flavor = action.target.removesuffix(f"/{GPU.resource}").rsplit("/", 1)
             at = (0, self.run.queues.index(queue), pools.index(flavor))
             rules.most[at] += action.after - rules.nominal[at]
             rules.nominal[at] = action.after
@@ -93,6 +92,13 @@ class Seen:
             site = one(self.run.sites, 0)
             lent(site.rules, site.state.ledger)
         return len(actions)
+
+    @property
+    def asked(self) -> Ints:
+        """(P,) nodes that are there or asked for."""
+        nodes = self.run.sites.nodes
+        asked: Ints = nodes.there[0] + nodes.coming[0]
+        return asked
 
     @property
     def nth(self) -> int:
@@ -148,7 +154,7 @@ class Seen:
         now_s = self.nth * self.run.world.step_s
         if self.foretold is None or now_s - self.foretold_s >= FORECAST_S:
             whole = known(history)
-            if now_s - self.fitted_s >= REFIT_S and now_s > 0:
+            if now_s - self.fitted_s >= min(REFIT_S, max(self.fitted_s, HOUR_S)):
                 self.forecaster, self.fitted_s = self.forecaster.fit(whole), now_s
             self.forecaster = updated(self.forecaster, whole)
             wanted = ForecastSettings(horizons=HORIZONS, quantiles=QUANTILES)

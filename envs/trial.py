@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Trial:
     flows: Flows  # (T, ...) by step
     usd: Floats  # (T, K) by step and terms.KINDS
     nodes: Ints  # (T, P) that were wanted
+    turns: Ints  # (T, P) by how many nodes the pilot wanted more, or fewer
     start_s: Floats  # (N,) inf: never
     end_s: Floats
     stops: Ints  # (N,)
@@ -85,13 +87,13 @@ class Trial:
 
     @property
     def decisions_per_day(self) -> float:
-        """Changes of a pool's wanted nodes, and of quotas."""
-        return (int((np.diff(self.nodes, axis=0) != 0).sum()) + self.quota_moves) / self.days
+        """Turns of a pool's dial, and of quotas."""
+        return (int((self.turns != 0).sum()) + self.quota_moves) / self.days
 
     @property
     def reversals_per_day(self) -> float:
-        """Changes of a pool that undo the direction of its last one, within a day of the world."""
-        return sum(_reversals(column) for column in self.nodes.T) / self.days
+        """Turns of a pool's dial against the direction of its last one."""
+        return sum(_reversals(column) for column in self.turns.T) / self.days
 
 
 def steps_of(jobs: JobTable, step_s: float = STEP_S) -> int:
@@ -110,20 +112,28 @@ def tried(
     """The whole run under one pilot, which looks every step."""
     run = world.begin(jobs, weather)
     seen = Seen(run, prices, forecaster or Naive())
-    flows, nodes, moves = list[Flows](), list[Ints](), 0
+    flows, nodes, turns, moves = list[Flows](), list[Ints](), list[Ints](), 0
     for _ in range(run.steps):
         view = seen.view()
         intent = pilot.steer(view)
         wanted, back = seen.dials(intent)
         moves += seen.moved_quotas(view, intent)
+        turns.append(wanted[0] - seen.asked)
         flows.append(run.step(wanted, back))
         nodes.append(wanted[0])
-    return _counted(pilot.name, run, jobs, prices, flows, nodes, moves)
+    dials = Dialled(np.array(nodes), np.array(turns), moves)
+    return _counted(pilot.name, run, jobs, prices, flows, dials)
 
 
-def _counted(
-    name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequence[Flows], nodes: Sequence[Ints], moves: int
-) -> Trial:
+class Dialled(NamedTuple):
+    """What a pilot wanted."""
+
+    nodes: Ints  # (T, P)
+    turns: Ints  # (T, P)
+    quota_moves: int
+
+
+def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequence[Flows], dials: Dialled) -> Trial:
     together = Flows(*(np.concatenate(part) for part in zip(*flows, strict=True)))
     usd = bill(together, rates(run.world.pools, run.queues, prices))
     runs = run.sites.state.runs
@@ -133,26 +143,31 @@ def _counted(
         jobs,
         flows=together,
         usd=usd,
-        nodes=np.array(nodes),
+        nodes=dials.nodes,
+        turns=dials.turns,
         start_s=runs.start_s[0],
         end_s=runs.end_s[0],
         stops=run.sites.fates.stops[0],
-        quota_moves=moves,
+        quota_moves=dials.quota_moves,
         carbon_g_per_kwh=prices.carbon_g_per_kwh,
     )
 
 
-def _reversals(wanted: Ints) -> int:
-    change = np.diff(wanted)
-    signs = np.sign(change[change != 0])
+def _reversals(turns: Ints) -> int:
+    signs = np.sign(turns[turns != 0])
     return int((signs[1:] != signs[:-1]).sum())
 
 
 def paired(one: Trial, other: Trial, rng: np.random.Generator, draws: int = 2_000) -> tuple[float, float, float]:
-    """By how many percent `one` costs more than `other`, and a 90 % interval: both bootstrapped by the same days."""
+    """By how many percent `one` costs more than `other`, and a 90 % interval: both bootstrapped by the same days.
+
+    NaN where `other` paid nothing, or nothing on some day.
+    """
     mine, theirs = one.by_day, other.by_day
+    if other.total_usd <= 0:
+        return float("nan"), float("nan"), float("nan")
     mid = 100 * (one.total_usd / other.total_usd - 1)
-    if len(mine) < 2:
+    if len(mine) < 2 or (theirs <= 0).any():
         return float("nan"), mid, float("nan")
     days = rng.integers(0, len(mine), (draws, len(mine)))
     ratios = 100 * (mine[days].sum(axis=1) / theirs[days].sum(axis=1) - 1)

@@ -102,7 +102,8 @@ class World:
         in_line = np.lexsort((jobs.submit_s, -jobs.priority))
         work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, np.argsort(in_line), in_line)
         lots = np.linspace(1.0, 0.0, count) if lots is None else lots
-        kinds = core.Kinds(jobs.duration_s, jobs.checkpoint_s, np.full(count, self.restart_s), lots)
+        checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
+        kinds = core.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots)
         per_node, least, most, there = (
             np.array([getattr(pool, name) for pool in pools], dtype=np.int64)
             for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
@@ -144,7 +145,14 @@ class Run:
         from envs.compiled import world as core
 
         clusters, queues = len(self.nth), len(self.queues)
+        if self.nth.max() >= self.steps:
+            raise ValueError(f"the run is over after its {self.steps} steps; begin another")
         pause = np.zeros((clusters, queues)) if pause is None else pause
+        if nodes.shape != (clusters, len(self.world.pools)) or pause.shape != (clusters, queues):
+            raise ValueError(
+                f"nodes are {nodes.shape} and GPUs to take back {pause.shape}; wanted are one row for each of "
+                f"{clusters} clusters, of {len(self.world.pools)} pools and of {queues} queues"
+            )
         dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), np.ascontiguousarray(pause, dtype=np.float64))
         flow = self._nothing()
         core.step_all(self.sites, dials, self.nth, self.world.step_s, self.world.hold_s, flow)

@@ -84,7 +84,7 @@ class Smoothing:
     """Exponential smoothing of what is unusual for the hour (Holt 1957, Winters 1960), with errors of the last weeks.
 
     All hours of a line share their errors, so that a service is known well within days. Lines of which too little was
-    seen are forecast as `Naive` does.
+    seen are forecast as `Naive` does. Between fits ways are judged anew for at most MOST_AFRESH lines.
     """
 
     slots: Slots | None = None
@@ -203,7 +203,7 @@ def _shares(loss: Floats) -> Floats | None:
     best = loss.min(axis=0)
     if not np.isfinite(best).all():
         return None
-    relative = np.divide(loss, best, out=np.ones_like(loss), where=best > 0)
+    relative = np.divide(loss, best, out=np.where(loss > 0, HOPELESS, 1.0), where=best > 0)
     relative = np.minimum(relative, HOPELESS)
     relative = (relative + relative.mean(axis=1, keepdims=True)) / 2
     weights = np.exp(-SHARPNESS * (relative - relative.min(axis=0)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 import typer
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from envs.job_file import JobFile
     from gyropilot.report.simulation import Simulation
     from gyropilot.report.trials import Trials
-    from gyropilot.settings import PilotSettings
 
 scenario_app = typer.Typer(help="A cluster with queues and quotas as a file.", no_args_is_help=True)
 
@@ -69,15 +69,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
         raise SettingsError(
             "simulate takes either --scenario FILE or --fixed-nodes N: a cluster for the jobs to run on"
         )
-    if (pilot or bound) and scenario is None:
+    steered = Steered(_pilots(pilot), bound, forecaster, seed) if pilot is not None or bound else None
+    if steered is not None and scenario is None:
         raise SettingsError("--pilot and --bound need pools to steer; give --scenario FILE")
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
         file = read_jobs(jobs)
-        if scenario is not None and (pilot or bound):
-            asked = Steered((pilot or "hold").split(","), bound, forecaster, seed)
-            trials = _steered(file, scenario, asked, told)
+        if scenario is not None and steered is not None:
+            trials = _steered(file, scenario, steered, told)
             _reply_trials(trials, format, out, jobs_out)
             return
         told("running them")
@@ -146,20 +146,24 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
 
     from agents.pilots import make_pilot
     from envs.bound import clairvoyant
-    from envs.scenario import read_scenario, refuse_unknown
+    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
     from envs.trial import steps_of, tried
     from envs.world import Weather
     from forecasting.registry import make
     from gyropilot.report.trials import Trials
+    from gyropilot.settings import PilotSettings
 
     scenario = read_scenario(path)
     refuse_unknown(scenario, file.table.queues)
-    world, jobs, steps = scenario.world, file.table, steps_of(file.table)
+    world, table = scenario.world, with_all_queues(scenario, file.table)
+    began_s = float(table.submit_s.min(initial=np.inf) // world.step_s * world.step_s) if len(table) else 0.0
+    jobs = replace(table, submit_s=table.submit_s - began_s)
+    steps = steps_of(jobs)
     weather = Weather.drawn(world.pools, steps, np.random.default_rng(asked.seed))
     trials = []
     for name in asked.pilots:
-        told(f"{name.strip()} steers")
-        pilot = make_pilot(_pilot_settings(name.strip()))
+        told(f"{name} steers")
+        pilot = make_pilot(PilotSettings.model_validate({"name": name}))
         trials.append(tried(world, jobs, pilot, scenario.paid, weather, make(asked.forecaster)))
     least = None
     if asked.bound:
@@ -167,19 +171,20 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
         eligible = {queue: tuple(shares) for queue, shares in world.shares.items()}
         least = clairvoyant(jobs, world.pools, scenario.paid, world.step_s, steps, eligible)
     words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
-    return Trials(words, file, tuple(trials), least)
+    return Trials(words, file, tuple(trials), least, began_s)
 
 
-def _pilot_settings(name: str) -> PilotSettings:
-    from pydantic import ValidationError
-
+def _pilots(told: str | None) -> list[str]:
+    """Their names, each once; `hold` where none is told, as --bound alone has it."""
     from gyropilot.settings import PilotSettings
 
-    try:
-        return PilotSettings.model_validate({"name": name})
-    except ValidationError as problem:
-        known = "hold, static, reactive, newsvendor"
-        raise SettingsError(f"no pilot {name!r}; --pilot takes {known}, parted by commas") from problem
+    names = [name.strip() for name in (told if told is not None else "hold").split(",")]
+    known = get_args(PilotSettings.model_fields["name"].annotation)
+    strange = [name for name in names if name not in known]
+    if strange or len(set(names)) < len(names):
+        wrong = f"no pilot {strange[0]!r}" if strange else f"--pilot {told} names one twice"
+        raise SettingsError(f"{wrong}; --pilot takes {', '.join(known)}, each once, parted by commas")
+    return names
 
 
 def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simulation:
@@ -200,12 +205,12 @@ def _with_quotas(file: JobFile, path: Path) -> Simulation:
     import numpy as np
 
     from envs.replay import replay
-    from envs.scenario import read_scenario, refuse_unknown
+    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
     from gyropilot.report.simulation import Simulation
 
     scenario = read_scenario(path)
     refuse_unknown(scenario, file.table.queues)
-    ran = replay(file.table, scenario.cluster, np.inf)
+    ran = replay(with_all_queues(scenario, file.table), scenario.cluster, np.inf)
     world = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors, {len(scenario.queues)} queues with quotas"
     facts = {"scenario": str(path), "gpus": scenario.gpus}
     where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last

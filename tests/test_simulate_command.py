@@ -200,7 +200,7 @@ def test_pilots_steer_the_same_jobs_side_by_side(jobs: Path, steered: Path) -> N
     assert reactive["over_bound_percent"] == pytest.approx(100 * (reactive["usd"] / told["bound_usd"] - 1))
     assert sum(hold["usd_by_kind"].values()) == pytest.approx(hold["usd"])
     assert hold["over_first_percent"][1] == 0
-    assert [queue["queue"] for queue in hold["queues"]] == [None, "nlp", "vision"]
+    assert [queue["queue"] for queue in hold["queues"]] == [None, "vision", "nlp"]
 
 
 def test_the_table_of_pilots_says_what_was_paid_and_what_nobody_can_stay_below(jobs: Path, steered: Path) -> None:
@@ -242,3 +242,63 @@ def test_a_pool_that_begins_beyond_its_limits_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(SettingsError, match=r"flavors.x begins with 1 nodes, not with 0 to 0"):
         read_scenario(path)
+
+
+def test_times_since_the_epoch_are_as_good_as_others(jobs: Path, steered: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.csv"
+    frame = pd.read_csv(jobs)
+    frame["submit_s"] += 1_699_999_800
+    frame.to_csv(late, index=False)
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+
+    paid = [
+        json.loads(answered(file, "--scenario", steered, "--pilot", "reactive", "--format", "json", "--jobs-out", path))
+        for file, path in zip((jobs, late), paths, strict=True)
+    ]
+
+    assert paid[0]["pilots"][0]["usd"] == pytest.approx(paid[1]["pilots"][0]["usd"])
+    one, other = (pd.read_parquet(path) for path in paths)
+    assert (other["start_s"] - one["start_s"]).dropna().tolist() == [1_699_999_800.0] * int(one["start_s"].count())
+
+
+def test_where_nothing_is_paid_nothing_is_compared(tmp_path: Path) -> None:
+    jobs, scenario = tmp_path / "jobs.csv", tmp_path / "free.yaml"
+    jobs.write_text("queue,submit_s,duration_s,gpus\nq,0,600,4\n")
+    scenario.write_text("flavors: {h100: 8}\nqueues: {q: {shares: {h100: {nominal: 8}}}}\n")
+
+    told = json.loads(answered(jobs, "--scenario", scenario, "--pilot", "hold", "--format", "json"))
+
+    assert told["pilots"][0]["usd"] == 0
+    assert told["pilots"][0]["over_first_percent"] == [None, None, None]
+    assert "hold" in answered(jobs, "--scenario", scenario, "--pilot", "hold", "--bound")
+
+
+def test_a_queue_without_jobs_lends_its_quota(tmp_path: Path) -> None:
+    jobs, scenario = tmp_path / "jobs.csv", tmp_path / "lent.yaml"
+    jobs.write_text("queue,submit_s,duration_s,gpus\nq,0,600,16\n")
+    scenario.write_text(
+        "flavors: {h100: 16}\n"
+        "queues:\n"
+        "  q: {cohort: all, shares: {h100: {nominal: 8}}}\n"
+        "  idle: {cohort: all, shares: {h100: {nominal: 8}}}\n"
+    )
+
+    told = json.loads(answered(jobs, "--scenario", scenario, "--format", "json"))
+
+    assert told["queues"][0]["never_started"] == 0
+
+
+@pytest.mark.parametrize("pilots", ["", "hold,", "hold,hold"])
+def test_pilots_are_named_once_each(jobs: Path, steered: Path, pilots: str) -> None:
+    done = CliRunner().invoke(app, ["simulate", "--jobs", str(jobs), "--scenario", str(steered), "--pilot", pilots])
+
+    assert isinstance(done.exception, SettingsError)
+    assert "--pilot takes hold, static, reactive, newsvendor, each once" in str(done.exception)
+
+
+def test_figures_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "strange.yaml"
+    for told, word in (("lead_s: .inf", "lead_s"), ("watts_idle_per_gpu: 60", "0 W busy and 60 W idle")):
+        path.write_text(STEERED.replace("lead_s: 600", told))
+        with pytest.raises(SettingsError, match=word):
+            read_scenario(path)

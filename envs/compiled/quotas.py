@@ -126,14 +126,14 @@ def advance(work: Work, rules: Rules, state: State, until_s: float) -> None:
         if now > until_s:
             break
         measure(clock, state.meter, now)
-        hope = False
+        hope, freed, row = False, False, clock.row[0]
         while clock.running[0] and clock.ends[0] <= now:
             flavor = ended(work, rules, state)
-            hope = hope or hopeful(work, rules, state, flavor)
+            hope, freed = hope or hopeful(work, rules, state, flavor), True
         while clock.row[0] < count and work.submit_s[clock.row[0]] <= now:
             waits(work, state, clock.row[0])
             clock.row[0] += 1
-        if hope:
+        if hope or (freed and clock.row[0] > row):  # who comes now has those who wait already for company
             recall(lines)
         settle(work, rules, state, now)
     if until_s < np.inf:

@@ -114,18 +114,22 @@ def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow:
     meter.waiting_s[:], meter.waiting_jobs_s[:], meter.busy_s[:], flow.lost[0] = 0.0, 0.0, 0.0, 0.0
     measure(state.clock, meter, now)
     _come(nodes, terms, state.ledger, nth)
+    stopped = False
     for pool in range(len(nodes.there)):
         taken = int(nodes.there[pool] * terms.loss[pool, nth] + terms.chance[pool, nth])
         if taken:
             flow.lost[0] += _taken_back(site, pool, min(taken, nodes.there[pool]), now)
+            stopped = True
     _turn(nodes, terms, state.ledger, nth, dials.nodes, flow.asked, flow.there)
     flow.there[:] = flow.there * (step_s / HOUR_S)
     for line in range(len(dials.pause)):
         if dials.pause[line] > 0:
             flow.lost[0] += _paused(site, line, dials.pause[line], now, now + hold_s)
+            stopped = True
     if site.fates.holds[0]:
         _let_go_on(site, now)
-    if any_hope(site.work, site.rules, state):
+        stopped = True
+    if stopped or any_hope(site.work, site.rules, state):
         recall(state.lines)
         settle(site.work, site.rules, state, now)
     advance(site.work, site.rules, state, now + step_s)
@@ -158,7 +162,7 @@ def _turn(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int, wanted: Ints, as
         elif more > 0:
             nodes.coming[pool] += more
             nodes.due[pool, min(nth + terms.lead[pool, nth], nodes.due.shape[1] - 1)] += more
-        fewer = min(-more, ledger.idle[pool] // terms.per_node[pool])
+        fewer = min(nodes.there[pool] - target, ledger.idle[pool] // terms.per_node[pool])
         if fewer > 0:
             unused = _gone(nodes, pool, fewer, nth, terms.billed[pool])
             ledger.idle[pool] -= fewer * terms.per_node[pool]

@@ -17,6 +17,7 @@ from rich.text import Text
 from envs.job_file import JobFile
 from envs.terms import KINDS
 from envs.trial import Trial, paired
+from envs.workloads import DAY_S
 from gyropilot.report.simulation import span, write_frame
 from gyropilot.report.words import visible
 
@@ -38,6 +39,7 @@ class Trials:
     file: JobFile
     trials: tuple[Trial, ...]
     bound: Bound | None  # None: not asked for
+    began_s: float = 0.0  # at which moment of the file the world begins
 
     def over_bound(self, trial: Trial) -> float | None:
         """Percent."""
@@ -78,19 +80,19 @@ def write_jobs(path: Path, found: Trials) -> None:
     """Each job of each pilot as a row of parquet. Raises SettingsError where that cannot be written."""
     import pandas as pd
 
-    frames = [_frame(found.file, trial) for trial in found.trials]
+    frames = [_frame(found, trial) for trial in found.trials]
     write_frame(path, pd.concat(frames, ignore_index=True))
 
 
-def _frame(file: JobFile, trial: Trial) -> pd.DataFrame:
+def _frame(found: Trials, trial: Trial) -> pd.DataFrame:
     import pandas as pd
 
-    jobs = file.table
-    start_s, end_s = (np.where(np.isfinite(s), s, np.nan) for s in (trial.start_s, trial.end_s))
+    jobs, over_s = found.file.table, trial.days * DAY_S
+    start_s, end_s = (np.where(s <= over_s, s + found.began_s, np.nan) for s in (trial.start_s, trial.end_s))
     return pd.DataFrame(
         {
             "pilot": trial.pilot,
-            "job_id": file.ids,
+            "job_id": found.file.ids,
             "queue": np.array(jobs.queues)[jobs.queue],
             "gpus": jobs.gpus,
             "submit_s": jobs.submit_s,
@@ -113,7 +115,7 @@ def _costs(found: Trials) -> Table:
             trial.pilot,
             f"{trial.total_usd:,.0f}",
             "" if over is None else f"{over:+.1f} %",
-            "" if trial is found.trials[0] else f"{mid:+.1f} %",
+            "" if trial is found.trials[0] or np.isnan(mid) else f"{mid:+.1f} %",
             "" if trial is found.trials[0] or np.isnan(low) else f"[{low:+.1f}, {high:+.1f}]",
             *(f"{trial.by_kind[kind]:,.0f}" for kind in kinds),
         )
@@ -150,7 +152,7 @@ def _sentences(found: Trials) -> list[str]:
 
 
 def _object(found: Trials, trial: Trial) -> dict[str, object]:
-    low, mid, high = (None if np.isnan(figure) else figure for figure in found.over_first(trial))
+    low, mid, high = (figure if np.isfinite(figure) else None for figure in found.over_first(trial))
     return {
         "pilot": trial.pilot,
         "usd": trial.total_usd,

@@ -201,3 +201,16 @@ def test_fourteen_days_of_a_busy_cluster_conserve_gpu_seconds() -> None:
     grid_s = np.arange(0, 14 * DAY_S, 60.0)
     assert done.running_gpus(grid_s).sum() * 60 == pytest.approx((ran_s * jobs.gpus).sum(), rel=0.002)
     assert ((done.start_s >= jobs.submit_s) | np.isinf(done.start_s)).all()
+
+
+def test_who_comes_as_another_ends_is_looked_at_together_with_those_who_wait() -> None:
+    jobs = [("a", 1, 1, 5), ("b", 1, 1, 8), ("b", 2, 3, 5), ("a", 2, 1, 4)]
+    shares = {"b": {"x": Share(6)}, "a": {"x": Share(7)}}
+
+    assert list(replay(table(jobs), cluster(shares, x=6), 1000.0).start_s) == [1, INF, 3, 2]
+
+
+def test_flavors_stand_in_the_order_of_nodes_and_those_nobody_may_use_are_there_too() -> None:
+    told = Cluster({"a": {"y": Share(4)}}, installed={"x": 4, "y": 4, "z": 4})
+
+    assert told.flavors == ("x", "y", "z")

@@ -141,9 +141,9 @@ def test_costs_add_up_by_kind_and_by_day() -> None:
 
 def test_a_pilot_that_turns_back_and_forth_is_found_out() -> None:
     trial = steered(Hold(), busy(1.0))
-    nodes = np.array([[2], [3], [3], [2], [1], [4], [4]])
+    turns = np.array([[0], [1], [0], [-1], [-1], [3], [0]])
 
-    swaying = replace(trial, nodes=nodes, usd=trial.usd[:7])
+    swaying = replace(trial, turns=turns, usd=trial.usd[:7])
 
     assert swaying.decisions_per_day * swaying.days == pytest.approx(4)
     assert swaying.reversals_per_day * swaying.days == pytest.approx(2)

@@ -265,3 +265,45 @@ def random_jobs(rng: np.random.Generator, count: int) -> JobTable:
         for _ in range(count)
     ]
     return table(sorted(jobs, key=lambda job: job[1]), priority=rng.integers(0, 3, count).tolist())
+
+
+def test_pools_are_told_from_each_other_in_whatever_order_shares_name_them() -> None:
+    shares: Shares = {"a": {"y": Share(0), "x": Share(8)}}
+    world = one([("a", 10, 600, 8)], pool("x"), pool("y", nodes=0), pool("z"), shares=shares)
+
+    flows = run(world, [2, 0, 2], 3)
+
+    assert starts(world) == [10.0]
+    assert flows.busy[:, 0].sum(axis=0).tolist() == pytest.approx([8 * 600 / HOUR_S, 0, 0])
+
+
+def test_a_run_that_is_over_goes_no_further() -> None:
+    world = one([], steps=3)
+    run(world, [2], 3)
+
+    with pytest.raises(ValueError, match="over after its 3 steps"):
+        world.step(np.array([[2]]))
+
+
+def test_dials_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 clusters, of 1 pools and of 2 queues"):
+        one([]).step(np.array([[2, 2]]))
+
+
+def test_nodes_that_are_there_stay_when_what_was_asked_beyond_them_is_taken_back() -> None:
+    world = one([], pool(nodes=4, min_nodes=4))
+
+    run(world, [8], 1)
+    run(world, [4], 1)
+
+    assert (world.sites.nodes.there[0, 0], world.sites.nodes.coming[0, 0]) == (4, 4)
+
+
+def test_a_checkpoint_every_no_seconds_is_none() -> None:
+    weather = Weather.calm((pool(),), 48)
+    weather.loss[0, 1] = 1.0
+    world = one([("a", 0, 1_800, 8)], weather=weather, checkpoint_s=-600.0, restart_s=0.0)
+
+    flows = run(world, [2], 20)
+
+    assert flows.lost[:, 0].sum() * HOUR_S == pytest.approx(300 * 8)
