@@ -161,15 +161,15 @@ def _reversals(turns: Ints) -> int:
 def paired(one: Trial, other: Trial, rng: np.random.Generator, draws: int = 2_000) -> tuple[float, float, float]:
     """By how many percent `one` costs more than `other`, and a 90 % interval: both bootstrapped by the same days.
 
-    NaN where `other` paid nothing, or nothing on some day.
+    NaN where `other` paid nothing, or nothing on days that were drawn together.
     """
     mine, theirs = one.by_day, other.by_day
     if other.total_usd <= 0:
         return float("nan"), float("nan"), float("nan")
     mid = 100 * (one.total_usd / other.total_usd - 1)
-    if len(mine) < 2 or (theirs <= 0).any():
+    days = rng.integers(0, max(1, len(mine)), (draws, len(mine)))
+    if len(mine) < 2 or (theirs[days].sum(axis=1) <= 0).any():
         return float("nan"), mid, float("nan")
-    days = rng.integers(0, len(mine), (draws, len(mine)))
     ratios = 100 * (mine[days].sum(axis=1) / theirs[days].sum(axis=1) - 1)
     low, high = np.quantile(ratios, (0.05, 0.95))
     return float(low), mid, float(high)

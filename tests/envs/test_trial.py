@@ -156,6 +156,9 @@ def test_pilots_are_compared_on_the_same_days() -> None:
     low, mid, high = paired(static, reactive, np.random.default_rng(0))
 
     assert low < mid < high
+    free = replace(reactive, usd=np.where(np.arange(len(reactive.usd))[:, None] < 300, 0.0, reactive.usd))
+    assert np.isfinite(paired(static, free, np.random.default_rng(0))).all()
+    assert np.isnan(paired(static, replace(free, usd=0 * free.usd), np.random.default_rng(0))).all()
     assert mid == pytest.approx(100 * (static.total_usd / reactive.total_usd - 1))
     assert paired(reactive, reactive, np.random.default_rng(0)) == (0.0, 0.0, 0.0)
 
