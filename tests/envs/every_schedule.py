@@ -25,12 +25,19 @@ class Schedules:
 
 
 def cheapest(jobs: JobTable, pools: Sequence[PoolTerms], rates: Rates, tick_s: float, ticks: int) -> float:
-    """USD of two jobs, on pools whose nodes come after whole ticks, go at once, and cost nothing to ask for."""
+    """USD of two jobs, on pools whose nodes come after whole ticks, go at once, and cost nothing to ask for.
+
+    Until the lead time is over none comes: a node that was let go by then is not there again before.
+    """
     hours = tick_s / HOUR_S
     one, two = (_schedules(jobs, row, pools, tick_s, ticks) for row in (0, 1))
     per_node = np.array([pool.gpus_per_node for pool in pools])[:, None]
     nodes = np.ceil((one.used[:, None] + two.used[None]) / per_node)
     nodes = np.maximum(nodes, np.array([[pool.min_nodes] for pool in pools]))
+    for row, pool in enumerate(pools):
+        first = int(np.ceil(pool.lead_s / tick_s))
+        needed = nodes[..., row, :first]
+        nodes[..., row, :first] = np.maximum.accumulate(needed[..., ::-1], axis=-1)[..., ::-1]
     most = [[pool.nodes if tick * tick_s < pool.lead_s else pool.max_nodes for tick in range(ticks)] for pool in pools]
     fits = (nodes <= np.array(most)).all(axis=(2, 3))
     shape = fits.shape
