@@ -302,3 +302,25 @@ def test_figures_that_cannot_be_are_refused(tmp_path: Path) -> None:
         path.write_text(STEERED.replace("lead_s: 600", told))
         with pytest.raises(SettingsError, match=word):
             read_scenario(path)
+
+
+def test_the_page_on_the_simulated_cluster_can_be_followed_as_written(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "simulator.md").read_text()
+    jobs, scenario = tmp_path / "jobs.parquet", tmp_path / "cluster.yaml"
+    scenario.write_text(page.split("```yaml\n")[1].split("```")[0])
+    gyropilot("traces", "generate", "helios", "--days", "1", "--out", str(jobs), folder=tmp_path)
+
+    told = json.loads(
+        answered(jobs, "--scenario", scenario, "--pilot", "reactive,newsvendor", "--bound", "--format", "json")
+    )
+
+    assert [pilot["pilot"] for pilot in told["pilots"]] == ["reactive", "newsvendor"]
+    assert all(pilot["over_bound_percent"] > 0 for pilot in told["pilots"])
+
+
+def test_the_page_s_day_of_the_environment_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "simulator.md").read_text()
+
+    exec(compile(page.split("```python\n")[1].split("```")[0], "docs/simulator.md", "exec"), {})
+
+    assert "a day cost" in capsys.readouterr().out
