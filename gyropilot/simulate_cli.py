@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 import typer
 
 from gyropilot.errors import SettingsError
-from gyropilot.terminal import OutputOption, PlainFormat, PlainFormatOption, progress, reply, same_file, say
+from gyropilot.terminal import Format, FormatOption, OutputOption, progress, reply, same_file, say
 
 if TYPE_CHECKING:
     from envs.job_file import JobFile
@@ -50,7 +50,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
         str, typer.Option("--forecaster", help="What pilots are told of the future by; as `forecast.model`.")
     ] = "naive",
     seed: Annotated[int, typer.Option("--seed", help="Of lead times and losses.", min=0)] = 0,
-    format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
+    format: FormatOption = Format.TEXT,  # noqa: A002 - the option's name
     out: OutputOption = None,
     jobs_out: Annotated[
         Path | None,
@@ -63,29 +63,61 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     served. With --pilot the scenario's pools are steered, and what that costs is told.
     """
     from envs.job_file import read_jobs
-    from gyropilot.report.simulation import to_json, to_text, write_jobs
 
-    if (scenario is None) == (fixed_nodes is None):
-        raise SettingsError(
-            "simulate takes either --scenario FILE or --fixed-nodes N: a cluster for the jobs to run on"
-        )
     steered = Steered(_pilots(pilot), bound, forecaster, seed) if pilot is not None or bound else None
-    if steered is not None and scenario is None:
-        raise SettingsError("--pilot and --bound need pools to steer; give --scenario FILE")
+    _refuse_other_worlds(scenario, fixed_nodes, steered)
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
         file = read_jobs(jobs)
-        if scenario is not None and steered is not None:
-            trials = _steered(file, scenario, steered, told)
-            _reply_trials(trials, format, out, jobs_out)
-            return
-        told("running them")
-        found = _with_quotas(file, scenario) if scenario else _fixed(file, fixed_nodes or 0, gpus_per_node, order)
+        if scenario is None:
+            told("running them")
+            found: Simulation | Trials = _fixed(file, fixed_nodes or 0, gpus_per_node, order)
+        else:
+            found = _by_rules(file, scenario, steered, told)
+        told("drawing the report")
+        answer = _render(found, format)
     if jobs_out is not None:
-        write_jobs(jobs_out, found)
+        _write_jobs(jobs_out, found)
         say(f"jobs written to {jobs_out.resolve()}")
-    reply((to_json if format is PlainFormat.JSON else to_text)(found), out)
+    reply(answer, out)
+
+
+def _refuse_other_worlds(scenario: Path | None, fixed_nodes: int | None, steered: Steered | None) -> None:
+    """Raises SettingsError where not exactly one cluster is told, or one that cannot be steered is to be."""
+    if (scenario is None) == (fixed_nodes is None):
+        raise SettingsError(
+            "simulate takes either --scenario FILE or --fixed-nodes N: a cluster for the jobs to run on"
+        )
+    if steered is not None and scenario is None:
+        raise SettingsError("--pilot and --bound need pools to steer; give --scenario FILE")
+
+
+def _by_rules(
+    file: JobFile, scenario: Path, steered: Steered | None, told: Callable[[str], None]
+) -> Simulation | Trials:
+    """As Kueue would have it, steered or left alone."""
+    if steered is not None:
+        return _steered(file, scenario, steered, told)
+    told("running them")
+    return _with_quotas(file, scenario)
+
+
+def _render(found: Simulation | Trials, format: Format) -> str:  # noqa: A002 - the option's name
+    from gyropilot.report import simulation, trials
+
+    if isinstance(found, trials.Trials):
+        return trials.render(found, format.value)
+    return simulation.render(found, format.value)
+
+
+def _write_jobs(path: Path, found: Simulation | Trials) -> None:
+    from gyropilot.report import simulation, trials
+
+    if isinstance(found, trials.Trials):
+        trials.write_jobs(path, found)
+    else:
+        simulation.write_jobs(path, found)
 
 
 def _refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[str, Path | None]) -> None:
@@ -121,15 +153,6 @@ def scenario_validate(
     typer.echo(
         f"{scenario} is a scenario: {len(found.flavors)} flavors, {found.gpus:,} GPUs, {len(found.queues)} queues"
     )
-
-
-def _reply_trials(found: Trials, format: PlainFormat, out: Path | None, jobs_out: Path | None) -> None:  # noqa: A002
-    from gyropilot.report.trials import to_json, to_text, write_jobs
-
-    if jobs_out is not None:
-        write_jobs(jobs_out, found)
-        say(f"jobs written to {jobs_out.resolve()}")
-    reply((to_json if format is PlainFormat.JSON else to_text)(found), out)
 
 
 class Steered(NamedTuple):

@@ -1,0 +1,37 @@
+"""A simulation as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from envs.tally import Waits
+from gyropilot.report.simulation.result import Simulation
+from gyropilot.report.simulation.words import headline
+
+
+def to_json(found: Simulation) -> str:
+    """One object; times in seconds."""
+    figures = found.tally
+    told = {
+        **found.facts,
+        "provisioned_gpu_hours": figures.provisioned_gpu_hours,
+        "used_gpu_hours": figures.used_gpu_hours,
+        "utilisation": figures.utilisation,
+        "queues": [_object(waits) for waits in figures.waits],
+        "notes": list(found.file.notes),
+        "summary": headline(figures),
+    }
+    return json.dumps(told, indent=2)
+
+
+def _object(waits: Waits) -> dict[str, object]:
+    return {
+        "queue": waits.queue,
+        "jobs": waits.jobs,
+        "never_started": waits.never_started,
+        "gpu_hours": waits.gpu_hours,
+        "wait_p50_s": waits.p50_s,
+        "wait_p95_s": waits.p95_s,
+        "wait_mean_s": waits.mean_s,
+        "wait_longest_s": waits.longest_s,
+    }

@@ -1,0 +1,27 @@
+"""What a simulation came to, before anybody tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from envs.job_file import JobFile
+from envs.tally import Tally, tally
+from envs.workloads import Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Simulation:
+    """What became of the jobs of a file."""
+
+    world: str  # on what, in words
+    facts: Mapping[str, object]  # the same for programs
+    gpus: int
+    file: JobFile
+    start_s: Floats  # (N,) inf: never
+    where: Mapping[str, Any]  # (N,) by name of the column: nodes, or the flavor
+
+    @property
+    def tally(self) -> Tally:
+        return tally(self.file.table, self.start_s, self.gpus)

@@ -1,0 +1,45 @@
+"""A simulation as text for a terminal."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from envs.tally import Waits
+from gyropilot.report.simulation.result import Simulation
+from gyropilot.report.simulation.words import headline, span
+from gyropilot.report.words import visible
+
+WIDTH = 160
+COLUMNS = ("jobs", "never started", "GPU-hours", "wait p50", "wait p95", "mean", "longest")
+
+
+def to_text(found: Simulation) -> str:
+    """A line per queue, the longest waits first, and what all of it comes to."""
+    paper = StringIO()
+    console = Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={})
+    console.print(Text(f"Simulation · {found.world}\n"))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("queue", overflow="fold", max_width=60)
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    figures = found.tally
+    everybody, *queues = figures.waits
+    for waits in (everybody, *sorted(queues, key=lambda waits: -waits.p95_s)):
+        table.add_row(*(Text(visible(cell)) for cell in cells(waits)))
+    console.print(table)
+    for note in found.file.notes:
+        console.print(Text(visible(f"· {note}")))
+    console.print(Text(f"\n{headline(figures)}"))
+    return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
+
+
+def cells(waits: Waits) -> list[str]:
+    """A row, as COLUMNS names it after the queue."""
+    spans = (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
+    counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", f"{waits.gpu_hours:,.0f}")
+    return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans)]

@@ -1,0 +1,44 @@
+"""Trials job by job, as parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from envs.trial import Trial
+from envs.workloads import DAY_S
+from gyropilot.report.simulation.jobs import write_frame
+from gyropilot.report.trials.result import Trials
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_jobs(path: Path, found: Trials) -> None:
+    """Each job of each pilot as a row of parquet. Raises SettingsError where that cannot be written."""
+    import pandas as pd
+
+    frames = [_frame(found, trial) for trial in found.trials]
+    write_frame(path, pd.concat(frames, ignore_index=True))
+
+
+def _frame(found: Trials, trial: Trial) -> pd.DataFrame:
+    import pandas as pd
+
+    jobs, over_s = found.file.table, trial.days * DAY_S
+    start_s, end_s = (np.where(s <= over_s, s + found.began_s, np.nan) for s in (trial.start_s, trial.end_s))
+    return pd.DataFrame(
+        {
+            "pilot": trial.pilot,
+            "job_id": found.file.ids,
+            "queue": np.array(jobs.queues)[jobs.queue],
+            "gpus": jobs.gpus,
+            "submit_s": jobs.submit_s,
+            "start_s": start_s,
+            "end_s": end_s,
+            "wait_s": start_s - jobs.submit_s,
+            "preemptions": trial.stops,
+        }
+    )

@@ -1,0 +1,57 @@
+"""Trials as JSON: null where nothing is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from envs.tally import Waits
+from envs.trial import Trial
+from gyropilot.report.trials.result import Trials
+from gyropilot.report.trials.words import headline
+
+
+def to_json(found: Trials) -> str:
+    """One object; USD, hours, times in seconds."""
+    told = {
+        "world": found.world,
+        "days": found.days,
+        "bound_usd": None if found.bound is None else found.bound.usd,
+        "bound_usd_by_kind": found.bound_by_kind or None,
+        "pilots": [_object(found, trial) for trial in found.trials],
+        "notes": list(found.file.notes),
+        "summary": headline(found),
+    }
+    return json.dumps(told, indent=2)
+
+
+def _object(found: Trials, trial: Trial) -> dict[str, object]:
+    return {
+        "pilot": trial.pilot,
+        "usd": trial.total_usd,
+        "usd_by_kind": trial.by_kind,
+        "usd_by_day": trial.by_day.tolist(),
+        "over_bound_percent": found.over_bound(trial),
+        "over_first_percent": [figure if np.isfinite(figure) else None for figure in found.over_first(trial)],
+        "provisioned_gpu_hours": trial.provisioned_gpu_hours,
+        "used_gpu_hours": trial.used_gpu_hours,
+        "utilisation": trial.utilisation,
+        "preemptions": int(trial.stops.sum()),
+        "lost_gpu_hours": float(trial.flows.lost.sum()),
+        "kwh": trial.kwh,
+        "kg_co2": trial.kg_co2,
+        "decisions_per_day": trial.decisions_per_day,
+        "reversals_per_day": trial.reversals_per_day,
+        "queues": [_waits(waits) for waits in trial.waits],
+    }
+
+
+def _waits(waits: Waits) -> dict[str, object]:
+    return {
+        "queue": waits.queue,
+        "jobs": waits.jobs,
+        "never_started": waits.never_started,
+        "wait_p50_s": waits.p50_s,
+        "wait_p95_s": waits.p95_s,
+    }

@@ -1,0 +1,110 @@
+"""Trials as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from envs.tally import Waits
+from envs.trial import Trial
+from gyropilot.report.simulation.words import span
+from gyropilot.report.trials.result import Trials
+from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent
+from gyropilot.report.words import visible
+
+WIDTH = 170
+SERVICE = (
+    "wait p50", "wait p95", "never started", "GPU-hours", "used", "in use", "preempted", "lost GPU-h", "kWh", "kg CO2",
+    "turns/day", "reversed/day",
+)  # fmt: skip
+
+
+def to_text(found: Trials) -> str:
+    """A line per pilot for what it costs, one for what that bought, and one per queue for its waits."""
+    paper = StringIO()
+    width = max(WIDTH, 62 + 18 * len(found.trials))
+    console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})
+    console.print(Text(f"Simulation · {found.world}\n"))
+    for table in (_costs(found), _service(found), _waits(found)):
+        console.print(table)
+    for note in found.file.notes:
+        console.print(Text(visible(f"· {note}")))
+    for sentence in filter(None, (f"\n{met(found)}", bound_sentence(found), visible(headline(found)))):
+        console.print(Text(sentence))
+    return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
+
+
+def _costs(found: Trials) -> Table:
+    table = _table("pilot", "USD", "over bound", f"to {found.trials[0].pilot}", "90 % interval", *found.kinds)
+    if found.bound is not None:
+        kinds = (f"{found.bound_by_kind[kind]:,.0f}" for kind in found.kinds)
+        table.add_row("(bound)", f"{found.bound.usd:,.0f}", "", "", "", *kinds)
+    for trial in found.trials:
+        table.add_row(*map(_cell, (trial.pilot, *_cost(found, trial))))
+    return table
+
+
+def _cost(found: Trials, trial: Trial) -> Iterator[str]:
+    over, apart, first = found.over_bound(trial), found.over_first(trial), trial is found.trials[0]
+    yield f"{trial.total_usd:,.0f}"
+    yield "" if over is None else percent(over)
+    yield "" if first else percent(apart.mid)
+    yield "" if first else interval(apart)
+    yield from (f"{trial.by_kind[kind]:,.0f}" for kind in found.kinds)
+
+
+def _service(found: Trials) -> Table:
+    table = _table("pilot", *SERVICE)
+    for trial in found.trials:
+        table.add_row(*map(_cell, (trial.pilot, *service(trial))))
+    return table
+
+
+def service(trial: Trial) -> tuple[str, ...]:
+    """What was had for the money, as SERVICE names it."""
+    everybody = trial.waits[0]
+    return (
+        span(everybody.p50_s),
+        span(everybody.p95_s),
+        f"{everybody.never_started:,}",
+        f"{trial.provisioned_gpu_hours:,.0f}",
+        f"{trial.used_gpu_hours:,.0f}",
+        f"{100 * trial.utilisation:.0f} %",
+        f"{int(trial.stops.sum()):,}",
+        f"{trial.flows.lost.sum():,.1f}",
+        f"{trial.kwh:,.0f}",
+        f"{trial.kg_co2:,.0f}",
+        f"{trial.decisions_per_day:.1f}",
+        f"{trial.reversals_per_day:.1f}",
+    )
+
+
+def _waits(found: Trials) -> Table:
+    """The longest first."""
+    table = _table("wait p50 / p95", "jobs", *(trial.pilot for trial in found.trials))
+    by_queue = list(zip(*(trial.waits[1:] for trial in found.trials), strict=True))
+    for waits in sorted(by_queue, key=lambda mine: -max(w.p95_s for w in mine)):
+        table.add_row(*map(_cell, (waits[0].queue or "", f"{waits[0].jobs:,}", *map(_both, waits))))
+    return table
+
+
+def _both(waits: Waits) -> str:
+    """12 min / 3.4 h."""
+    return "never" if waits.never_started == waits.jobs else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+
+
+def _cell(words: str) -> Text:
+    return Text(visible(words))
+
+
+def _table(first: str, *names: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, overflow="fold", max_width=60)
+    for name in names:
+        table.add_column(Text(visible(name)), justify="right", no_wrap=True)
+    return table

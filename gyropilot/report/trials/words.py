@@ -1,0 +1,69 @@
+"""Trials in words: the same in the terminal, on the page and in JSON."""
+
+from __future__ import annotations
+
+import math
+
+from gyropilot.report.trials.result import Difference, Trials, difference
+from gyropilot.report.words import MINUS, UNKNOWN
+
+
+def headline(found: Trials) -> str:
+    """Who is cheapest, by how much, and how far over the bound: the summary of trials."""
+    return f"{_first_place(found)}{_over_bound(found)}"
+
+
+def _first_place(found: Trials) -> str:
+    best, *others = found.ranking
+    if best.total_usd <= 0:
+        return "nothing was paid"
+    if not others:
+        return f"{best.pilot} paid {best.total_usd:,.0f} USD"
+    alike = [other.pilot for other in others if math.isclose(other.total_usd, best.total_usd)]
+    if alike:
+        return f"{', '.join([best.pilot, *alike[:-1]])} and {alike[-1]} paid the same, {best.total_usd:,.0f} USD"
+    less = difference(best, others[0])
+    by = f"{_plain(less.mid)} % less than {others[0].pilot}"
+    if math.isnan(less.low):
+        return f"{best.pilot} is cheapest: {by} (too few days for an interval)"
+    within = f"90 % of days drawn anew: {interval(less)}"
+    return f"{best.pilot} is cheapest{': ' if less.high < 0 else ', but not surely: '}{by} ({within})"
+
+
+def _over_bound(found: Trials) -> str:
+    over = found.over_bound(found.ranking[0])
+    return "" if over is None else f"; {_plain(over)} % over the bound"
+
+
+def bound_sentence(found: Trials) -> str:
+    """What nobody can stay below; empty where that was not asked."""
+    if found.bound is None:
+        return ""
+    return f"No pilot can pay less than {found.bound.usd:,.0f} USD, even if it knew all jobs beforehand."
+
+
+def met(found: Trials) -> str:
+    """What all of them met."""
+    jobs = len(found.file.table)
+    return f"{jobs:,} jobs in {found.days:.1f} days; all pilots met the same jobs and the same losses."
+
+
+def percent(value: float | None) -> str:
+    """+12.3 %, −1,240 %."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{_signed(value)} %"
+
+
+def interval(found: Difference) -> str:
+    """−14.6 to −4.5 %; empty where there is none."""
+    return "" if math.isnan(found.low) else f"{_signed(found.low)} to {_signed(found.high)} %"
+
+
+def _signed(value: float) -> str:
+    sign = "" if _plain(value) == "0.0" else MINUS if value < 0 else "+"
+    return f"{sign}{_plain(value)}"
+
+
+def _plain(value: float) -> str:
+    return f"{abs(value):,.1f}" if abs(value) < 99.95 else f"{abs(value):,.0f}"
