@@ -1,0 +1,108 @@
+"""The lowest cost within a budget of evaluations, by CMA-ES.
+
+Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv 1604.00772; the library is its author's own, `cma`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from agents.pilots.knobs import Knob, Value
+
+STEP = 0.25
+"""Standard deviation of the first candidates, as a share of each knob's range."""
+
+HOPELESS = 1e12
+"""What counts for a cost that is no number: worse than all that are."""
+
+Settings = Mapping[str, Value]
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came to."""
+
+    settings: Settings
+    cost: float
+    evaluations: int
+    interrupted: bool = False
+
+
+def search(
+    cost: Callable[[Settings], float], knobs: Sequence[Knob], start: Settings, budget: int, rng: np.random.Generator
+) -> Found:
+    """Settings of the lowest cost among at most `budget` that are evaluated, `start` first; of equals the first.
+
+    Where it is interrupted (Ctrl-C) the best so far is the answer, unless nothing was evaluated yet.
+    """
+    seen = _Seen(cost, budget)
+    seen.cost(start)
+    interrupted = False
+    try:
+        _evolve(seen, knobs, start, rng)
+    except KeyboardInterrupt:
+        interrupted = True
+    best = min(seen.costs, key=lambda values: seen.costs[values])
+    return Found(dict(best), seen.costs[best], len(seen.costs), interrupted)
+
+
+@dataclass(eq=False, slots=True)
+class _Seen:
+    """What was evaluated; what is asked for again costs nothing."""
+
+    evaluate: Callable[[Settings], float]
+    budget: int
+    costs: dict[tuple[tuple[str, Value], ...], float] = field(default_factory=dict)
+
+    def cost(self, settings: Settings) -> float | None:
+        """None once the budget is spent."""
+        key = tuple(settings.items())
+        if key not in self.costs:
+            if len(self.costs) >= self.budget:
+                return None
+            found = self.evaluate(settings)
+            self.costs[key] = found if math.isfinite(found) else HOPELESS
+        return self.costs[key]
+
+
+def _evolve(seen: _Seen, knobs: Sequence[Knob], start: Settings, rng: np.random.Generator) -> None:
+    """Generation after generation, until the budget is spent or candidates are all alike."""
+    strategy = _strategy(knobs, start, seen.budget, rng)
+    while not strategy.stop():
+        places = strategy.ask()
+        costs = [
+            seen.cost({knob.name: knob.at(at) for knob, at in zip(knobs, place, strict=False)}) for place in places
+        ]
+        if None in costs:
+            return
+        strategy.tell(places, costs)
+
+
+def _strategy(knobs: Sequence[Knob], start: Settings, budget: int, rng: np.random.Generator) -> Any:
+    """Over the places of all knobs, each from 0 to 1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that it cannot draw pictures without matplotlib
+        import cma
+    first = [knob.place(start[knob.name]) for knob in knobs]
+    # It takes no fewer than two dimensions; what it does along the second nobody looks at.
+    first += [0.5] * (2 - len(first))
+    return cma.CMAEvolutionStrategy(
+        first,
+        STEP,
+        {
+            "bounds": [0, 1],
+            "maxiter": budget,  # generations: where no candidate is new, the budget is never spent
+            "randn": lambda *shape: rng.standard_normal(shape),
+            "seed": math.nan,  # else it seeds numpy's global generator
+            "signals_filename": None,  # else it reads a file from the folder that one is in
+            "verbose": -9,
+            "verb_log": 0,
+        },
+    )
