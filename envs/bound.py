@@ -36,8 +36,8 @@ Multiplied by g and D / D_max <= 1 (w >= 0), and summed over a stream's jobs, wh
                            -  theta^2 / 2 * (1 / v_min - 1 / V) * sum of g D^2 / D_max.
 
 All of theta = 0, 1/2, 1 are rows. Where all pools run alike, all but the first term vanish: the price of waiting then
-lies on the backlog itself. Jobs of like durations make a stream, since D / D_max is what is given away. A job-hour of
-waiting is at least a GPU-hour of it by the stream's largest gang.
+lies on the backlog itself, and the dearest goes first (`bound_crowds`). Jobs of like durations make a stream, since
+D / D_max is what is given away. A job-hour of waiting is at least a GPU-hour of it by the stream's largest gang.
 
 **Twice.** These rows see little waiting where jobs could run on slower pools, for running slowly is not waiting. Were
 all pools as fast as the fastest, jobs started and stopped at the same moments would end no later, wait no longer and
@@ -56,7 +56,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.bound_demand import Line, rectangles, streams
-from envs.bound_plan import Columns, World, most_nodes, plan, waiting_per_backlog
+from envs.bound_plan import Columns, World, most_nodes, plan
 from envs.bound_program import Program, Solution
 from envs.terms import Flows, PoolTerms, Prices, Rates, bill, rates
 from envs.workloads import Floats, JobTable
@@ -145,7 +145,8 @@ def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int)
 
 
 def _refuse_large(lines: Sequence[Line], pools: int, steps: int, classes: int) -> None:
-    columns = steps * (2 * pools + classes * sum(len(line.pools) + 1 for line in lines))
+    widths = (len(line.pools) + 1 + classes * (1 + (len(set(line.speeds)) if line.mixed else 0)) for line in lines)
+    columns = steps * (2 * pools + sum(widths))
     if columns > MOST_COLUMNS:
         raise SettingsError(
             f"the bound would be a programme of up to {columns:,} columns, more than {MOST_COLUMNS:,}; "
@@ -222,16 +223,14 @@ def _bound(found: Solution, columns: Columns, world: World, queues: int) -> Boun
     there = values[columns.there]
     busy, waiting, waiting_jobs = np.zeros(len(there)), np.zeros(queues), np.zeros(queues)
     backlog = np.zeros((queues, world.steps))
-    for number, stream in enumerate(world.streams):
-        late = values[columns.backlog[number]][:-1]
-        parts = _split(late, stream.parts)
-        told = values[columns.waiting[number]]
-        total = told[0] if len(told) else late.sum() * waiting_per_backlog(stream, world)
-        waited = total * parts.sum(axis=1) / (parts.sum() or 1.0)
-        busy[stream.line.pools] += values[columns.running[number]].sum(axis=1) * world.hours
-        backlog[stream.queues] += parts * world.hours
-        waiting[stream.queues] += waited
-        waiting_jobs[stream.queues] += waited / stream.largest_gpus
+    for crowd in columns.crowds:
+        busy[crowd.pools] += values[crowd.running].sum(axis=1) * world.hours
+        for stream, late, waited in crowd.told(values):
+            parts = _split(late, stream.parts)
+            share = waited * parts.sum(axis=1) / (parts.sum() or 1.0)
+            backlog[stream.queues] += parts * world.hours
+            waiting[stream.queues] += share
+            waiting_jobs[stream.queues] += share / stream.largest_gpus
     asked = values[columns.asked].sum(axis=1) / np.array([pool.gpus_per_node for pool in world.pools])
     flows = Flows(there.sum(axis=1) * world.hours, busy, waiting, waiting_jobs, np.zeros(()), asked)
     return Bound(found.cost, bill(flows, world.rates), _by_step(there), backlog, found.seconds)

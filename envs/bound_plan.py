@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envs.bound_crowds import Crowd, Grid, crowds
 from envs.bound_demand import Stream, smoothed
 from envs.bound_program import INFINITE, Program
 from envs.terms import HOUR_S, PoolTerms, Rates
-from envs.workloads import Floats, Ints
+from envs.workloads import Ints
 from gyropilot.domain import Market
-
-TANGENTS = (0.0, 0.5, 1.0)
-"""The thetas for which rows say what waits."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,6 +31,10 @@ class World:
     def hours(self) -> float:
         return self.step_s / HOUR_S
 
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.step_s, self.steps, self.rates)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Columns:
@@ -40,9 +42,7 @@ class Columns:
 
     there: Ints  # (P, T + 1) GPUs
     asked: Ints  # (P, T + 1) GPUs, when they come
-    running: Sequence[Ints]  # per stream (E, T + 1) GPUs
-    backlog: Sequence[Ints]  # per stream (T + 1,) GPUs x steps
-    waiting: Sequence[Ints]  # per stream (1,) GPU-hours; (0,) where `backlog` says it
+    crowds: Sequence[Crowd]
 
 
 def most_nodes(pool: PoolTerms) -> int:
@@ -64,10 +64,6 @@ def plan(program: Program, world: World) -> Columns:
     """All columns and rows of the bound."""
     columns = _columns(program, world)
     _capacity(program, columns, world)
-    _work(program, columns, world)
-    for number, stream in enumerate(world.streams):
-        if stream.line.mixed:
-            _waiting(program, columns, world, number)
     return columns
 
 
@@ -84,31 +80,11 @@ def _columns(program: Program, world: World) -> Columns:
         free[row, lead:] = INFINITE
     per_gpu = costs.asked / np.array([pool.gpus_per_node for pool in world.pools])
     there = hours * (costs.there + costs.idle_energy + costs.idle_carbon)
-    busy = hours * (costs.busy_energy + costs.busy_carbon)
     return Columns(
         there=program.add_columns(least.shape, there[:, None], least, most),
         asked=program.add_columns(least.shape, per_gpu[:, None], 0.0, free),
-        running=[program.add_columns((len(s.line.pools), steps + 1), busy[s.line.pools, None]) for s in world.streams],
-        backlog=[program.add_columns((steps + 1,), _backlog_usd(s, world)) for s in world.streams],
-        waiting=[program.add_columns((1,) if s.line.mixed else (0,), _waiting_usd(s)) for s in world.streams],
+        crowds=crowds(program, world.grid, world.streams),
     )
-
-
-def _waiting_usd(stream: Stream) -> float:
-    """Per GPU-hour, with the job-hours that must come with it."""
-    return stream.line.waiting_usd + stream.line.waiting_jobs_usd / stream.largest_gpus
-
-
-def waiting_per_backlog(stream: Stream, world: World) -> float:
-    """GPU-hours of waiting that a backlog of a GPU for a step means, in each step that it lasts."""
-    return world.step_s * world.hours / stream.longest_s
-
-
-def _backlog_usd(stream: Stream, world: World) -> Floats:
-    """(T + 1,) per GPU for a step; nothing at the end of the window, nor where rows of theta say what waits."""
-    usd = np.full(world.steps + 1, 0.0 if stream.line.mixed else _waiting_usd(stream))
-    usd[-1] = 0.0
-    return usd * waiting_per_backlog(stream, world)
 
 
 def _capacity(program: Program, columns: Columns, world: World) -> None:
@@ -125,8 +101,8 @@ def _capacity(program: Program, columns: Columns, world: World) -> None:
             _mass_loss(program, columns, world, (number, int(moment_s // world.step_s)))
     fits = program.add_rows(there.shape, upper=0.0)
     program.put(fits, there, -1.0)
-    for stream, running in zip(world.streams, columns.running, strict=True):
-        program.put(fits[stream.line.pools], running, 1.0)
+    for crowd in columns.crowds:
+        program.put(fits[crowd.pools], crowd.running, 1.0)
 
 
 def _mass_loss(program: Program, columns: Columns, world: World, where: tuple[int, int]) -> None:
@@ -148,30 +124,3 @@ def _mass_loss(program: Program, columns: Columns, world: World, where: tuple[in
     program.put(row, columns.asked[number, step : step + 3], -1.0)
     if step:
         program.put(row, columns.there[number, step - 1], -stays)
-
-
-def _work(program: Program, columns: Columns, world: World) -> None:
-    """Backlog is what could have been done and is not; none is done before it can be."""
-    for stream, running, backlog in zip(world.streams, columns.running, columns.backlog, strict=True):
-        possible = stream.possible
-        rows = program.add_rows(possible.shape, possible, possible)
-        program.put(rows, backlog, 1.0)
-        program.put(rows[1:], backlog[:-1], -1.0)
-        program.put(rows, running, stream.line.speeds[:, None])
-
-
-def _waiting(program: Program, columns: Columns, world: World, number: int) -> None:
-    """Waiting of a stream whose pools run at different speeds: the three rows of theta."""
-    stream = world.streams[number]
-    line = stream.line
-    delayed, slow = program.add_columns((2,))
-    sums = program.add_rows((2,), 0.0, 0.0)
-    program.put(sums, [delayed, slow], -1.0)
-    program.put(sums[0], columns.backlog[number][:-1], waiting_per_backlog(stream, world))
-    slower = 1.0 - line.speeds / line.fastest
-    program.put(sums[1], columns.running[number][slower > 0], world.hours * slower[slower > 0, None])
-    theta = np.array(TANGENTS)
-    rows = program.add_rows(theta.shape, lower=-(theta**2) / 2 * line.mixed * stream.square_gpu_s / HOUR_S)
-    program.put(rows, columns.waiting[number], 1.0)
-    program.put(rows, delayed, -1.0)
-    program.put(rows, slow, 1.0 - theta)
