@@ -87,22 +87,19 @@ def _evolve(seen: _Seen, knobs: Sequence[Knob], start: Settings, rng: np.random.
 
 def _strategy(knobs: Sequence[Knob], start: Settings, budget: int, rng: np.random.Generator) -> Any:
     """Over the places of all knobs, each from 0 to 1."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that it cannot draw pictures without matplotlib
-        import cma
     first = [knob.place(start[knob.name]) for knob in knobs]
     # It takes no fewer than two dimensions; what it does along the second nobody looks at.
     first += [0.5] * (2 - len(first))
-    return cma.CMAEvolutionStrategy(
-        first,
-        STEP,
-        {
-            "bounds": [0, 1],
-            "maxiter": budget,  # generations: where no candidate is new, the budget is never spent
-            "randn": lambda *shape: rng.standard_normal(shape),
-            "seed": math.nan,  # else it seeds numpy's global generator
-            "signals_filename": None,  # else it reads a file from the folder that one is in
-            "verbose": -9,
-            "verb_log": 0,
-        },
-    )
+    options = {
+        "bounds": [0, 1],
+        "maxiter": budget,  # generations: where no candidate is new, the budget is never spent
+        "randn": lambda *shape: rng.standard_normal(shape),
+        "seed": math.nan,  # else it seeds numpy's global generator
+        "verbose": -10,  # from here down it reads no file of options from the folder that one is in
+        "verb_log": 0,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that it can draw no pictures without matplotlib
+        import cma
+
+        return cma.CMAEvolutionStrategy(first, STEP, options)

@@ -115,13 +115,14 @@ def paid(pilot: str, settings: Settings, windows: Sequence[Window], forecaster: 
 def change(mine: Floats, base: Floats, of: Ints, rng: np.random.Generator) -> Change:
     """By how much `mine` (W,) is more than `base`; windows are drawn again within their ground `of`, alike for both.
 
-    No interval where a ground has one window only, and NaN where on one the default settings pay nothing.
+    NaN where on some ground the default settings pay nothing; no interval where one has a single window. Draws on which
+    they pay nothing are left out.
     """
     mid = 100 * (relative(mine, base, of) - 1)
     draws = [100 * (relative(mine[rows], base[rows], of[rows]) - 1) for rows in _drawn(of, rng)]
-    if np.unique(of, return_counts=True)[1].min() < 2 or np.isnan(draws).any():
+    if np.unique(of, return_counts=True)[1].min() < 2 or np.isnan(draws).all():
         return Change(math.nan, mid, math.nan)
-    low, high = np.quantile(draws, (0.05, 0.95))
+    low, high = np.nanquantile(draws, (0.05, 0.95))
     return Change(float(low), mid, float(high))
 
 

@@ -37,6 +37,7 @@ from gyropilot.terminal import (
     say,
 )
 from gyropilot.traces_cli import traces_app
+from gyropilot.tune_cli import tune
 
 if TYPE_CHECKING:
     from gyropilot.domain import Cycle
@@ -235,6 +236,7 @@ def check(
 app.command()(forecast)
 app.command()(backtest)
 app.command()(simulate)
+app.command()(tune)
 
 
 @config_app.command("show")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from gyropilot.errors import SettingsError
+from gyropilot.pilot_names import asked_pilots
 from gyropilot.terminal import Format, FormatOption, OutputOption, progress, reply, same_file, say
 
 if TYPE_CHECKING:
     from envs.job_file import JobFile
     from gyropilot.report.simulation import Simulation
     from gyropilot.report.trials import Trials
+    from gyropilot.settings import PilotSettings
 
 scenario_app = typer.Typer(help="A cluster with queues and quotas as a file.", no_args_is_help=True)
 
@@ -41,7 +43,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     ] = Order.FIFO,
     pilot: Annotated[
         str | None,
-        typer.Option("--pilot", help="Who steers the scenario's pools; several, parted by commas, side by side."),
+        typer.Option(
+            "--pilot",
+            help="Who steers the scenario's pools; several, side by side: NAME, NAME:tuned, NAME@FILE,…",
+        ),
     ] = None,
     bound: Annotated[
         bool, typer.Option("--bound", help="Also what no pilot can stay below, even one that knew all jobs beforehand.")
@@ -64,7 +69,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     """
     from envs.job_file import read_jobs
 
-    steered = Steered(_pilots(pilot), bound, forecaster, seed) if pilot is not None or bound else None
+    asked = "hold" if pilot is None and bound else pilot
+    steered = None if asked is None else Steered(asked_pilots(asked), bound, forecaster, seed)
     _refuse_other_worlds(scenario, fixed_nodes, steered)
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
@@ -158,7 +164,7 @@ def scenario_validate(
 class Steered(NamedTuple):
     """What is wanted of a run with pilots."""
 
-    pilots: Sequence[str]
+    pilots: Mapping[str, PilotSettings]  # by what was asked for
     bound: bool
     forecaster: str
     seed: int
@@ -174,7 +180,6 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     from envs.world import Weather
     from forecasting.registry import make
     from gyropilot.report.trials import Trials
-    from gyropilot.settings import PilotSettings
 
     scenario = read_scenario(path)
     refuse_unknown(scenario, file.table.queues)
@@ -184,10 +189,10 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     steps = steps_of(jobs)
     weather = Weather.drawn(world.pools, steps, np.random.default_rng(asked.seed))
     trials = []
-    for name in asked.pilots:
+    for name, settings in asked.pilots.items():
         told(f"{name} steers")
-        pilot = make_pilot(PilotSettings.model_validate({"name": name}))
-        trials.append(tried(world, jobs, pilot, scenario.paid, weather, make(asked.forecaster)))
+        trial = tried(world, jobs, make_pilot(settings), scenario.paid, weather, make(asked.forecaster))
+        trials.append(replace(trial, pilot=name))
     least = None
     if asked.bound:
         told("what no pilot stays below")
@@ -195,19 +200,6 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
         least = clairvoyant(jobs, world.pools, scenario.paid, world.step_s, steps, eligible)
     words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
     return Trials(words, file, tuple(trials), least, began_s)
-
-
-def _pilots(told: str | None) -> list[str]:
-    """Their names, each once; `hold` where none is told, as --bound alone has it."""
-    from gyropilot.settings import PilotSettings
-
-    names = [name.strip() for name in (told if told is not None else "hold").split(",")]
-    known = get_args(PilotSettings.model_fields["name"].annotation)
-    strange = [name for name in names if name not in known]
-    if strange or len(set(names)) < len(names):
-        wrong = f"no pilot {strange[0]!r}" if strange else f"--pilot {told} names one twice"
-        raise SettingsError(f"{wrong}; --pilot takes {', '.join(known)}, each once, parted by commas")
-    return names
 
 
 def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simulation:

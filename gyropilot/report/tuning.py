@@ -1,0 +1,78 @@
+"""Tuned settings as a settings file that says where they are from, and whether they are worth having."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import numpy as np
+import yaml
+
+from envs.tuning import Change, Tuned
+from envs.windows import CHARGED_S, WARM_UP_S, Ground
+from envs.workloads import DAY_S
+from gyropilot.settings import PilotSettings
+
+WIDTH = 118
+
+
+def to_yaml(found: Tuned, command: str) -> str:
+    """A `pilot:` section, under what it took and what came of it. What it does not name was not tuned."""
+    told = [f"Settings of the pilot {found.pilot}, found by", f"  {command}", *_how(found), verdict(found)]
+    if not found.change.helps:
+        told.append(f"These are the default settings. What was found: {json.dumps(_plain(found, is_found=True))}")
+    lines = [line for each in told for line in textwrap.wrap(each, WIDTH - 2, subsequent_indent="  ")]
+    section = {"pilot": {"name": found.pilot, **_plain(found, is_found=False)}}
+    return "".join(f"# {line}\n" for line in lines) + yaml.safe_dump(section, sort_keys=False)
+
+
+def verdict(found: Tuned) -> str:
+    """What tuning brought, in one sentence or two."""
+    change, windows = found.change, len(found.held_out)
+    there = f"on {windows} held-out window{'s' if windows > 1 else ''}"
+    trained = f"{_less(found.training_percent)} where they were found"
+    if not change.helps:
+        return f"Tuning did not help: what was found pays {trained}, but {_less(change.mid)} {there}{_range(change)}."
+    sure = "" if change.is_sure else ", which is not sure"
+    return (
+        f"Tuned settings of {found.pilot} pay {_less(change.mid)} than the default ones {there}{_range(change)}{sure}; "
+        f"{trained}."
+    )
+
+
+def _less(percent: float) -> str:
+    if np.isnan(percent):
+        return "what cannot be compared"
+    return f"{abs(percent):.1f} % {'more' if percent > 0 else 'less'}"
+
+
+def _range(change: Change) -> str:
+    return "" if np.isnan(change.low) else f" (90 % interval {change.low:+.1f} to {change.high:+.1f} %)"
+
+
+def _how(found: Tuned) -> list[str]:
+    effort, grounds = found.effort, list(dict.fromkeys(window.ground for window in found.training))
+    interrupted = f" of {effort.budget}, then interrupted" if found.found.interrupted else ""
+    evaluations = f"{found.found.evaluations} evaluations{interrupted}"
+    charged = f"{WARM_UP_S / DAY_S:g} day that is not charged and {CHARGED_S / DAY_S:g} that are"
+    return [
+        *(_where(found, ground) for ground in grounds),
+        f"CMA-ES, {evaluations}, seed {effort.seed}, forecaster {effort.forecaster}. Each window has {charged}; all "
+        "candidates met the same jobs and the same weather.",
+    ]
+
+
+def _where(found: Tuned, ground: Ground) -> str:
+    tuned_on, judged_on = (
+        sum(window.ground is ground for window in windows) for windows in (found.training, found.held_out)
+    )
+    jobs, first_s = int((ground.jobs.submit_s < ground.until_s).sum()), float(ground.jobs.submit_s.min())
+    days = (ground.until_s - first_s) / DAY_S
+    return f"{ground.name}: {jobs:,} jobs of {days:.1f} days; {tuned_on} windows to tune by, {judged_on} held out"
+
+
+def _plain(found: Tuned, *, is_found: bool) -> dict[str, object]:
+    """The settings as a settings file holds them."""
+    settings = found.found.settings if is_found else found.settings
+    whole = PilotSettings.model_validate({"name": found.pilot, **settings})
+    return {name: value for name, value in json.loads(whole.model_dump_json()).items() if name in settings}
