@@ -329,9 +329,11 @@ class CalendarSettings(Section):
 class PilotSettings(Section):
     """Who decides how much."""
 
-    name: Literal["hold", "static", "reactive", "newsvendor"] = Field(
+    name: Literal["hold", "static", "reactive", "threshold", "ces", "newsvendor", "receding", "learned"] = Field(
         "newsvendor",
-        description="`hold` wants nothing; `static` keeps one size; `reactive` follows pending work.",
+        description="`hold` wants nothing; `static` keeps one size; `reactive` follows pending work; `threshold` keeps "
+        "a share of GPUs in use; `ces` lets nodes go when demand falls; `newsvendor` buys the quantile that prices "
+        "imply; `receding` plans hours ahead, anew each time.",
     )
     static_quantile: float = Field(0.95, gt=0, lt=1, description="Static: size for this quantile of past demand.")
     scale_down_after: Duration = Field(
@@ -355,6 +357,52 @@ class PilotSettings(Section):
         gt=0,
         lt=1,
         description="Newsvendor: a queue gives only quota above this quantile of its demand; it rarely misses it.",
+    )
+    threshold_target: float = Field(
+        0.8, gt=0, le=1, description="Threshold: share of GPUs that is to be in use; the rest is there for what comes."
+    )
+    threshold_tolerance: float = Field(
+        0.1, ge=0, lt=1, description="Threshold: a size that is off by a smaller share is left, as the HPA does."
+    )
+    cooldown: Duration = Field(
+        timedelta(minutes=5),
+        description="Threshold: shrinks to the largest size wanted within it; the HPA's and KEDA's default.",
+    )
+    ces_past: Duration = Field(
+        timedelta(hours=1), description="Ces: demand must have fallen below its mean over this; nodes do not flap."
+    )
+    ces_ahead: Duration = Field(
+        timedelta(hours=3), description="Ces: demand must be forecast to fall on the mean over this; half a shift."
+    )
+    ces_past_fall_nodes: float = Field(
+        1.0, ge=0, description="Ces: nodes by which demand must have fallen before any sleep."
+    )
+    ces_coming_fall_nodes: float = Field(
+        1.0, ge=0, description="Ces: nodes by which demand must be forecast to fall before any sleep."
+    )
+    ces_least_nodes: int = Field(1, ge=1, description="Ces: fewer are not let go; it is not worth a turn of the dial.")
+    ces_buffer_nodes: int = Field(5, ge=0, description="Ces: on beyond what is in use, for what comes meanwhile.")
+    ces_keep: Duration = Field(timedelta(hours=2), description="Ces: so long after waking nodes none are let go.")
+    receding_horizon: Duration = Field(
+        timedelta(hours=4),
+        description="Receding: plans so far beyond the longest lead time; less than nodes need to pay back is costly.",
+    )
+    receding_quantile: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Receding: what is planned for lies about this quantile of demand; higher is safer.",
+    )
+    receding_paths: int = Field(
+        5, ge=1, le=25, description="Receding: courses of demand weighed against each other; 1 is the quantile alone."
+    )
+    receding_start_up: Duration = Field(
+        timedelta(minutes=10), description="Receding: of a node's price, paid for nothing when it is bought."
+    )
+    network: Path | None = Field(
+        None,
+        description="Learned: the folder that `gyropilot train` wrote. The pilot that it corrects comes with it, "
+        "settings included; only `preempt` is still yours to forbid.",
     )
     preempt: bool = Field(True, description="May want GPUs back from borrowers when a queue's guaranteed share waits.")
 

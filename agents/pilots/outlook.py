@@ -1,0 +1,138 @@
+"""What a plan for the hours ahead has to know of a view: steps, courses of demand, and what pools offer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from agents.paths import hours
+from agents.pilots.kinds import Kind
+from agents.pilots.past import total_demand
+from agents.pilots.placing import growable
+from agents.pilots.present import servable
+from agents.pilots.prices import waiting_price
+from agents.pilots.purchases import Offer, Purchases, cheapest
+from agents.supply import admissible_pending, removable_gpus, room_gpus, serves, supply_gpus
+from gyropilot.domain import ALL_QUEUES, ClusterState, Floats, Line, Market, Pool, View
+
+FIRST_STEP_HOURS = 1 / 12
+GROWTH = 1.35
+"""Of a step to the next: from five minutes to an hour over four hours, in fifteen steps."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Outlook:
+    """On the pools of one kind."""
+
+    pools: tuple[Pool, ...]
+    edges_hours: Floats  # (T + 1,) of steps, from now
+    demand: Floats  # (K, T) GPUs on equally likely courses
+    waiting_usd: float  # per GPU-hour
+    offers: tuple[Offer, ...]  # of the pools
+
+    def plan(self) -> Purchases | None:
+        return cheapest(self.offers, self.demand, self.waiting_usd, self.edges_hours)
+
+    def demand_after(self, lead_time: timedelta) -> tuple[float, float]:
+        """The least and the largest demand in the step that begins a lead time from now."""
+        step = np.searchsorted(self.edges_hours, hours(lead_time) - 1e-9)
+        there = self.demand[:, min(int(step), self.demand.shape[1] - 1)]
+        return float(there.min()), float(there.max())
+
+
+def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: timedelta, start_up: timedelta) -> Outlook:
+    """From now until the horizon after the kind's longest lead time; the resource's total must be forecast."""
+    leads = [hours(p.lead_time) for p in kind.pools]
+    edges = edges_hours(leads, hours(horizon))
+    middles = (edges[:-1] + edges[1:]) / 2
+    demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
+    demand += stranded_gpus(view.state, kind, resource)
+    served = [q for q in view.state.queues if any(serves(p, q) for p in kind.pools)]
+    grows = growable(view.state, kind.pools)
+    offers = tuple(offer(p, start_up, grows=p in grows) for p in kind.pools)
+    return Outlook(kind.pools, edges, demand, waiting_price(served, resource), offers)
+
+
+def levels(quantile: float, count: int) -> Floats:
+    """So many quantiles: evenly spread about the median, or as much above or below as `quantile` is."""
+    even = (np.arange(count) + 0.5) / count
+    raised: Floats = even ** (math.log(quantile) / math.log(0.5))
+    return raised
+
+
+def edges_hours(leads_hours: Sequence[float], horizon_hours: float) -> Floats:
+    """Edges of steps that grow; what is bought now, or a step from now, comes at one of them."""
+    last = max(leads_hours, default=0.0) + horizon_hours
+    edges, step = [0.0], FIRST_STEP_HOURS
+    while edges[-1] < last:
+        edges.append(edges[-1] + step)
+        step *= GROWTH
+    exact = [lead + later for lead in leads_hours for later in (0.0, FIRST_STEP_HOURS)]
+    return _apart(np.array([*(e for e in edges if e < last), *exact, last]))
+
+
+def _apart(edges: Floats) -> Floats:
+    """In order, without those that are less than a second after another."""
+    ordered = np.unique(edges)
+    kept: Floats = ordered[np.concatenate([[True], np.diff(ordered) > 1 / 3_600])]
+    return kept
+
+
+def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floats:
+    """(K, N) GPUs that all queues want on each course at each time from now on, from what they want now.
+
+    What has come or gone since the forecast was made is taken to stay.
+    """
+    forecast, state = view.forecast, view.state
+    now = sum(q.demand_gpus(resource) for q in state.queues)
+    age = max(0.0, hours(state.seen_at - forecast.made_at))
+    ahead = np.array([hours(h) - age for h in forecast.horizons])
+    total = forecast.of(Line(ALL_QUEUES, resource))
+    table = np.array([np.interp(levels, forecast.quantiles, row) for row in total])
+    since = now - demand_at(state, resource, forecast.made_at)
+    knots = np.concatenate([[0.0], ahead[ahead > 0]])
+    values = np.concatenate([np.full((1, len(levels)), now), np.maximum(0.0, table[ahead > 0] + since)])
+    return np.array([np.interp(at_hours, knots, column) for column in values.T])
+
+
+def demand_at(state: ClusterState, resource: str, at: datetime) -> float:
+    """GPUs that were wanted then, as far as the history tells; what is wanted now where it does not."""
+    history = state.history
+    step = int(np.searchsorted(history.times, at.timestamp(), side="right")) - 1
+    seen = float(total_demand(history, resource)[step]) if 0 <= step < len(history.times) else math.nan
+    return seen if math.isfinite(seen) else sum(q.demand_gpus(resource) for q in state.queues)
+
+
+def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:
+    """Idle GPUs that are of no use to what waits: it waited a step ago already, and no one pool has as many.
+
+    A gang that is larger than what is idle in any pool waits for nodes however much is idle in all.
+    """
+    pending = kind.share * min(sum(admissible_pending(state, resource).values()), _waited(state, resource))
+    idle = [max(0.0, p.idle_gpus) for p in growable(state, kind.pools)]
+    return sum(idle) - max(idle) if idle and pending > max(idle) else 0.0
+
+
+def _waited(state: ClusterState, resource: str) -> float:
+    """GPUs for which work waited at the step of the history before the last."""
+    history = state.history
+    rows = [i for i, line in enumerate(history.lines) if line.resource == resource and line.queue != ALL_QUEUES]
+    return float(np.nansum(history.pending[rows, -2])) if len(history.times) > 1 else 0.0
+
+
+def offer(pool: Pool, start_up: timedelta, grows: bool) -> Offer:
+    """What a pool has and may be asked for. Reserved nodes stay: they are paid for either way."""
+    price = pool.running_price_usd_per_gpu_hour
+    return Offer(
+        there=pool.gpus,
+        coming=pool.coming_gpus,
+        most=supply_gpus(pool) + (room_gpus(pool) if grows else 0.0),
+        removable=0.0 if pool.market is Market.RESERVED else removable_gpus(pool),
+        lead_hours=hours(pool.lead_time),
+        price_usd_per_hour=price,
+        start_up_usd=price * hours(start_up),
+    )

@@ -1,0 +1,112 @@
+"""Receding: the cheapest plan for the hours ahead, made anew at each look, of which only the first step is acted on.
+
+What is planned for are courses of demand (`outlook`), each a quantile of the forecast, equally likely, that begin at
+what is asked for now. The plan (`purchases`) weighs a GPU's price, and what it costs to start one, against waiting,
+and knows each pool's lead time, limit and what is idle. It ends `horizon` after the longest lead time, for a plan that
+ends before what is bought has paid back buys too little (model predictive control; Rawlings, Mayne & Diehl, 2017), and
+its steps grow, so that a solution takes a millisecond or two.
+
+Of the plan's fractions whole nodes are made: one is bought if so much of it is wanted that waiting would cost more
+than the node, one goes if all of it may go and nobody asked for it over `scale_down_after`. Quotas and reclaim are the
+newsvendor's. Without a forecast it does what Reactive would.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agents.pilots.kinds import Kind, kinds
+from agents.pilots.outlook import Outlook, levels, outlook
+from agents.pilots.past import peak_demand
+from agents.pilots.placing import shrink_to, stock
+from agents.pilots.purchases import Purchases
+from agents.pilots.quotas import QuotaRule
+from agents.pilots.reactive import Reactive
+from agents.pilots.reclaim import reclaim
+from agents.shares import whole
+from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, Pool, View
+
+
+@dataclass(frozen=True, slots=True)
+class Receding:
+    """Solves for the cheapest purchases over the hours ahead, and acts on the first step."""
+
+    horizon: timedelta = timedelta(hours=4)
+    quantile: float = 0.5
+    paths: int = 5
+    start_up: timedelta = timedelta(minutes=10)
+    scale_down_after: timedelta = timedelta(minutes=10)
+    stabilisation: timedelta = timedelta(hours=1)
+    dead_band_gpus: int = 1
+    giving_quantile: float = 0.9
+    preempt: bool = True
+    name: str = field(default="receding", init=False)
+
+    def steer(self, view: View) -> Intent:
+        pools: dict[str, int] = {}
+        reasons: dict[str, str] = {}
+        for resource in view.state.resources:
+            known = Line(ALL_QUEUES, resource) in view.forecast.lines
+            why = self._planned(view, resource) if known else self._as_reactive(view.state, resource)
+            pools |= {name: gpus for name, (gpus, _) in why.items()}
+            reasons |= {name: reason for name, (_, reason) in why.items()}
+        back, back_reasons = reclaim(view.state, pools) if self.preempt else ({}, {})
+        rule = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
+        quotas, quota_reasons = rule.moves(view, still=back.keys())
+        return Intent(self.name, pools, quotas, back, reasons | quota_reasons | back_reasons)
+
+    def _as_reactive(self, state: ClusterState, resource: str) -> dict[str, tuple[int, str]]:
+        rule = Reactive(self.scale_down_after)
+        plan = rule.plan(state, resource)
+        return {name: (gpus, rule.why(state, state.pool(name), gpus)) for name, gpus in plan.items()}
+
+    def _planned(self, view: View, resource: str) -> dict[str, tuple[int, str]]:
+        wishes: dict[str, tuple[int, str]] = {}
+        for kind in kinds(view.state, resource):
+            ahead = outlook(view, kind, resource, levels(self.quantile, self.paths), self.horizon, self.start_up)
+            plan = ahead.plan()
+            if plan is not None:
+                changes = self._growth(ahead, plan) | self._removal(view.state, kind, resource, plan)
+                wishes |= {p.name: (changes[p.name], _why(ahead, p, changes)) for p in kind.pools if p.name in changes}
+        return wishes
+
+    def _growth(self, ahead: Outlook, plan: Purchases) -> dict[str, int]:
+        """Whole nodes, in GPUs per pool, of what is to be bought now."""
+        if plan.bought[:, 0].sum() < self.dead_band_gpus - 1e-6:
+            return {}
+        wanted = zip(ahead.pools, plan.bought[:, 0], strict=True)
+        return {
+            pool.name: gpus for pool, bought in wanted if (gpus := _nodes(pool, bought, ahead) * pool.gpus_per_node)
+        }
+
+    def _removal(self, state: ClusterState, kind: Kind, resource: str, plan: Purchases) -> dict[str, int]:
+        """Whole nodes that may go now and that were asked for by nobody lately, in GPUs per pool."""
+        peak = peak_demand(state, resource, self.scale_down_after)
+        if peak is None:
+            return {}
+        floors = {p.name: whole(kind.share * peak) for p in kind.pools}
+        allowed = {p.name: math.floor(gpus + 1e-6) for p, gpus in zip(kind.pools, plan.released[:, 0], strict=True)}
+        removed = shrink_to(kind.pools, sum(p.gpus for p in kind.pools), floors, allowed)
+        return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
+
+
+def _nodes(pool: Pool, bought: float, ahead: Outlook) -> int:
+    """Of a fraction a node is made if what it is wanted for would cost more to wait than the node costs."""
+    if not pool.gpus_per_node:
+        return 0
+    nodes = math.floor(bought / pool.gpus_per_node + 1e-6)
+    part = bought / pool.gpus_per_node - nodes
+    return nodes + (part > 1e-6 and part * ahead.waiting_usd >= pool.running_price_usd_per_gpu_hour)
+
+
+def _why(ahead: Outlook, pool: Pool, changes: dict[str, int]) -> str:
+    low, high = ahead.demand_after(pool.lead_time)
+    gpus = changes[pool.name]
+    does = f"buys {gpus} GPUs" if gpus > 0 else f"lets {-gpus} GPUs go"
+    return (
+        f"the cheapest plan for {ahead.edges_hours[-1]:.1f} h {does}: demand in "
+        f"{pool.lead_time / timedelta(minutes=1):.0f} min is {low:.0f} to {high:.0f} GPUs, {stock(ahead.pools)}; "
+        f"a GPU-hour costs {pool.running_price_usd_per_gpu_hour:.2f} USD, waiting {ahead.waiting_usd:.2f}"
+    )

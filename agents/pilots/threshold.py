@@ -1,0 +1,69 @@
+"""Threshold: the Horizontal Pod Autoscaler's rule for nodes, which is what KEDA scales by.
+
+Kubernetes documentation, "Horizontal Pod Autoscaling": the size wanted is the size now times the metric over its
+target, rounded up; nothing changes while that ratio lies within the tolerance (0.1) of 1; it shrinks to the largest
+size wanted within the stabilisation window (300 s). KEDA leaves all that to the HPA and lets the last replica go after
+a cooldown (ScaledObject, `cooldownPeriod`, 300 s): with the window as the cooldown, the same rule down to nothing.
+
+Here the metric is GPUs asked for, running and pending, per GPU that is there or coming. Which sizes were wanted is
+read from the history of demand, so that nothing is remembered between two looks. What no quota admits is not bought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agents.pilots.kinds import Kind, kinds
+from agents.pilots.past import peak_demand
+from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
+from agents.pilots.present import present_demand, servable
+from agents.shares import whole
+from gyropilot.domain import ClusterState, Intent, View
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Keeps demand at a share of capacity: grows at once, shrinks after a cooldown; whole nodes only."""
+
+    target: float = 0.8
+    tolerance: float = 0.1
+    cooldown: timedelta = timedelta(minutes=5)
+    name: str = field(default="threshold", init=False)
+
+    def steer(self, view: View) -> Intent:
+        changes: dict[str, int] = {}
+        reasons: dict[str, str] = {}
+        for resource in view.state.resources:
+            for kind in kinds(view.state, resource):
+                plan = self._plan(view.state, kind, resource)
+                changes |= plan
+                reasons |= {name: self._why(view.state, kind, resource, gpus) for name, gpus in plan.items()}
+        return Intent(self.name, pool_gpus=changes, reasons=reasons)
+
+    def _plan(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
+        supply, demand = total_supply(kind.pools), present_demand(state, resource)
+        if abs(kind.share * demand / self.target - supply) <= self.tolerance * supply:
+            return {}
+        targets = {p.name: self._size(state, kind, resource, demand) for p in growable(state, kind.pools)}
+        return grow_to(targets, supply, room(kind.pools, {})) or self._shrink(state, kind, resource)
+
+    def _shrink(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
+        peak = peak_demand(state, resource, self.cooldown)
+        if peak is None:
+            return {}
+        size = self._size(state, kind, resource, peak)
+        return shrink_to(kind.pools, total_supply(kind.pools), {p.name: size for p in kind.pools})
+
+    def _size(self, state: ClusterState, kind: Kind, resource: str, demand: float) -> int:
+        """GPUs of a kind when demand is the target's share of all, as far as quotas admit that many."""
+        return whole(kind.share * float(servable(state, resource, demand / self.target)))
+
+    def _why(self, state: ClusterState, kind: Kind, resource: str, gpus: int) -> str:
+        peak = peak_demand(state, resource, self.cooldown) or 0.0
+        demand = present_demand(state, resource) if gpus > 0 else peak
+        asked = "are" if gpus > 0 else f"were at most in the last {self.cooldown / timedelta(minutes=1):g} min"
+        return (
+            f"{kind.share * demand:.0f} GPUs {asked} asked for and {stock(kind.pools)}; "
+            f"at {self.target:.0%} in use, as far as quotas admit, it takes {self._size(state, kind, resource, demand)}"
+        )
