@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agents import encoding
 from envs.terms import HOUR_S, Flows, Prices, Rates, bill, rates
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable, TrainingProfile, generate
 from envs.world import Run, Weather, World
 
-FACTORS = (0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+FACTORS = encoding.FACTORS
 """Of a pool's base target; the one in the middle changes nothing."""
 
 DAYS = 1.0

@@ -8,21 +8,19 @@ PPO("MlpPolicy", Worlds(64), n_steps=128, batch_size=2048, n_epochs=4).learn(1_0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from envs.control import Fleet, Task
 from envs.faces import SAMPLE, spaces
-from gyropilot.errors import SettingsError
+from models.alike import Alike
 
 Seen = NDArray[np.float32]
 
 
-class Worlds(VecEnv):
+class Worlds(Alike):
     """Days begin anew in the step that ends them; `terminal_observation` tells what was seen last.
 
     Each info of a day's end says that it was cut off, not lost, so that what would have come is not forgotten.
@@ -55,24 +53,3 @@ class Worlds(VecEnv):
                 info.update({"terminal_observation": last, "TimeLimit.truncated": True})
             shown = self.fleet.begin().astype(np.float32)
         return shown, rewards.astype(np.float32), np.full(self.num_envs, over), infos
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
-        return [getattr(self, attr_name)] * len(self._some(indices))
-
-    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
-        raise SettingsError(f"{attr_name} is of all worlds alike; make Worlds with another task instead")
-
-    def env_method(
-        self, method_name: str, *args: Any, indices: int | Iterable[int] | None = None, **more: Any
-    ) -> list[Any]:
-        raise SettingsError(f"worlds have no {method_name}; they are one set of arrays")
-
-    def env_is_wrapped(self, wrapper_class: type, indices: int | Iterable[int] | None = None) -> list[bool]:
-        return [False] * len(self._some(indices))
-
-    def _some(self, indices: int | Iterable[int] | None) -> Sequence[int]:
-        chosen = self._get_indices(indices)
-        return list(chosen)

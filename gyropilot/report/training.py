@@ -1,0 +1,64 @@
+"""What a trained network is worth, for a terminal."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agents.pilots.network import Card, Figure
+from gyropilot.report.words import visible
+
+WIDTH = 120
+
+
+def to_text(card: Card, folder: str) -> str:
+    """A line per seed, and what that means in sentences."""
+    paper = StringIO()
+    console = Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={})
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("seed", no_wrap=True)
+    for name in ("steps", "picked at", "validation days", "held-out days", "90 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for found in card.seeds:
+        name = f"{found.seed}, chosen" if found.seed == card.chosen_seed else str(found.seed)
+        told = (f"{found.steps:,}", f"{found.picked_at:,}", f"{found.validation_percent:+.2f} %")
+        table.add_row(name, *told, f"{found.held_out.mid:+.2f} %", interval(found.held_out))
+    table.add_row("all", "", "", "", f"{card.pooled.mid:+.2f} %", interval(card.pooled))
+    console.print(Text(f"Training · {card.base.name}'s wishes corrected, {', '.join(card.data.pools)}\n"))
+    console.print(table)
+    for sentence in _sentences(card, folder):
+        console.print(Text(visible(sentence)))
+    return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
+
+
+def interval(figure: Figure) -> str:
+    """Empty where there are too few days to tell."""
+    return "" if figure.low is None or figure.high is None else f"[{figure.low:+.2f}, {figure.high:+.2f}]"
+
+
+def verdict(card: Card) -> str:
+    """Whether the network that was chosen is worth running, in one sentence."""
+    chosen = next(found for found in card.seeds if found.seed == card.chosen_seed)
+    days = f"{card.data.held_out_days:g} held-out days"
+    if not chosen.picked_at:
+        return f"No seed was better than {card.base.name} on the validation days: the network changes nothing."
+    here = f"{chosen.held_out.mid:+.2f} % on {days}"
+    if chosen.held_out.mid >= 0:
+        return f"The network does not pay: {here} next to {card.base.name}; run {card.base.name} instead."
+    sure = chosen.held_out.high is not None and chosen.held_out.high < 0
+    return f"The network costs {here} next to {card.base.name}" + ("." if sure else "; that is not sure.")
+
+
+def _sentences(card: Card, folder: str) -> list[str]:
+    data = card.data
+    return [
+        f"{data.jobs:,} jobs: {data.train_days:.1f} days to learn from, {data.validation_days:g} to choose by, "
+        f"{data.held_out_days:g} held out; percent of what {card.base.name} pays on the same days, negative is saved.",
+        verdict(card),
+        f"`simulate --pilot {card.base.name},learned@{folder}` runs it; so does pilot.name: learned with "
+        f"pilot.network: {folder}",
+    ]
