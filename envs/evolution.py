@@ -38,19 +38,22 @@ class Found:
 def search(
     cost: Callable[[Settings], float], knobs: Sequence[Knob], start: Settings, budget: int, rng: np.random.Generator
 ) -> Found:
-    """Settings of the lowest cost among at most `budget` that are evaluated, `start` first; of equals the first.
+    """Settings of the lowest cost among at most `budget` that are evaluated, `start` first.
 
-    Where it is interrupted (Ctrl-C) the best so far is the answer, unless nothing was evaluated yet.
+    Of equal cost are those that change fewest: what makes no difference is put back, with evaluations that are kept for
+    that. Where it is interrupted (Ctrl-C) the best so far is the answer, unless nothing was evaluated yet.
     """
-    seen = _Seen(cost, budget)
+    seen = _Seen(cost, start, max(1, budget - len(knobs)))
     seen.cost(start)
     interrupted = False
     try:
-        _evolve(seen, knobs, start, rng)
+        _evolve(seen, knobs, rng)
+        seen.budget = budget
+        _put_back(seen)
     except KeyboardInterrupt:
         interrupted = True
-    best = min(seen.costs, key=lambda values: seen.costs[values])
-    return Found(dict(best), seen.costs[best], len(seen.costs), interrupted)
+    best = seen.best
+    return Found(best, seen.costs[_key(best)], len(seen.costs), interrupted)
 
 
 @dataclass(eq=False, slots=True)
@@ -58,12 +61,19 @@ class _Seen:
     """What was evaluated; what is asked for again costs nothing."""
 
     evaluate: Callable[[Settings], float]
+    start: Settings
     budget: int
     costs: dict[tuple[tuple[str, Value], ...], float] = field(default_factory=dict)
 
+    @property
+    def best(self) -> Settings:
+        """Of the lowest cost the one with the fewest changes, and of these the first."""
+        begun = set(self.start.items())
+        return dict(min(self.costs.items(), key=lambda each: (each[1], len(set(each[0]) - begun)))[0])
+
     def cost(self, settings: Settings) -> float | None:
         """None once the budget is spent."""
-        key = tuple(settings.items())
+        key = _key(settings)
         if key not in self.costs:
             if len(self.costs) >= self.budget:
                 return None
@@ -72,9 +82,9 @@ class _Seen:
         return self.costs[key]
 
 
-def _evolve(seen: _Seen, knobs: Sequence[Knob], start: Settings, rng: np.random.Generator) -> None:
+def _evolve(seen: _Seen, knobs: Sequence[Knob], rng: np.random.Generator) -> None:
     """Generation after generation, until the budget is spent or candidates are all alike."""
-    strategy = _strategy(knobs, start, seen.budget, rng)
+    strategy = _strategy(knobs, seen.start, seen.budget, rng)
     while not strategy.stop():
         places = strategy.ask()
         costs = [
@@ -83,6 +93,16 @@ def _evolve(seen: _Seen, knobs: Sequence[Knob], start: Settings, rng: np.random.
         if None in costs:
             return
         strategy.tell(places, costs)
+
+
+def _put_back(seen: _Seen) -> None:
+    """Each setting of the best back to where it began, one after the other, where that costs no more."""
+    for name, value in seen.start.items():
+        seen.cost({**seen.best, name: value})
+
+
+def _key(settings: Settings) -> tuple[tuple[str, Value], ...]:
+    return tuple(settings.items())
 
 
 def _strategy(knobs: Sequence[Knob], start: Settings, budget: int, rng: np.random.Generator) -> Any:

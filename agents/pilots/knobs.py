@@ -51,17 +51,37 @@ class Knob:
 
 
 _SCALE_DOWN_AFTER = Knob("scale_down_after", 5, 180, Scale.MINUTES)
+_DEAD_BAND = Knob("dead_band_gpus", 0, 32, Scale.INTEGER)
+_OF_QUOTAS = (Knob("stabilisation", 5, 360, Scale.MINUTES), Knob("giving_quantile", 0.5, 0.99))
 
 KNOBS: Mapping[str, tuple[Knob, ...]] = {
     "hold": (),
     "static": (Knob("static_quantile", 0.05, 0.995),),
     "reactive": (_SCALE_DOWN_AFTER,),
-    "newsvendor": (
-        _SCALE_DOWN_AFTER,
-        Knob("pay_back", 5, 360, Scale.MINUTES),
-        Knob("stabilisation", 5, 360, Scale.MINUTES),
-        Knob("dead_band_gpus", 0, 32, Scale.INTEGER),
-        Knob("giving_quantile", 0.5, 0.99),
+    "threshold": (
+        Knob("threshold_target", 0.4, 1.0),
+        Knob("threshold_tolerance", 0.0, 0.5),
+        Knob("cooldown", 5, 180, Scale.MINUTES),
     ),
+    "ces": (
+        Knob("ces_past", 15, 360, Scale.MINUTES),
+        Knob("ces_ahead", 15, 720, Scale.MINUTES),
+        Knob("ces_past_fall_nodes", 0, 8),
+        Knob("ces_coming_fall_nodes", 0, 8),
+        Knob("ces_least_nodes", 1, 8, Scale.INTEGER),
+        Knob("ces_buffer_nodes", 0, 12, Scale.INTEGER),
+        Knob("ces_keep", 5, 360, Scale.MINUTES),
+    ),
+    "newsvendor": (_SCALE_DOWN_AFTER, Knob("pay_back", 5, 360, Scale.MINUTES), _DEAD_BAND, *_OF_QUOTAS),
+    "receding": (
+        _SCALE_DOWN_AFTER,
+        Knob("receding_horizon", 30, 720, Scale.MINUTES),
+        Knob("receding_quantile", 0.1, 0.95),
+        Knob("receding_paths", 1, 9, Scale.INTEGER),
+        Knob("receding_start_up", 1, 60, Scale.MINUTES),
+        _DEAD_BAND,
+        *_OF_QUOTAS,
+    ),
+    "learned": (),
 }
 """By pilot. Whether to preempt is the operator's choice, whatever it costs: it is not among them."""
