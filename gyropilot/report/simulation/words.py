@@ -23,3 +23,8 @@ def span(seconds: float) -> str:
     if seconds < 5_400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3_600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
+
+
+def kept_together(sentence: str) -> str:
+    """So that no line of a heading ends before a unit."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%").replace(" USD", "\N{NO-BREAK SPACE}USD")

@@ -1,0 +1,242 @@
+"""What a cluster did over time: demand against the GPUs that were there, what waited, and when work was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median_low
+
+import numpy as np
+from markupsafe import Markup
+
+from gyropilot.domain import Floats
+from gyropilot.report.axes import gpu_ticks, time_label, time_ticks
+from gyropilot.report.stairs import Stair, stair_area, stair_line
+from gyropilot.report.svg import Scale, drawing, line, rect, tag, text
+from gyropilot.report.words import count, number
+
+DAY_S = 86_400
+HOUR_S = 3_600
+SINCE_2001_S = 1e9
+"""Times beyond it are taken for seconds since the epoch; smaller ones begin when a trace does."""
+
+CUT = 3.0
+"""How far beyond the usual a picture still goes."""
+
+LAYERS = 6
+"""Colours that can be told apart."""
+
+FINENESS = 3
+"""Pixels to a column: each shows its lowest and its highest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The size of a picture and of its parts, in pixels."""
+
+    width: int
+    gpus: int  # how high demand is drawn
+    waiting: int
+    time_ticks: int
+    left: int = 46
+    right: int = 8
+    top: int = 22
+    between: int = 18
+    bottom: int = 24
+
+    @property
+    def floor(self) -> int:
+        return self.top + self.gpus
+
+    @property
+    def height(self) -> int:
+        return self.floor + self.between + self.waiting + self.bottom
+
+
+WIDE = Frame(1120, 170, 56, time_ticks=12)
+NARROW = Frame(340, 140, 48, time_ticks=5)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Course:
+    """One run, in GPUs."""
+
+    name: str
+    layers: tuple[Stair, ...]  # each on top of those before it, drawn as class p0, p1, ...
+    demand: Stair
+    waiting: Stair
+    lost_s: Floats  # moments at which work was lost
+    limit: float | None = None  # GPUs that were there, where layers are who used them
+
+    @property
+    def begin_s(self) -> float:
+        return float(self.demand.times_s[0])
+
+    @property
+    def top(self) -> Stair:
+        """All that was there."""
+        return self.layers[-1]
+
+    @property
+    def words(self) -> str:
+        """The picture for those who do not see it."""
+        there = (
+            f"there were between {number(self.top.low)} and {number(self.top.peak)}, on average {number(self.top.mean)}"
+            if self.limit is None
+            else f"of {number(self.limit)} up to {number(self.top.peak)} were used, on average {number(self.top.mean)}"
+        )
+        return (
+            f"Demand was {number(self.demand.mean)} GPUs on average and at most {number(self.demand.peak)}; {there}. "
+            f"Work waited for up to {count(self.waiting.peak, 'GPU')}, on average for {number(self.waiting.mean)}. "
+            f"Work was lost at {count(len(self.lost_s), 'moment')}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What pictures share that are to be compared."""
+
+    begin_s: float
+    end_s: float
+    gpus: float
+    waiting: float
+
+
+def shared(courses: Sequence[Course]) -> Axes:
+    """High enough for all that was there, and for most of what was asked for: no wild backlog hides anything."""
+    there = max(max(course.top.peak, course.limit or 0.0) for course in courses)
+    demand = min(tamed([course.demand.peak for course in courses]), CUT * there or np.inf)
+    waiting = tamed([course.waiting.peak for course in courses])
+    first = courses[0]
+    return Axes(first.begin_s, first.demand.end_s, 1.08 * max(1.0, there, demand), 1.1 * max(1.0, waiting))
+
+
+def tamed(peaks: Sequence[float]) -> float:
+    """The highest of them, those left aside that are far beyond what half of them stay below: they are cut off."""
+    usual = CUT * median_low(peaks)
+    return max(peak for peak in peaks if peak <= usual) or max(peaks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    course: Course
+    axes: Axes
+    frame: Frame
+    ident: str
+
+    @property
+    def x(self) -> Scale:
+        return Scale(self.axes.begin_s, self.axes.end_s, self.frame.left, self.frame.width - self.frame.right)
+
+    @property
+    def y(self) -> Scale:
+        return Scale(0.0, self.axes.gpus, self.frame.floor, self.frame.top)
+
+    @property
+    def below(self) -> Scale:
+        """Of what waits."""
+        top = self.frame.floor + self.frame.between
+        return Scale(0.0, self.axes.waiting, top + self.frame.waiting, top)
+
+    @property
+    def columns(self) -> int:
+        return (self.frame.width - self.frame.left - self.frame.right) // FINENESS
+
+
+def course_chart(course: Course, axes: Axes, frame: Frame, ident: str) -> Markup:
+    """Demand as a line over what was there; below it what waited; between them a stroke where work was lost."""
+    plot = _Plot(course, axes, frame, ident)
+    parts = (*_clips(plot), *_times(plot), *_levels(plot), *_there(plot), *_waiting(plot), *_lost(plot), *_cut(plot))
+    return drawing(ident, course.name, course.words, (frame.width, frame.height), *parts)
+
+
+def _clips(plot: _Plot) -> Iterator[Markup]:
+    for name, y in (("c", plot.y), ("w", plot.below)):
+        window = rect((plot.x.start, y.end), plot.x.end - plot.x.start, y.start - y.end, "")
+        yield tag("clipPath", window, id=f"{plot.ident}-{name}")
+
+
+def _levels(plot: _Plot) -> Iterator[Markup]:
+    yield text(plot.frame.left - 6, plot.frame.top - 9, "GPUs", "tick", "end")
+    for y, about in ((plot.y, 4), (plot.below, 2)):
+        for gpus in gpu_ticks(y.high * 0.98, about):
+            yield line((plot.x.start, y(gpus)), (plot.x.end, y(gpus)), "axis" if gpus == 0 else "grid")
+            yield text(plot.frame.left - 6, y(gpus) + 4, number(gpus), "tick", "end")
+
+
+def _times(plot: _Plot) -> Iterator[Markup]:
+    floor = plot.below.start
+    for at_s, words in moments(plot.axes.begin_s, plot.axes.end_s, plot.frame.time_ticks):
+        x = plot.x(at_s)
+        yield line((x, plot.frame.top), (x, floor), "grid")
+        yield line((x, floor), (x, floor + 4), "axis")
+        if plot.x.start + 12 < x < plot.x.end - 12:
+            yield text(x, floor + 17, words, "tick", "middle")
+
+
+def mark_key(layers: Sequence[str], lost: bool) -> list[dict[str, object]]:
+    """The legend: what marks mean, and whose each layer is."""
+    strokes = tag("path", d="M7 1v10M11 1v10M15 1v10", class_="lost")
+    last = (
+        _sample(strokes, "work lost: a job had to stop") if lost else _sample(_stroke("limit"), "GPUs that are there")
+    )
+    colours = [_sample(rect((0, 0), 22, 12, f"p{nth}"), name) for nth, name in enumerate(layers)]
+    demand = _sample(_stroke("asked"), "demand: running and waiting")
+    return [demand, *colours, _sample(rect((0, 0), 22, 12, "pending"), "waiting, below"), last]
+
+
+def _stroke(class_: str) -> Markup:
+    return line((0, 6), (22, 6), class_)
+
+
+def _sample(drawn: Markup, words: str) -> dict[str, object]:
+    return {"swatch": tag("svg", drawn, width=22, height=12, aria_hidden="true"), "words": words}
+
+
+def moments(begin_s: float, end_s: float, about: int) -> list[tuple[float, str]]:
+    """Round moments with their names: dates where the times are of the calendar, else hours or days since it began."""
+    if begin_s >= SINCE_2001_S:
+        return [(when.timestamp(), time_label(when)) for when in time_ticks(int(begin_s), int(end_s), about)]
+    span_s = end_s - begin_s
+    unit_s, name = (HOUR_S, "h") if span_s <= 3 * DAY_S else (DAY_S, "d")
+    rough = span_s / unit_s / about
+    step = next(
+        (n for n in (0.25, 0.5, 1, 2, 3, 6, 7, 12, 14, 24, 28, 56, 91, 182) if n >= rough and (n >= 1 or name == "h")),
+        np.ceil(rough / 365) * 365,
+    )
+    return [(begin_s + n * step * unit_s, f"{n * step:g} {name}") for n in range(int(span_s / unit_s / step) + 1)]
+
+
+def _there(plot: _Plot) -> Iterator[Markup]:
+    """The highest first, each painted over by those below it."""
+    stack = [
+        stair_area(layer.thinned(plot.columns), plot.x, plot.y, f"layer p{nth}")
+        for nth, layer in reversed(list(enumerate(plot.course.layers)))
+    ]
+    demand = stair_line(plot.course.demand.thinned(plot.columns), plot.x, plot.y, "asked")
+    yield tag("g", *stack, demand, clip_path=f"url(#{plot.ident}-c)")
+    if plot.course.limit is not None:
+        level = plot.y(plot.course.limit)
+        yield line((plot.x.start, level), (plot.x.end, level), "limit")
+
+
+def _waiting(plot: _Plot) -> Iterator[Markup]:
+    area = stair_area(plot.course.waiting.thinned(plot.columns), plot.x, plot.below, "pending")
+    yield tag("g", area, clip_path=f"url(#{plot.ident}-w)")
+
+
+def _lost(plot: _Plot) -> Iterator[Markup]:
+    """One stroke to a column, however often work was lost in it."""
+    xs = np.unique(np.round([plot.x(float(at)) for at in plot.course.lost_s]))
+    top = plot.frame.floor + 4
+    if len(xs):
+        yield tag("path", d="".join(f"M{x:.0f} {top}v10" for x in xs), class_="lost")
+
+
+def _cut(plot: _Plot) -> Iterator[Markup]:
+    """Says how high a peak is that leaves its frame."""
+    for stair, y in ((plot.course.demand, plot.y), (plot.course.waiting, plot.below)):
+        if stair.peak > y.high:
+            x = plot.x(float(stair.times_s[int(stair.values.argmax())]))
+            inside = min(max(x, plot.x.start + 34), plot.x.end - 34)
+            yield text(inside, y.end + 10, f"▲ {number(stair.peak)}", "label strong halo", "middle")

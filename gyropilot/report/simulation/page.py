@@ -1,0 +1,78 @@
+"""What stands on the page of a simulation, section by section, as values that the template only lays out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from envs.tally import Tally
+from gyropilot import __version__
+from gyropilot.report import courses
+from gyropilot.report.courses import mark_key
+from gyropilot.report.simulation.course import course_of, layer_names
+from gyropilot.report.simulation.result import Simulation
+from gyropilot.report.simulation.text import COLUMNS, cells
+from gyropilot.report.simulation.words import headline, kept_together, span
+from gyropilot.report.waits import Mark, waits_chart
+
+Part = dict[str, Any]
+
+DRAWN_QUEUES = 24
+"""With the longest waits; their rows stand in columns."""
+
+COLUMN = 6
+
+TOLD_QUEUES = 200
+"""In the table, the longest waits first."""
+
+
+def page(found: Simulation) -> Part:
+    """Everything that the template names."""
+    figures = found.tally
+    everybody, *queues = figures.waits
+    queues.sort(key=lambda waits: -waits.p95_s)
+    course = course_of(found)
+    axes = courses.shared([course])
+    return {
+        "version": __version__,
+        "headline": headline(figures),
+        "heading": kept_together(_short(figures)),
+        "world": found.world,
+        "jobs": f"{everybody.jobs:,} jobs of {len(queues):,} queues",
+        "figures": _figures(figures),
+        "key": mark_key(layer_names(found), lost=False),
+        "wide": courses.course_chart(course, axes, courses.WIDE, "cw"),
+        "narrow": courses.course_chart(course, axes, courses.NARROW, "cn"),
+        "waits": list(_panels(figures)),
+        "columns": COLUMNS,
+        "queues": [_row(cells(waits)) for waits in (everybody, *queues[:TOLD_QUEUES])],
+        "more_queues": max(0, len(queues) - TOLD_QUEUES),
+        "notes": found.file.notes,
+    }
+
+
+def _short(figures: Tally) -> str:
+    """The headline's beginning; the rest of it are the figures below."""
+    return headline(figures).split(";")[0]
+
+
+def _figures(figures: Tally) -> list[Part]:
+    everybody = figures.waits[0]
+    return [
+        {"name": "half of all jobs waited", "unit": "at most", "big": span(everybody.p50_s)},
+        {"name": "1 in 20 waited", "unit": "more than", "big": span(everybody.p95_s)},
+        {"name": "longest wait", "unit": "", "big": span(everybody.longest_s)},
+        {"name": "GPUs in use", "unit": "of those that were there", "big": f"{100 * figures.utilisation:.0f} %"},
+    ]
+
+
+def _panels(figures: Tally) -> Iterator[Part]:
+    longest_s = max(waits.p95_s for waits in figures.waits)
+    queues = sorted(figures.waits[1:], key=lambda waits: -waits.p95_s)[:DRAWN_QUEUES]
+    marks = [Mark("all", "ours", figures.waits[0]), *(Mark(w.queue or "", "first", w) for w in queues)]
+    for nth, first in enumerate(range(0, len(marks), COLUMN)):
+        yield {"svg": waits_chart(marks[first : first + COLUMN], longest_s, f"w{nth}", "Waits by queue")}
+
+
+def _row(told: list[str]) -> Part:
+    return {"name": told[0], "cells": told[1:]}

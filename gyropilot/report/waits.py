@@ -1,0 +1,80 @@
+"""How long jobs waited, as a picture: half of them up to the ring, nineteen in twenty up to the dot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from envs.tally import Waits
+from gyropilot.report.simulation.words import span
+from gyropilot.report.svg import Scale, drawing, line, tag, text
+
+ROW = 34
+PANEL = 270
+PANELS = 8
+"""At most side by side."""
+
+LETTERS = 24
+"""Of a name, before it would run into its figures; the tables have all of it."""
+
+TICKS_S = (0, 60, 600, 3_600, 36_000, 4 * 86_400, 40 * 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A row: whose jobs, and how it is drawn (ours, first, best, other)."""
+
+    name: str
+    class_: str
+    waits: Waits
+
+    @property
+    def words(self) -> str:
+        """12 min / 3.4 h."""
+        return waited(self.waits)
+
+
+def waited(waits: Waits) -> str:
+    """12 min / 3.4 h: half of all jobs, and nineteen in twenty, waited no longer. Of those that started."""
+    return "never started" if waits.never_started == waits.jobs else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+
+
+def waits_chart(marks: Sequence[Mark], longest_s: float, ident: str, title: str) -> Markup:
+    """A row per mark, on a scale that shows minutes and days alike, up to `longest_s`."""
+    x = Scale(0.0, _stretched(max(longest_s, 600.0)), 6.0, PANEL - 8.0)
+    height = ROW * len(marks)
+    rows = (part for nth, mark in enumerate(marks) for part in _row(mark, x, ROW * nth + 15.0))
+    words = "; ".join(f"{mark.name} {mark.words}" for mark in marks)
+    return drawing(ident, title, words, (PANEL, height + 22), *_ticks(x, longest_s, height), *rows)
+
+
+def _stretched(seconds: float) -> float:
+    return math.log1p(seconds / 60)
+
+
+def _ticks(x: Scale, longest_s: float, height: float) -> Iterator[Markup]:
+    named = x.start
+    for seconds in (s for s in TICKS_S if s <= max(longest_s, 600)):
+        at = x(_stretched(seconds))
+        yield line((at, 0), (at, height), "axis" if seconds == 0 else "grid")
+        if seconds == 0 or named + 36 < at < x.end - 12:
+            named = at
+            yield text(at, height + 14, _tick(seconds), "tick", "middle" if seconds else "start")
+
+
+def _tick(seconds: int) -> str:
+    return "0" if not seconds else span(seconds).replace(".0", "").replace("60 s", "1 min").replace("60 min", "1 h")
+
+
+def _row(mark: Mark, x: Scale, y: float) -> Iterator[Markup]:
+    name = mark.name if len(mark.name) <= LETTERS else f"{mark.name[: LETTERS - 1]}…"
+    yield text(11, y, name, "label strong halo" if mark.class_ == "ours" else "label halo")
+    yield text(PANEL - 4, y, mark.words, "label halo", "end")
+    if mark.waits.never_started < mark.waits.jobs:
+        half, most = x(_stretched(mark.waits.p50_s)), x(_stretched(mark.waits.p95_s))
+        yield line((half, y + 9), (most, y + 9), f"span {mark.class_}")
+        yield tag("circle", cx=most, cy=y + 9, r=4.5, class_=f"spot {mark.class_}")
+        yield tag("circle", cx=half, cy=y + 9, r=4.0, class_=f"ring {mark.class_}")
