@@ -37,6 +37,7 @@ from gyropilot.terminal import (
     say,
 )
 from gyropilot.traces_cli import traces_app
+from gyropilot.train_cli import train
 from gyropilot.tune_cli import tune
 
 if TYPE_CHECKING:
@@ -237,6 +238,7 @@ app.command()(forecast)
 app.command()(backtest)
 app.command()(simulate)
 app.command()(tune)
+app.command()(train)
 
 
 @config_app.command("show")

@@ -28,11 +28,11 @@ def asked_pilots(told: str) -> dict[str, PilotSettings]:
 
 def settings_of(told: str) -> PilotSettings:
     """Of one pilot, by what was asked for."""
-    name, _, file = told.partition("@")
-    plain = name.removesuffix(TUNED) if not file else name
+    name, at, file = told.partition("@")
+    plain = name if at else name.removesuffix(TUNED)
     if plain not in KNOWN:
         raise SettingsError(f"no pilot {plain!r}; {_takes()}")
-    if file:
+    if at:
         return _from_file(plain, Path(file))
     return shipped(plain) if name.endswith(TUNED) else PilotSettings.model_validate({"name": plain})
 
@@ -47,6 +47,8 @@ def shipped(pilot: str) -> PilotSettings:
 
 
 def _from_file(pilot: str, path: Path) -> PilotSettings:
+    if pilot == "learned" and not path.is_file():
+        return PilotSettings(name="learned", network=path)
     found = configuration.load(path).pilot
     if found.name != pilot:
         raise SettingsError(f"{path} has settings of the pilot {found.name}; take {found.name}@{path}")

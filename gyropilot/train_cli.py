@@ -1,0 +1,116 @@
+"""`gyropilot train`: a network that corrects a pilot, from jobs that came to a cluster."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gyropilot.errors import GyropilotError, SettingsError
+from gyropilot.pilot_names import settings_of
+from gyropilot.terminal import PlainFormat, PlainFormatOption, progress, reply, say
+
+if TYPE_CHECKING:
+    from envs.residual import Course
+    from gyropilot.settings import PilotSettings
+
+NEEDED = ("onnx", "stable_baselines3", "torch")
+
+
+def train(  # noqa: PLR0913, PLR0917 - its options
+    jobs: Annotated[Path, typer.Option("--jobs", help="Parquet, CSV or SWF of jobs.")],
+    scenario: Annotated[Path, typer.Option("--scenario", help="The cluster; see `gyropilot scenario sample`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoints, the network and its card.")],
+    base: Annotated[
+        str, typer.Option("--base", help="Whose wishes are corrected: NAME, NAME:tuned, NAME@FILE, or a settings file.")
+    ] = "newsvendor",
+    steps: Annotated[int, typer.Option("--steps", help="Of five minutes each, for each seed.", min=1)] = 200_000,
+    seeds: Annotated[str, typer.Option("--seeds", help="Each is a training of its own; the best is kept.")] = "0,1,2",
+    held_out_days: Annotated[
+        float, typer.Option("--held-out-days", help="Last days of the jobs, which only judge.", min=1)
+    ] = 7.0,
+    validation_days: Annotated[
+        float, typer.Option("--validation-days", help="Days before those, by which the best is chosen.", min=1)
+    ] = 3.0,
+    days: Annotated[
+        float | None,
+        typer.Option(
+            "--days", help="Look only at the last so many days of the jobs [default: all]", show_default=False
+        ),
+    ] = None,
+    forecaster: Annotated[
+        str, typer.Option("--forecaster", help="What pilots are told of the future by; as `forecast.model`.")
+    ] = "naive",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.", metavar="")] = False,
+    format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
+) -> None:
+    """Train a network that corrects a pilot's wishes, and say what it is worth on other days. Touches no cluster.
+
+    A training that was interrupted goes on with --resume. `simulate --pilot learned@FOLDER` runs what it wrote.
+    """
+    _refuse_without_libraries()
+    from gyropilot.report.training import to_text
+    from models.school import Plan, Recipe, School
+    from models.teaching import Lesson, taught
+
+    settings = _base(base)
+    lesson = Lesson(settings, forecaster, _text(scenario), steps, _numbers(seeds), out, resume)
+    with progress() as told:
+        told("reading jobs")
+        course = _course(jobs, scenario, settings, forecaster)
+        told(f"{settings.name} on the validation days")
+        school = School(course, Plan(held_out_days, validation_days, days), Recipe())
+        card = taught(school, lesson, told, say)
+    reply(card.model_dump_json(indent=2) if format is PlainFormat.JSON else to_text(card, str(out)), None)
+
+
+def _refuse_without_libraries() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise GyropilotError(f"training needs {', '.join(missing)}: pip install 'gyropilot[train]'")
+
+
+def _base(told: str) -> PilotSettings:
+    """By name, or those of a settings file."""
+    from gyropilot import configuration
+
+    is_file = told.endswith((".yaml", ".yml")) and "@" not in told
+    found = configuration.load(Path(told)).pilot if is_file else settings_of(told)
+    if found.name == "learned":
+        raise SettingsError("--base learned cannot be corrected by another network; give the pilot that is below it")
+    return found
+
+
+def _numbers(told: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in told.split(","))
+    except ValueError as problem:
+        raise SettingsError(f"--seeds got {told!r}; it takes whole numbers parted by commas: 0,1,2") from problem
+
+
+def _text(scenario: Path) -> str:
+    """Of a file that may be missing: `_course` says so."""
+    return scenario.read_text(encoding="utf-8", errors="replace") if scenario.is_file() else ""
+
+
+def _course(jobs: Path, path: Path, base: PilotSettings, forecaster: str) -> Course:
+    from dataclasses import replace
+
+    from agents.pilots import make_pilot
+    from envs.job_file import read_jobs
+    from envs.residual import Course
+    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
+    from forecasting.registry import make
+
+    scenario, table = read_scenario(path), read_jobs(jobs).table
+    refuse_unknown(scenario, table.queues)
+    if not len(table):
+        raise SettingsError(f"{jobs} holds no job that ran; there is nothing to learn from")
+    world = scenario.world
+    table = with_all_queues(scenario, table)
+    began_s = float(table.submit_s[0]) // world.step_s * world.step_s
+    moved = replace(table, submit_s=table.submit_s - began_s)
+    make(forecaster)  # an unknown name is refused here, and not after the jobs have run for a day
+    return Course(world, moved, scenario.paid, make_pilot(base), lambda: make(forecaster))

@@ -1,0 +1,133 @@
+"""A learned pilot corrects its base, and never leaves what its base could answer for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.encoding import FACTORS
+from agents.pilots import Newsvendor, Reactive
+from agents.pilots.learned import Learned, scaled
+from agents.supply import removable_gpus, room_gpus
+from gyropilot.domain import Intent, Market, Pool, Quota, View
+from tests.agents.networks import always, silent
+from tests.agents.worlds import in_any_world, views
+from tests.fakes import H100, forecast, pool, queue, state
+
+WHY = "forecast p83 demand in 6 min is 48 GPUs, 32 are there; a GPU-hour costs 2.00 USD, waiting 10.00"
+
+
+def seen(one: Pool | None = None, nominal: int = 128, median: float = 48.0) -> View:
+    """Four nodes of eight GPUs, all in use; the newsvendor wants two more."""
+    one = one or pool(idle_gpus=0.0)
+    return View(state([one], [queue(nominal=nominal, running=32.0)]), forecast({"research": median}))
+
+
+def wanted(factor: float, view: View) -> dict[str, int]:
+    return dict(Learned(Newsvendor(), always(factor)).steer(view).pool_gpus)
+
+
+@in_any_world
+@given(views(), st.sampled_from((Newsvendor(), Reactive())))
+def test_with_a_factor_of_one_it_is_its_base(view: View, base: Newsvendor | Reactive) -> None:
+    assert Learned(base, always(1.0)).steer(view) == replace(base.steer(view), pilot="learned")
+
+
+@pytest.mark.parametrize(
+    ("factor", "gpus"), [(0.5, -8), (0.8, 8), (0.9, 8), (1.0, 16), (1.1, 24), (1.25, 32), (1.5, 40), (2.0, 64)]
+)
+def test_a_target_is_multiplied_and_made_whole_nodes(factor: float, gpus: int) -> None:
+    # The newsvendor wants 48; half of that is a node less than there is, and one is idle.
+    one = pool(idle_gpus=0.0) if factor > 0.5 else pool(idle_gpus=8.0)
+
+    assert wanted(factor, seen(one)) == {"h100": gpus}
+
+
+def test_it_says_what_the_base_wanted_and_by_how_much_it_was_changed() -> None:
+    intent = Learned(Newsvendor(), always(1.25)).steer(seen())
+
+    assert intent.pilot == "learned"
+    assert intent.why("h100") == f"newsvendor wanted 48, the network 1.25 x; {WHY}"
+
+
+def test_it_says_so_too_where_the_base_wanted_nothing() -> None:
+    view = seen(median=32.0)
+
+    intent = Learned(Newsvendor(), always(1.25)).steer(view)
+
+    assert Newsvendor().steer(view).pool_gpus == {}
+    assert intent.pool_gpus == {"h100": 8}
+    assert intent.why("h100") == "newsvendor wanted 32, the network 1.25 x"
+
+
+def test_a_wish_that_is_cancelled_leaves_no_reason_behind() -> None:
+    intent = Learned(Newsvendor(), always(0.65)).steer(seen())
+
+    assert (intent.pool_gpus, intent.reasons) == ({}, {})
+
+
+def test_what_runs_is_never_removed() -> None:
+    assert wanted(0.5, seen(pool(idle_gpus=15.0), median=32.0)) == {"h100": -8}
+    assert wanted(0.5, seen(pool(idle_gpus=0.0), median=32.0)) == {}
+
+
+def test_no_more_is_bought_than_the_pool_may_have_and_quotas_let_somebody_use() -> None:
+    assert wanted(2.0, seen(pool(idle_gpus=0.0, max_nodes=7))) == {"h100": 24}
+    assert wanted(2.0, seen(nominal=60)) == {"h100": 24}
+    assert wanted(2.0, seen(nominal=48)) == {"h100": 16}
+
+
+def test_a_node_may_be_kept_although_no_quota_lets_more_be_bought() -> None:
+    idle = pool(idle_gpus=32.0)
+    view = View(state([idle], [queue(nominal=8)]), forecast({"research": 16.0}))
+
+    assert Newsvendor().steer(view).pool_gpus == {"h100": -24}
+    assert wanted(2.0, view) == {"h100": -16}
+
+
+def test_pools_share_what_quotas_let_be_used_cheapest_first() -> None:
+    pools = [pool("a", price_usd_per_gpu_hour=3.0), pool("b", price_usd_per_gpu_hour=1.0)]
+    quotas = tuple(Quota(flavor, H100, nominal_gpus=40) for flavor in ("a", "b"))
+    view = View(state(pools, [queue(running=64.0, quotas=quotas)]), forecast({"research": 64.0}))
+
+    intent = scaled(view, Intent("base"), {"a": 2.0, "b": 1.25})
+
+    assert intent.pool_gpus == {"b": 8, "a": 8}
+
+
+def test_reserved_pools_are_left_to_the_base() -> None:
+    view = seen(pool(idle_gpus=0.0, market=Market.RESERVED))
+
+    assert wanted(2.0, view) == dict(Newsvendor().steer(view).pool_gpus)
+
+
+def test_without_a_number_from_the_network_it_is_its_base_and_says_so() -> None:
+    intent = Learned(Newsvendor(), silent).steer(seen())
+
+    assert intent.pool_gpus == Newsvendor().steer(seen()).pool_gpus
+    assert intent.why("h100") == f"newsvendor wanted 48, the network gave no number; {WHY}"
+
+
+def test_a_factor_beyond_double_counts_as_double() -> None:
+    assert scaled(seen(), Intent("base", pool_gpus={"h100": 16}), {"h100": 50.0}).pool_gpus == {"h100": 64}
+    assert scaled(seen(pool()), Intent("base"), {"h100": 0.0}).pool_gpus == {"h100": -16}
+
+
+@in_any_world
+@given(views(), st.sampled_from((*FACTORS, math.nan, math.inf)))
+def test_whatever_the_network_says_pools_stay_within_what_can_come_and_go(view: View, factor: float) -> None:
+    base = Newsvendor().steer(view)
+    factors = {p.name: factor for p in view.state.pools if p.gpus_per_node and p.dial}
+
+    found = scaled(view, base, factors)
+
+    for name, gpus in found.pool_gpus.items():
+        one, before = view.state.pool(name), base.pool_gpus.get(name, 0)
+        assert -max(removable_gpus(one), -before) <= gpus <= max(room_gpus(one), before)
+        assert gpus != 0
+        assert found.why(name)
+    assert (found.quota_gpus, found.reclaim_gpus) == (base.quota_gpus, base.reclaim_gpus)
