@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.compiled.loops import compiled
+from envs.compiled.lean import lean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@compiled
+@lean
 def pushed(keys: Floats, values: Ints, count: int, key: float, value: int) -> int:
     """Puts a value among the first `count`; how many there are then."""
     at = count
@@ -23,7 +23,7 @@ def pushed(keys: Floats, values: Ints, count: int, key: float, value: int) -> in
     return count + 1
 
 
-@compiled
+@lean
 def popped(keys: Floats, values: Ints, count: int) -> int:
     """Takes the first of `count` away; how many there are then."""
     last = count - 1
@@ -41,7 +41,7 @@ def popped(keys: Floats, values: Ints, count: int) -> int:
     return last
 
 
-@compiled
+@lean
 def joined(heap: Ints, count: int, value: int) -> int:
     """`pushed`, where a value is its own key."""
     at = count
@@ -52,7 +52,7 @@ def joined(heap: Ints, count: int, value: int) -> int:
     return count + 1
 
 
-@compiled
+@lean
 def left(heap: Ints, count: int) -> int:
     """`popped`, where a value is its own key."""
     last = count - 1
@@ -69,7 +69,7 @@ def left(heap: Ints, count: int) -> int:
     return last
 
 
-@compiled
+@lean
 def removed(keys: Floats, values: Ints, count: int, value: int) -> int:
     """Takes a value away, wherever it is among the first `count`; how many there are then."""
     at = 0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.compiled.heaps import joined, left, popped, pushed
+from envs.compiled.lean import lean
 from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
@@ -116,7 +117,7 @@ class State(NamedTuple):
     heads: Heads
 
 
-@compiled
+@lean
 def advance(work: Work, rules: Rules, state: State, until_s: float) -> None:
     """Replays what happens until a moment, that moment included."""
     clock, lines, count = state.clock, state.lines, len(work.queue)
@@ -140,7 +141,7 @@ def advance(work: Work, rules: Rules, state: State, until_s: float) -> None:
         measure(clock, state.meter, until_s)
 
 
-@compiled
+@lean
 def settle(work: Work, rules: Rules, state: State, now: float) -> None:
     """Starts whoever may start now."""
     count, flavors = len(work.queue), rules.nominal.shape[1]
@@ -171,7 +172,7 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
                 moved(line, heads.flavor[nth] - flavors, -heads.reserved[nth], rules, ledger)
 
 
-@compiled
+@lean
 def started(work: Work, rules: Rules, state: State, job: int, flavor: int, now: float) -> None:
     """A job takes its GPUs."""
     line, gpus, runs, clock, meter = work.queue[job], work.gpus[job], state.runs, state.clock, state.meter
@@ -186,19 +187,26 @@ def started(work: Work, rules: Rules, state: State, job: int, flavor: int, now: 
     counted(state.lines, line, gpus, -1)
 
 
-@compiled
+@lean
 def ended(work: Work, rules: Rules, state: State) -> int:
     """The job that ends first gives its GPUs back: of which flavor."""
     clock, runs = state.clock, state.runs
     job = clock.gangs[0]
     clock.running[0] = popped(clock.ends, clock.gangs, clock.running[0])
-    moved(work.queue[job], runs.flavor[job], -work.gpus[job], rules, state.ledger)
-    state.meter.busy[runs.flavor[job]] -= work.gpus[job]
+    released(work, rules, state, job)
     runs.left_s[job] = 0.0
     return int(runs.flavor[job])
 
 
-@compiled
+@lean
+def released(work: Work, rules: Rules, state: State, job: int) -> None:
+    """A job that runs gives its GPUs back."""
+    flavor = state.runs.flavor[job]
+    moved(work.queue[job], flavor, -work.gpus[job], rules, state.ledger)
+    state.meter.busy[flavor] -= work.gpus[job]
+
+
+@lean
 def waits(work: Work, state: State, job: int) -> None:
     """A job joins its line."""
     line = work.queue[job]
@@ -208,7 +216,7 @@ def waits(work: Work, state: State, job: int) -> None:
     counted(state.lines, line, work.gpus[job], 1)
 
 
-@compiled
+@lean
 def counted(lines: Lines, line: int, gpus: int, more: int) -> None:
     """One more or less of a size waits."""
     size = size_of(gpus)
@@ -219,7 +227,7 @@ def counted(lines: Lines, line: int, gpus: int, more: int) -> None:
         lines.present[line] &= ~(1 << size)
 
 
-@compiled
+@lean
 def size_of(gpus: int) -> int:
     """Which of SIZES: 0, 1, 2, ... for 1, 2 to 3, 4 to 7, ... GPUs."""
     size = 0
@@ -228,7 +236,7 @@ def size_of(gpus: int) -> int:
     return size
 
 
-@compiled
+@lean
 def hopeful(work: Work, rules: Rules, state: State, flavor: int) -> bool:
     """Whether something that waits may fit into a flavor; False is certain."""
     idle = state.ledger.idle[flavor]
@@ -239,7 +247,7 @@ def hopeful(work: Work, rules: Rules, state: State, flavor: int) -> bool:
     return False
 
 
-@compiled
+@lean
 def any_hope(work: Work, rules: Rules, state: State) -> bool:
     """Whether something that waits may fit anywhere; False is certain."""
     ledger = state.ledger
@@ -255,7 +263,7 @@ def any_hope(work: Work, rules: Rules, state: State) -> bool:
     return False
 
 
-@compiled
+@lean
 def _least(line: int, work: Work, rules: Rules, state: State) -> int:
     """GPUs without which nobody of a line can start, who may be next; NOBODY where nobody waits."""
     lines = state.lines
@@ -265,7 +273,7 @@ def _least(line: int, work: Work, rules: Rules, state: State) -> int:
     return int(present & -present) if present else NOBODY
 
 
-@compiled
+@lean
 def _all_aside(work: Work, rules: Rules, lines: Lines) -> None:
     """Nobody who is to be looked at fits anywhere: as if they had been looked at, one after the other."""
     for line in range(len(rules.cohort)):
@@ -279,12 +287,14 @@ def _all_aside(work: Work, rules: Rules, lines: Lines) -> None:
         lines.readies[line] = 0
 
 
-@compiled
+@lean
 def measure(clock: Clock, meter: Meter, now: float) -> None:
     """Counts what flowed until now."""
     passed = now - clock.now_s[0]
     if passed > 0 and clock.now_s[0] > -np.inf:
         for line in range(len(meter.waiting)):
+            if meter.waiting_jobs[line] == 0:
+                continue
             meter.waiting_s[line] += meter.waiting[line] * passed
             meter.waiting_jobs_s[line] += meter.waiting_jobs[line] * passed
         for flavor in range(len(meter.busy)):
@@ -313,7 +323,7 @@ def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) ->
     return State(ledger, runs, _nobody(work, queues), clock, meter, heads)
 
 
-@compiled
+@lean
 def _anybody(lines: Lines) -> bool:
     """Whether somebody is to be looked at."""
     waiting = 0
@@ -322,7 +332,7 @@ def _anybody(lines: Lines) -> bool:
     return waiting > 0
 
 
-@compiled
+@lean
 def _set_aside(lines: Lines) -> int:
     """How many were looked at in vain."""
     return int(lines.asides.sum() + lines.blocked.sum())
@@ -339,13 +349,13 @@ def _nobody(work: Work, queues: int) -> Lines:
     return Lines(np.cumsum(first), places, none, places.copy(), none.copy(), blocked, sizes, none.copy())
 
 
-@compiled
+@lean
 def _lines_up(line: int, place: int, lines: Lines) -> None:
     lines.readies[line] = joined(lines.ready[lines.first[line] :], lines.readies[line], place)
     lines.blocked[line] = False
 
 
-@compiled
+@lean
 def recall(lines: Lines) -> None:
     """Everybody is looked at again."""
     for line in range(len(lines.readies)):
@@ -355,7 +365,7 @@ def recall(lines: Lines) -> None:
         lines.blocked[line] = False
 
 
-@compiled
+@lean
 def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, heads: Heads) -> int:
     """Finds the head of each line: how many fit, or would. Others step aside, or block their line."""
     count, found = len(work.queue), 0
@@ -387,7 +397,7 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
     return found
 
 
-@compiled
+@lean
 def _right(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     """F more than the first flavor of which the queue's own quota would suffice, best without borrowing."""
     found = NOWHERE
@@ -401,7 +411,7 @@ def _right(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     return int(found)
 
 
-@compiled
+@lean
 def _reserved(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     """GPUs that are kept for a head that has a right to them: of its quota, or of its limit where it would borrow."""
     used = ledger.used[line, flavor]
@@ -410,7 +420,7 @@ def _reserved(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger)
     return int(max(0, min(wanted, most - used)))
 
 
-@compiled
+@lean
 def _choice(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     """The first flavor in which so many GPUs fit."""
     for flavor in rules.order[line]:
@@ -421,12 +431,12 @@ def _choice(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     return NOWHERE
 
 
-@compiled
+@lean
 def _fits(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> bool:
     return bool(wanted <= min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
 
 
-@compiled
+@lean
 def _room(line: int, flavor: int, rules: Rules, ledger: Ledger) -> int:
     """GPUs that quotas let a queue still take of a flavor."""
     used, kept = ledger.used[line, flavor], rules.kept[line, flavor]
@@ -434,7 +444,7 @@ def _room(line: int, flavor: int, rules: Rules, ledger: Ledger) -> int:
     return int(max(0, kept - used) + shared)
 
 
-@compiled
+@lean
 def moved(line: int, flavor: int, gpus: int, rules: Rules, ledger: Ledger) -> None:
     """A queue takes so many GPUs more."""
     before, kept = ledger.used[line, flavor], rules.kept[line, flavor]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.compiled.heaps import popped, pushed, removed
+from envs.compiled.lean import lean
 from envs.compiled.quotas import (
     NOWHERE,
     Clock,
@@ -22,8 +23,8 @@ from envs.compiled.quotas import (
     advance,
     any_hope,
     measure,
-    moved,
     recall,
+    released,
     settle,
     waits,
 )
@@ -107,7 +108,7 @@ class Dials(NamedTuple):
 HOUR_S = 3_600.0
 
 
-@compiled
+@lean
 def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow: Flow) -> None:
     """The `nth` step: nodes come and go, dials are turned, then jobs run; `flow` is what happened."""
     now, state, meter, nodes, terms = nth * step_s, site.state, site.state.meter, site.nodes, site.terms
@@ -121,7 +122,8 @@ def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow:
             flow.lost[0] += _taken_back(site, pool, min(taken, nodes.there[pool]), now)
             stopped = True
     _turn(nodes, terms, state.ledger, nth, dials.nodes, flow.asked, flow.there)
-    flow.there[:] = flow.there * (step_s / HOUR_S)
+    for pool in range(len(flow.there)):
+        flow.there[pool] *= step_s / HOUR_S
     for line in range(len(dials.pause)):
         if dials.pause[line] > 0:
             flow.lost[0] += _paused(site, line, dials.pause[line], now, now + hold_s)
@@ -133,11 +135,14 @@ def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow:
         recall(state.lines)
         settle(site.work, site.rules, state, now)
     advance(site.work, site.rules, state, now + step_s)
-    flow.busy[:] = meter.busy_s / HOUR_S
-    flow.waiting[:], flow.waiting_jobs[:] = meter.waiting_s / HOUR_S, meter.waiting_jobs_s / HOUR_S
+    for pool in range(len(flow.busy)):
+        flow.busy[pool] = meter.busy_s[pool] / HOUR_S
+    for line in range(len(flow.waiting)):
+        flow.waiting[line] = meter.waiting_s[line] / HOUR_S
+        flow.waiting_jobs[line] = meter.waiting_jobs_s[line] / HOUR_S
 
 
-@compiled
+@lean
 def _come(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int) -> None:
     """Nodes that were asked for are there."""
     for pool in range(len(nodes.there)):
@@ -148,7 +153,7 @@ def _come(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int) -> None:
         ledger.idle[pool] += came * terms.per_node[pool]
 
 
-@compiled
+@lean
 def _turn(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int, wanted: Ints, asked: Floats, there: Floats) -> None:
     """Asks for nodes, or gives idle ones back; fills `asked` (P,) nodes and `there` (P,) GPUs that are paid for."""
     for pool in range(len(nodes.there)):
@@ -169,7 +174,7 @@ def _turn(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int, wanted: Ints, as
         there[pool] = (nodes.there[pool] + unused) * terms.per_node[pool]
 
 
-@compiled
+@lean
 def _taken_back(site: Site, pool: int, taken: int, now: float) -> float:
     """The market takes nodes back, idle or not; GPU-hours of work that are lost."""
     nodes, ledger = site.nodes, site.state.ledger
@@ -189,7 +194,7 @@ def _taken_back(site: Site, pool: int, taken: int, now: float) -> float:
     return lost
 
 
-@compiled
+@lean
 def _drawn(site: Site, pool: int) -> int:
     """Of the jobs that run in a pool the one with the lowest lot."""
     clock, found = site.state.clock, NOWHERE
@@ -200,7 +205,7 @@ def _drawn(site: Site, pool: int) -> int:
     return found
 
 
-@compiled
+@lean
 def _gone(nodes: Nodes, pool: int, fewer: int, nth: int = 0, billed: int = 0) -> float:
     """The oldest nodes leave; node-steps that are paid for and not used."""
     nodes.there[pool] -= fewer
@@ -216,7 +221,7 @@ def _gone(nodes: Nodes, pool: int, fewer: int, nth: int = 0, billed: int = 0) ->
     return unused
 
 
-@compiled
+@lean
 def _paused(site: Site, line: int, gpus: float, now: float, until_s: float) -> float:
     """Stops jobs of a queue until so many GPUs are free, least lost work per GPU first; GPU-hours that are lost."""
     clock, fates, lost = site.state.clock, site.fates, 0.0
@@ -238,7 +243,7 @@ def _paused(site: Site, line: int, gpus: float, now: float, until_s: float) -> f
     return lost
 
 
-@compiled
+@lean
 def _let_go_on(site: Site, now: float) -> None:
     """Jobs that were held back long enough wait in line again."""
     fates, meter = site.fates, site.state.meter
@@ -250,7 +255,7 @@ def _let_go_on(site: Site, now: float) -> None:
         waits(site.work, site.state, job)
 
 
-@compiled
+@lean
 def _progress(site: Site, job: int, now: float) -> tuple[float, float]:
     """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
     runs, kinds, fates = site.state.runs, site.kinds, site.fates
@@ -263,14 +268,14 @@ def _progress(site: Site, job: int, now: float) -> tuple[float, float]:
     return did, max(0.0, np.floor(upto / kinds.checkpoint_s[job] + 1e-9) * kinds.checkpoint_s[job] - fates.saved_s[job])
 
 
-@compiled
+@lean
 def _unsaved(site: Site, job: int, now: float) -> float:
     """Seconds of work that a job would lose if it stopped now, its restart included."""
     did, kept = _progress(site, job, now)
     return float(did - kept + site.kinds.restart_s[job])
 
 
-@compiled
+@lean
 def _stopped(site: Site, job: int, now: float) -> float:
     """A running job stops, and is to wait; GPU-hours of work that it has to do again, its restart included."""
     runs, clock, fates, gpus = site.state.runs, site.state.clock, site.fates, site.work.gpus[job]
@@ -281,17 +286,9 @@ def _stopped(site: Site, job: int, now: float) -> float:
     fates.stops[job] += 1
     runs.left_s[job] = site.kinds.duration_s[job] - fates.saved_s[job] + site.kinds.restart_s[job]
     clock.running[0] = removed(clock.ends, clock.gangs, clock.running[0], job)
-    _released(site.work, site.rules, site.state, job)
+    released(site.work, site.rules, site.state, job)
     runs.end_s[job], runs.flavor[job] = np.inf, NOWHERE
     return float((did - kept + site.kinds.restart_s[job] - spared) * gpus / HOUR_S)
-
-
-@compiled
-def _released(work: Work, rules: Rules, state: State, job: int) -> None:
-    """A job gives its GPUs back."""
-    from_flavor = state.runs.flavor[job]
-    moved(work.queue[job], from_flavor, -work.gpus[job], rules, state.ledger)
-    state.meter.busy[from_flavor] -= work.gpus[job]
 
 
 @compiled
@@ -305,7 +302,6 @@ def lent(rules: Rules, ledger: Ledger) -> None:
             ledger.free[rules.cohort[line], flavor] -= max(0, ledger.used[line, flavor] - kept)
 
 
-@compiled
 def one(sites: Site, b: int) -> Site:
     """One of several clusters, whose arrays have them along their first axis."""
     w, k, r, t, n, f = sites.work, sites.kinds, sites.rules, sites.terms, sites.nodes, sites.fates
@@ -345,11 +341,17 @@ def one(sites: Site, b: int) -> Site:
     )
 
 
+_one = lean(one)
+
+
 @compiled
 def step_all(sites: Site, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow) -> None:
     """A step of each of several clusters, `nth` (B,) of each."""
     for b in range(len(nth)):
-        flow = Flow(
-            flows.there[b], flows.busy[b], flows.waiting[b], flows.waiting_jobs[b], flows.lost[b], flows.asked[b]
-        )
-        step(one(sites, b), Dials(dials.nodes[b], dials.pause[b]), nth[b], step_s, hold_s, flow)
+        _step_of(sites, b, dials, nth[b], step_s, hold_s, flows)
+
+
+@lean
+def _step_of(sites: Site, b: int, dials: Dials, nth: int, step_s: float, hold_s: float, flows: Flow) -> None:
+    flow = Flow(flows.there[b], flows.busy[b], flows.waiting[b], flows.waiting_jobs[b], flows.lost[b], flows.asked[b])
+    step(_one(sites, b), Dials(dials.nodes[b], dials.pause[b]), nth, step_s, hold_s, flow)
