@@ -1,0 +1,211 @@
+"""What goes wrong, and when: surprises that a simulated cluster can be made to meet, and meet again.
+
+| fault | what it changes |
+|---|---|
+| Outage | a pool loses nodes, and none comes until it is over |
+| Stuck | nodes that are asked for do not come until it is over |
+| Demand | a queue submits so many times as many jobs: a burst where it ends, a shift where it does not |
+| Bias | forecasts say so many times as much |
+| Blind | metrics are lost: nothing is seen, so nothing is decided |
+
+None touches how the cluster works: jobs, weather, forecasts and sight are changed before it runs, or beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
+from forecasting.naive import Naive
+from forecasting.protocol import Forecaster, State, updated
+
+if TYPE_CHECKING:
+    from envs.terms import PoolTerms
+    from envs.world import Weather
+    from gyropilot.domain import DemandHistory, Window
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """From a moment on, for a while."""
+
+    at_s: float = 0.0  # since the world began
+    lasts_s: float = np.inf
+
+    def holds(self, moment_s: float) -> bool:
+        return self.at_s <= moment_s < self.at_s + self.lasts_s
+
+    def steps(self, count: int, step_s: float) -> tuple[int, int]:
+        """The first step that it touches, and the first after it, of so many."""
+        first = ceil(self.at_s / step_s - 1e-9)
+        return min(count, first), int(min(count, np.ceil((self.at_s + self.lasts_s) / step_s - 1e-9)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage(Fault):
+    """A pool, or each, loses a share of its nodes when it begins; none comes until it is over."""
+
+    pool: str | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck(Fault):
+    """Nodes of a pool, or of each, that should come while it lasts come when it is over."""
+
+    pool: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand(Fault):
+    """A queue, or each, submits so many times as many jobs: other users do the same, at other moments of the while."""
+
+    times: float
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bias(Fault):
+    """Forecasts that are made while it lasts say so many times as much."""
+
+    times: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blind(Fault):
+    """Metrics are lost while it lasts: whoever steers holds still, and what was then is never known."""
+
+
+def weathered(faults: Sequence[Fault], weather: Weather, pools: Sequence[PoolTerms], step_s: float) -> Weather:
+    """The weather with what outages take and what comes late."""
+    lead, loss = weather.lead.copy(), weather.loss.copy()
+    for fault in faults:
+        if isinstance(fault, Outage | Stuck):
+            first, last = fault.steps(lead.shape[1], step_s)
+            for row, pool in enumerate(pools):
+                if fault.pool in {None, pool.name} and first < last:
+                    _come_after(lead[row], first, last)
+                    if isinstance(fault, Outage):
+                        loss[row, first] = max(loss[row, first], fault.share)
+    return weather._replace(lead=lead, loss=loss)
+
+
+def _come_after(lead: Ints, first: int, last: int) -> None:
+    """What would come from one step until another comes at that other; changes `lead` (T,)."""
+    steps = np.arange(len(lead))
+    late = (first <= steps + lead) & (steps + lead < last)
+    lead[late] = last - steps[late]
+
+
+def crowded(faults: Sequence[Fault], jobs: JobTable, rng: np.random.Generator) -> tuple[JobTable, Ints]:
+    """The jobs with those that came beside them and without those that did not, and of which row each is a copy."""
+    origin = np.arange(len(jobs))
+    for fault in faults:
+        if isinstance(fault, Demand):
+            rows, submit_s = _multiplied(fault, jobs, rng)
+            order = np.argsort(submit_s, kind="stable")
+            jobs, origin = replace(jobs.take(rows[order]), submit_s=submit_s[order]), origin[rows[order]]
+    return jobs, origin
+
+
+def _multiplied(fault: Demand, jobs: JobTable, rng: np.random.Generator) -> tuple[Ints, Floats]:
+    """Rows of a table, some of them often or not at all, and when they are submitted."""
+    over_s = min(fault.at_s + fault.lasts_s, float(jobs.submit_s.max(initial=0.0)))
+    touched = (jobs.submit_s >= fault.at_s) & (jobs.submit_s <= over_s)
+    if fault.queue is not None:
+        touched &= np.array([name == fault.queue for name in jobs.queues], dtype=np.bool_)[jobs.queue]
+    whole = int(fault.times)
+    often = np.where(touched, whole + (rng.random(len(jobs)) < fault.times - whole), 1)
+    rows = np.repeat(np.arange(len(jobs)), often)
+    again = np.concatenate([[False], rows[1:] == rows[:-1]])
+    # Copies keep their hour of the day as well as they can: within an hour of the first, and within the while.
+    apart_s = rng.uniform(-3_600.0, 3_600.0, len(rows))
+    copied_s = np.clip(jobs.submit_s[rows] + apart_s, fault.at_s, over_s)
+    return rows, np.where(again, copied_s, jobs.submit_s[rows])
+
+
+def blind(faults: Sequence[Fault], steps: int, step_s: float) -> Bools:
+    """(T,) whether nothing is seen at the beginning of a step."""
+    seen = np.zeros(steps, dtype=np.bool_)
+    for fault in faults:
+        if isinstance(fault, Blind):
+            first, last = fault.steps(steps, step_s)
+            seen[first:last] = True
+    return seen
+
+
+@dataclass(frozen=True, eq=False)
+class Misled:
+    """A forecaster that is wrong while a bias lasts, and does not know it."""
+
+    faults: tuple[Bias, ...]
+    inner: Forecaster = field(default_factory=Naive)
+    began_s: float = MONDAY_S  # seconds of the epoch at which the world begins
+
+    name = "misled"
+
+    def fit(self, history: DemandHistory) -> Self:
+        return replace(self, inner=self.inner.fit(history))
+
+    def update(self, history: DemandHistory) -> Self:
+        return replace(self, inner=updated(self.inner, history))
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        """(L, W, Q) GPUs, times each bias that holds now."""
+        told = self.inner.predict(history, windows, quantiles)
+        if history.end is None:
+            return told
+        now_s = history.end.timestamp() - self.began_s
+        wrong: Floats = told * np.prod([fault.times for fault in self.faults if fault.holds(now_s)])
+        return wrong
+
+    def state(self) -> State:
+        return {"inner": self.inner.state()}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        """With no bias left: what was learnt is that of a naive forecaster."""
+        inner: dict[str, Any] = dict(state["inner"])
+        return cls((), Naive.restored(inner))
+
+
+def misled(faults: Sequence[Fault], forecaster: Forecaster) -> Forecaster:
+    """The forecaster itself, where no bias is among the faults."""
+    biases = tuple(fault for fault in faults if isinstance(fault, Bias))
+    return Misled(biases, forecaster) if biases else forecaster
+
+
+@dataclass(frozen=True, slots=True)
+class Surprises:
+    """How often each kind of fault meets a day on which somebody learns: mean numbers a day."""
+
+    outages: float = 0.2
+    stuck: float = 0.2
+    bursts: float = 0.5
+    longest_s: float = DAY_S / 4
+
+    def drawn(self, pools: Sequence[str], queues: Sequence[str], days: float, rng: np.random.Generator) -> list[Fault]:
+        """Those of some days; at most three times as many jobs, of one queue."""
+        faults: list[Fault] = []
+        for _ in range(rng.poisson(self.outages * days)):
+            faults.append(
+                Outage(**self._when(days, rng), pool=str(rng.choice(pools)), share=float(rng.uniform(0.2, 1)))
+            )
+        for _ in range(rng.poisson(self.stuck * days)):
+            faults.append(Stuck(**self._when(days, rng), pool=str(rng.choice(pools))))
+        for _ in range(rng.poisson(self.bursts * days)):
+            faults.append(
+                Demand(**self._when(days, rng), times=float(rng.uniform(0.3, 3)), queue=str(rng.choice(queues)))
+            )
+        return faults
+
+    def _when(self, days: float, rng: np.random.Generator) -> dict[str, float]:
+        return {"at_s": float(rng.uniform(0, days * DAY_S)), "lasts_s": float(rng.uniform(600, self.longest_s))}
