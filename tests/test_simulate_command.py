@@ -217,6 +217,28 @@ def test_the_table_of_pilots_says_what_was_paid_and_what_nobody_can_stay_below(j
     )
 
 
+def test_a_page_shows_what_pilots_did(jobs: Path, steered: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pilots.html"
+
+    answered(jobs, "--scenario", steered, "--pilot", "hold,reactive", "--bound", "--format", "html", "--out", path)
+
+    page = path.read_text()
+    assert "<title>reactive is cheapest: " in page
+    assert page.count('class="asked"') == 2 * 2 + 1  # wide and narrow, and the legend
+    assert 'aria-label="Waits by queue"' in page
+
+
+@pytest.mark.parametrize("steered_by_rules", [True, False])
+def test_a_page_shows_what_became_of_jobs_without_pilots(jobs: Path, tmp_path: Path, steered_by_rules: bool) -> None:
+    where = ("--scenario", scenario(tmp_path)) if steered_by_rules else ("--fixed-nodes", 2)
+
+    page = answered(jobs, *where, "--format", "html")
+
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<h1>3 jobs used " in page
+    assert all(f'<th scope="row">{queue}</th>' in page for queue in ("all", "nlp", "vision"))
+
+
 def test_jobs_of_every_pilot_can_be_written(jobs: Path, steered: Path, tmp_path: Path) -> None:
     path = tmp_path / "runs.parquet"
 

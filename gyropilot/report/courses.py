@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median_low
 
 import numpy as np
@@ -26,8 +27,15 @@ CUT = 3.0
 LAYERS = 6
 """Colours that can be told apart."""
 
+HOURS = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 48)
+DAYS = (1, 2, 3, 7, 14, 28, 91, 182)
+"""From one tick to the next."""
+
 FINENESS = 3
-"""Pixels to a column: each shows its lowest and its highest value."""
+"""Pixels to a column at least: each shows its lowest and its highest value."""
+
+LAYERS_AS_FINE = 40
+"""Of all pictures together: where there are more, columns are wider, so that the page stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ class Axes:
     end_s: float
     gpus: float
     waiting: float
+    fineness: int  # pixels to a column
 
 
 def shared(courses: Sequence[Course]) -> Axes:
@@ -107,8 +116,14 @@ def shared(courses: Sequence[Course]) -> Axes:
     there = max(max(course.top.peak, course.limit or 0.0) for course in courses)
     demand = min(tamed([course.demand.peak for course in courses]), CUT * there or np.inf)
     waiting = tamed([course.waiting.peak for course in courses])
-    first = courses[0]
-    return Axes(first.begin_s, first.demand.end_s, 1.08 * max(1.0, there, demand), 1.1 * max(1.0, waiting))
+    first, layers = courses[0], sum(len(course.layers) for course in courses)
+    return Axes(
+        first.begin_s,
+        first.demand.end_s,
+        gpus=1.08 * max(1.0, there, demand),
+        waiting=1.1 * max(1.0, waiting),
+        fineness=max(FINENESS, ceil(FINENESS * layers / LAYERS_AS_FINE)),
+    )
 
 
 def tamed(peaks: Sequence[float]) -> float:
@@ -140,7 +155,7 @@ class _Plot:
 
     @property
     def columns(self) -> int:
-        return (self.frame.width - self.frame.left - self.frame.right) // FINENESS
+        return (self.frame.width - self.frame.left - self.frame.right) // self.axes.fineness
 
 
 def course_chart(course: Course, axes: Axes, frame: Frame, ident: str) -> Markup:
@@ -158,7 +173,7 @@ def _clips(plot: _Plot) -> Iterator[Markup]:
 
 def _levels(plot: _Plot) -> Iterator[Markup]:
     yield text(plot.frame.left - 6, plot.frame.top - 9, "GPUs", "tick", "end")
-    for y, about in ((plot.y, 4), (plot.below, 2)):
+    for y, about in ((plot.y, 4), (plot.below, 3)):
         for gpus in gpu_ticks(y.high * 0.98, about):
             yield line((plot.x.start, y(gpus)), (plot.x.end, y(gpus)), "axis" if gpus == 0 else "grid")
             yield text(plot.frame.left - 6, y(gpus) + 4, number(gpus), "tick", "end")
@@ -198,12 +213,8 @@ def moments(begin_s: float, end_s: float, about: int) -> list[tuple[float, str]]
     if begin_s >= SINCE_2001_S:
         return [(when.timestamp(), time_label(when)) for when in time_ticks(int(begin_s), int(end_s), about)]
     span_s = end_s - begin_s
-    unit_s, name = (HOUR_S, "h") if span_s <= 3 * DAY_S else (DAY_S, "d")
-    rough = span_s / unit_s / about
-    step = next(
-        (n for n in (0.25, 0.5, 1, 2, 3, 6, 7, 12, 14, 24, 28, 56, 91, 182) if n >= rough and (n >= 1 or name == "h")),
-        np.ceil(rough / 365) * 365,
-    )
+    unit_s, name, steps = (HOUR_S, "h", HOURS) if span_s <= 3 * DAY_S else (DAY_S, "d", DAYS)
+    step = next((n for n in steps if span_s / unit_s / n <= about), float(ceil(span_s / unit_s / about)))
     return [(begin_s + n * step * unit_s, f"{n * step:g} {name}") for n in range(int(span_s / unit_s / step) + 1)]
 
 

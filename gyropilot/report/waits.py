@@ -15,7 +15,10 @@ from gyropilot.report.svg import Scale, drawing, line, tag, text
 ROW = 34
 PANEL = 270
 PANELS = 8
-"""At most side by side."""
+"""At most."""
+
+ROWS = 6
+"""Of a panel whose rows are queues."""
 
 LETTERS = 24
 """Of a name, before it would run into its figures; the tables have all of it."""
@@ -40,6 +43,16 @@ class Mark:
 def waited(waits: Waits) -> str:
     """12 min / 3.4 h: half of all jobs, and nineteen in twenty, waited no longer. Of those that started."""
     return "never started" if waits.never_started == waits.jobs else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+
+
+def queue_panels(waits: Sequence[Waits]) -> Iterator[Markup]:
+    """Of all queues (first), then of those with the longest waits, a row each."""
+    everybody, *queues = waits
+    queues.sort(key=lambda mine: -mine.p95_s)
+    rows = [Mark("all", "ours", everybody), *(Mark(mine.queue or "", "first", mine) for mine in queues)]
+    longest_s = max(mine.p95_s for mine in waits)
+    for nth in range(min(PANELS, -(-len(rows) // ROWS))):
+        yield waits_chart(rows[nth * ROWS : (nth + 1) * ROWS], longest_s, f"w{nth}", "Waits by queue")
 
 
 def waits_chart(marks: Sequence[Mark], longest_s: float, ident: str, title: str) -> Markup:

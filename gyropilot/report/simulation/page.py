@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from envs.tally import Tally
@@ -13,14 +12,9 @@ from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.text import COLUMNS, cells
 from gyropilot.report.simulation.words import headline, kept_together, span
-from gyropilot.report.waits import Mark, waits_chart
+from gyropilot.report.waits import queue_panels
 
 Part = dict[str, Any]
-
-DRAWN_QUEUES = 24
-"""With the longest waits; their rows stand in columns."""
-
-COLUMN = 6
 
 TOLD_QUEUES = 200
 """In the table, the longest waits first."""
@@ -43,7 +37,7 @@ def page(found: Simulation) -> Part:
         "key": mark_key(layer_names(found), lost=False),
         "wide": courses.course_chart(course, axes, courses.WIDE, "cw"),
         "narrow": courses.course_chart(course, axes, courses.NARROW, "cn"),
-        "waits": list(_panels(figures)),
+        "waits": list(queue_panels(figures.waits)),
         "columns": COLUMNS,
         "queues": [_row(cells(waits)) for waits in (everybody, *queues[:TOLD_QUEUES])],
         "more_queues": max(0, len(queues) - TOLD_QUEUES),
@@ -64,14 +58,6 @@ def _figures(figures: Tally) -> list[Part]:
         {"name": "longest wait", "unit": "", "big": span(everybody.longest_s)},
         {"name": "GPUs in use", "unit": "of those that were there", "big": f"{100 * figures.utilisation:.0f} %"},
     ]
-
-
-def _panels(figures: Tally) -> Iterator[Part]:
-    longest_s = max(waits.p95_s for waits in figures.waits)
-    queues = sorted(figures.waits[1:], key=lambda waits: -waits.p95_s)[:DRAWN_QUEUES]
-    marks = [Mark("all", "ours", figures.waits[0]), *(Mark(w.queue or "", "first", w) for w in queues)]
-    for nth, first in enumerate(range(0, len(marks), COLUMN)):
-        yield {"svg": waits_chart(marks[first : first + COLUMN], longest_s, f"w{nth}", "Waits by queue")}
 
 
 def _row(told: list[str]) -> Part:

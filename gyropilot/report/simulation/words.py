@@ -26,5 +26,6 @@ def span(seconds: float) -> str:
 
 
 def kept_together(sentence: str) -> str:
-    """So that no line of a heading ends before a unit."""
-    return sentence.replace(" %", "\N{NO-BREAK SPACE}%").replace(" USD", "\N{NO-BREAK SPACE}USD")
+    """So that no line of a heading ends within a unit or before it."""
+    joined = sentence.replace("GPU-hours", "GPU\N{NON-BREAKING HYPHEN}hours")
+    return joined.replace(" %", "\N{NO-BREAK SPACE}%").replace(" USD", "\N{NO-BREAK SPACE}USD")

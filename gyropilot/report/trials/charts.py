@@ -102,7 +102,7 @@ def _levels(frame: Frame, y: Scale) -> Iterator[Markup]:
 def _dates(frame: Frame, x: Scale, y: Scale, count: int) -> Iterator[Markup]:
     every = next((n for n in (1, 2, 7, 14, 28, 91) if count / n <= frame.width / 70), 364)
     for day in range(1, count + 1, every):
-        yield text(x(day), y(0) + 17, f"day {day}", "tick", "middle")
+        yield text(min(x(day), frame.width - 22), y(0) + 17, f"day {day}", "tick", "middle")
 
 
 def _names(days: Sequence[Days], frame: Frame, x: Scale, y: Scale) -> Iterator[Markup]:

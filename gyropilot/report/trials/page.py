@@ -20,7 +20,7 @@ from gyropilot.report.trials.courses import course_of, layer_names
 from gyropilot.report.trials.result import Difference, Trials
 from gyropilot.report.trials.text import SERVICE, service
 from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent
-from gyropilot.report.waits import PANELS, Mark, waited, waits_chart
+from gyropilot.report.waits import PANELS, Mark, queue_panels, waited, waits_chart
 from gyropilot.report.words import number
 
 Part = dict[str, Any]
@@ -47,9 +47,9 @@ def page(found: Trials) -> Part:
         "first": found.trials[0].pilot,
         "several": len(found.trials) > 1,
         "kinds": [{"swatch": charts.kind_swatch(kind), "words": kind} for kind in found.kinds],
-        "paid": [*_bound_row(found), *(_paid(found, trial, nth) for nth, trial in enumerate(found.trials))],
-        "bill": [_bill(found, trial) for trial in found.trials],
-        "bound_bill": [_usd(found.bound_by_kind[kind]) for kind in found.kinds] if found.bound else None,
+        "torn": any(trial.total_usd > _top_usd(found) for trial in found.trials),
+        "paid": _costs(found),
+        "bill": list(_bills(found)),
         "marks": courses.mark_key(layer_names(found), lost=True),
         "courses": list(_courses(found)),
         "days": _days(found),
@@ -80,26 +80,36 @@ def _top_usd(found: Trials) -> float:
     return max(0.0 if found.bound is None else found.bound.usd, courses.tamed([t.total_usd for t in found.trials]))
 
 
-def _bound_row(found: Trials) -> Iterator[Part]:
-    if found.bound is not None:
-        bar = charts.cost_bar(found.bound_by_kind, found.bound.usd, _top_usd(found), "paid-bound", "the bound")
-        yield {"name": "bound", "class_": "nobody", "bar": bar, "usd": _usd(found.bound.usd), "over": "",
-               "whisker": "", "apart": "no pilot can stay below"}  # fmt: skip
+def _costs(found: Trials) -> list[Part]:
+    """The bound, where it is known, and below it each pilot."""
+    apart = [found.over_first(trial) for trial in found.trials]
+    extent = extent_of([Interval(*each) for each in apart if each.high <= FAR])
+    pilots = [_cost(found, nth, each, extent) for nth, each in enumerate(apart)]
+    return pilots if found.bound is None else [_least(found, found.bound.usd), *pilots]
 
 
-def _paid(found: Trials, trial: Trial, nth: int) -> Part:
-    over, apart = found.over_bound(trial), found.over_first(trial)
-    bound_usd = None if found.bound is None else found.bound.usd
-    first = trial is found.trials[0]
-    return {
+def _least(found: Trials, usd: float) -> Part:
+    bar = charts.cost_bar(found.bound_by_kind, usd, _top_usd(found), "paid-bound", "the bound")
+    said = {"over": "", "whisker": "", "apart": "no pilot can stay below"}
+    return {"name": "bound", "class_": "nobody", "bar": bar, "usd": _usd(usd), **said}
+
+
+def _cost(found: Trials, nth: int, apart: Difference, extent: tuple[float, float]) -> Part:
+    trial, over = found.trials[nth], found.over_bound(found.trials[nth])
+    least = None if found.bound is None else found.bound.usd
+    told = {
         "name": trial.pilot,
         "class_": _class(found, trial),
-        "bar": charts.cost_bar(trial.by_kind, bound_usd, _top_usd(found), f"paid-{nth}", trial.pilot),
+        "bar": charts.cost_bar(trial.by_kind, least, _top_usd(found), f"paid-{nth}", trial.pilot),
         "usd": _usd(trial.total_usd),
         "over": "" if over is None else f"{percent(over)} over the bound",
-        "whisker": "" if first or apart.high > FAR else whisker(Interval(*apart), _extent(found)),
-        "apart": "" if first else _apart(apart, found.trials[0].pilot),
+        "whisker": "",
+        "apart": "",
     }
+    if not nth:
+        return told
+    drawn = whisker(Interval(*apart), extent) if apart.high <= FAR else ""
+    return {**told, "whisker": drawn, "apart": _apart(apart, found.trials[0].pilot)}
 
 
 def _apart(apart: Difference, first: str) -> str:
@@ -110,19 +120,15 @@ def _apart(apart: Difference, first: str) -> str:
     return f"{percent(apart.mid)} to {first}{within}"
 
 
-def _extent(found: Trials) -> tuple[float, float]:
-    """What all whiskers share that are not too far off to be drawn."""
-    apart = [found.over_first(trial) for trial in found.trials]
-    return extent_of([Interval(*each) for each in apart if each.high <= FAR])
-
-
-def _bill(found: Trials, trial: Trial) -> Part:
-    kinds = [_usd(trial.by_kind[kind]) for kind in found.kinds]
-    return {
-        "pilot": trial.pilot,
-        "class_": _class(found, trial),
-        "cells": [*kinds, _usd(trial.total_usd), _usd(trial.total_usd / trial.days), percent(found.over_bound(trial))],
-    }
+def _bills(found: Trials) -> Iterator[Part]:
+    """What stands in pictures above, as a table."""
+    if found.bound is not None:
+        usd = (*(found.bound_by_kind[kind] for kind in found.kinds), found.bound.usd, found.bound.usd / found.days)
+        yield {"pilot": "bound", "class_": "nobody", "cells": [*map(_usd, usd), ""]}
+    for trial in found.trials:
+        usd = (*(trial.by_kind[kind] for kind in found.kinds), trial.total_usd, trial.total_usd / trial.days)
+        cells = [*map(_usd, usd), percent(found.over_bound(trial))]
+        yield {"pilot": trial.pilot, "class_": _class(found, trial), "cells": cells}
 
 
 def _stroke(class_: str) -> Markup:
@@ -172,15 +178,18 @@ def _named(days: charts.Days, top_usd: float) -> str:
 
 
 def _panels(found: Trials) -> Iterator[Part]:
-    """Of all queues, and of those with most jobs; their rows are pilots."""
+    """Of all queues, and of those with most jobs; their rows are pilots. Of one pilot alone, rows are queues."""
+    if len(found.trials) == 1:
+        yield from ({"name": "", "facts": "", "svg": svg} for svg in queue_panels(found.trials[0].waits))
+        return
+    everybody, *queues = zip(*(trial.waits for trial in found.trials), strict=True)
+    queues.sort(key=lambda mine: -mine[0].jobs)
     longest_s = max(waits.p95_s for trial in found.trials for waits in trial.waits)
-    everybody, *queues = range(len(found.trials[0].waits))
-    queues.sort(key=lambda at: -found.trials[0].waits[at].jobs)
-    for nth, at in enumerate([everybody, *queues[: PANELS - 1]] if len(queues) > 1 else [everybody]):
-        name = found.trials[0].waits[at].queue or "all queues"
-        marks = [Mark(trial.pilot, _class(found, trial), trial.waits[at]) for trial in found.trials]
-        jobs = f"{found.trials[0].waits[at].jobs:,} jobs"
-        yield {"name": name, "facts": jobs, "svg": waits_chart(marks, longest_s, f"w{nth}", f"Waits of {name}")}
+    for nth, mine in enumerate([everybody, *queues[: PANELS - 1]] if len(queues) > 1 else [everybody]):
+        name = mine[0].queue or "all queues"
+        marks = [Mark(t.pilot, _class(found, t), waits) for t, waits in zip(found.trials, mine, strict=True)]
+        svg = waits_chart(marks, longest_s, f"w{nth}", f"Waits of {name}")
+        yield {"name": name, "facts": f"{mine[0].jobs:,} jobs", "svg": svg}
 
 
 def _queues(found: Trials) -> list[Part]:

@@ -13,6 +13,7 @@ from envs.trial import Trial, paired
 
 if TYPE_CHECKING:
     from envs.bound import Bound
+    from envs.foresight import Plan
 
 SEED = 0
 """Of the bootstrap: the same figures print the same intervals."""
@@ -35,6 +36,7 @@ class Trials:
     trials: tuple[Trial, ...]
     bound: Bound | None  # None: not asked for
     began_s: float = 0.0  # at which moment of the file the world begins
+    plan: Plan | None = None  # of somebody who knew all jobs; None: not asked for
 
     @property
     def days(self) -> float:
@@ -57,7 +59,15 @@ class Trials:
 
     def over_bound(self, trial: Trial) -> float | None:
         """Percent."""
-        return None if self.bound is None or self.bound.usd <= 0 else 100 * (trial.total_usd / self.bound.usd - 1)
+        return self._over_bound(trial.total_usd)
+
+    @property
+    def plan_over_bound(self) -> float | None:
+        """Percent by which the plan of somebody who knew all jobs is above what nobody can stay below."""
+        return None if self.plan is None else self._over_bound(self.plan.usd)
+
+    def _over_bound(self, usd: float) -> float | None:
+        return None if self.bound is None or self.bound.usd <= 0 else 100 * (usd / self.bound.usd - 1)
 
     def over_first(self, trial: Trial) -> Difference:
         """Against the pilot that was named first."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from envs.tally import Waits
+from envs.terms import KINDS
 from envs.trial import Trial
 from gyropilot.report.simulation.words import span
 from gyropilot.report.trials.result import Trials
@@ -44,6 +45,11 @@ def _costs(found: Trials) -> Table:
     if found.bound is not None:
         kinds = (f"{found.bound_by_kind[kind]:,.0f}" for kind in found.kinds)
         table.add_row("(bound)", f"{found.bound.usd:,.0f}", "", "", "", *kinds)
+    if found.plan is not None:
+        usd_by_kind = dict(zip(KINDS, found.plan.usd_by_kind, strict=True))
+        over = "" if found.plan_over_bound is None else percent(found.plan_over_bound)
+        kinds = (f"{usd_by_kind[kind]:,.0f}" for kind in found.kinds)
+        table.add_row("(clairvoyant plan)", f"{found.plan.usd:,.0f}", over, "", "", *kinds)
     for trial in found.trials:
         table.add_row(*map(_cell, (trial.pilot, *_cost(found, trial))))
     return table

@@ -26,8 +26,7 @@ def _first_place(found: Trials) -> str:
     by = f"{_plain(less.mid)} % less than {others[0].pilot}"
     if math.isnan(less.low):
         return f"{best.pilot} is cheapest: {by} (too few days for an interval)"
-    within = f"90 % of days drawn anew: {interval(less)}"
-    return f"{best.pilot} is cheapest{': ' if less.high < 0 else ', but not surely: '}{by} ({within})"
+    return f"{best.pilot} is cheapest{': ' if less.high < 0 else ', but not surely: '}{by} (90 %: {interval(less)})"
 
 
 def _over_bound(found: Trials) -> str:
@@ -39,7 +38,8 @@ def bound_sentence(found: Trials) -> str:
     """What nobody can stay below; empty where that was not asked."""
     if found.bound is None:
         return ""
-    return f"No pilot can pay less than {found.bound.usd:,.0f} USD, even if it knew all jobs beforehand."
+    plan = "" if found.plan is None else f"; a plan that did paid {found.plan.usd:,.0f}"
+    return f"No pilot can pay less than {found.bound.usd:,.0f} USD, even if it knew all jobs beforehand{plan}."
 
 
 def met(found: Trials) -> str:

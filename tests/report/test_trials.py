@@ -1,0 +1,374 @@
+"""Pilots side by side, told: the same facts as text, JSON and a page, deaf to what names say."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from envs.terms import KINDS
+from gyropilot.report import simulation, trials
+from gyropilot.report.courses import Course, moments, shared, tamed
+from gyropilot.report.simulation import Simulation
+from gyropilot.report.simulation.course import course_of as course_of_simulation
+from gyropilot.report.stairs import Stair, stair_area, stair_line
+from gyropilot.report.svg import Scale
+from gyropilot.report.trials import Trials
+from gyropilot.report.trials.courses import course_of, layer_names
+from gyropilot.report.trials.words import headline
+from tests.report import trialled
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "<script>document.title='owned'</script>\"'&amp;🚀\u202e" + "x" * 210
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+@cache
+def full() -> Trials:
+    return trialled.trials()
+
+
+def alone() -> Trials:
+    return trialled.trials({"hold": 600.0}, days=1.5, bound_usd=None)
+
+
+def hostile() -> Trials:
+    jobs = trialled.jobs_of((HOSTILE, "b"))
+    pools = (replace(trialled.OWNED, name=HOSTILE), trialled.BOUGHT, trialled.SPOT)
+    tried = tuple(trialled.trial(name, jobs, pools) for name in (HOSTILE, "b"))
+    return Trials(HOSTILE, trialled.as_file(jobs, HOSTILE), tried, trialled.bound_of(10.0))
+
+
+@cache
+def crowded() -> Trials:
+    """Thirty days of ten pilots on nine pools, at times of the calendar."""
+    jobs = trialled.jobs_of(tuple(f"queue-{n}" for n in range(230)), days=30, many=4_600)
+    pools = tuple(replace(trialled.BOUGHT, name=f"pool-{n}", max_nodes=5 + 3 * n) for n in range(9))
+    tried = tuple(trialled.trial(f"pilot-{n}", jobs, pools, 30, 300.0 * (n + 1)) for n in range(10))
+    return Trials("a large cluster", trialled.as_file(jobs), tried, trialled.bound_of(2e5), began_s=1_699_999_800.0)
+
+
+def free() -> Trials:
+    """Nobody pays anything, nothing is there, nobody waits."""
+    (idle,) = trialled.trials({"hold": 600.0}, days=2.0, bound_usd=0.0).trials
+    nothing = idle.flows._replace(**{name: getattr(idle.flows, name) * 0 for name in idle.flows._fields})
+    idle = replace(idle, flows=nothing, usd=idle.usd * 0, start_s=idle.start_s + np.inf)
+    return Trials("nothing", trialled.as_file(idle.jobs), (idle,), trialled.bound_of(0.0))
+
+
+def crowd() -> Simulation:
+    return trialled.simulation(tuple(f"team-{n}" for n in range(60)))
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "full": lambda: trials.render(full(), "html"),
+    "alone": lambda: trials.render(alone(), "html"),
+    "hostile": lambda: trials.render(hostile(), "html"),
+    "crowded": lambda: trials.render(crowded(), "html"),
+    "free": lambda: trials.render(free(), "html"),
+    "plain": lambda: simulation.render(trialled.simulation(), "html"),
+    "plain crowd": lambda: simulation.render(crowd(), "html"),
+    "plain hostile": lambda: simulation.render(trialled.simulation((HOSTILE, "b")), "html"),
+}
+
+
+@cache
+def drawn(name: str) -> str:
+    return PAGES[name]()
+
+
+def test_the_headline_says_who_is_cheapest_by_how_much_and_how_far_over_the_bound() -> None:
+    found = full()
+
+    best, second = found.ranking[:2]
+    less = 100 * (1 - best.total_usd / second.total_usd)
+    over = 100 * (best.total_usd / 2_000 - 1)
+    assert re.fullmatch(
+        rf"newsvendor is cheapest: {less:.1f} % less than reactive \(90 %: −[\d.]+ to −[\d.]+ %\); "
+        rf"{over:,.0f} % over the bound",
+        headline(found),
+    )
+
+
+def test_a_lead_that_days_drawn_anew_may_reverse_is_not_sure() -> None:
+    one, other = trialled.trials({"a": 600.0, "b": 600.0}, days=8.0, bound_usd=None).trials
+    day = np.repeat(np.arange(8), len(other.usd) // 8)[:, None]
+    other = replace(other, usd=one.usd * np.where(day % 2, 1.5, 0.52))
+
+    told = headline(Trials("w", trialled.as_file(one.jobs), (one, other), None))
+
+    assert re.fullmatch(r"a is cheapest, but not surely: [\d.]+ % less than b \(90 %: −[\d.]+ to \+[\d.]+ %\)", told)
+
+
+def test_one_pilot_is_told_by_what_it_paid() -> None:
+    assert headline(alone()) == f"hold paid {alone().trials[0].total_usd:,.0f} USD"
+
+
+def test_those_who_paid_the_same_are_told_together() -> None:
+    one = trialled.trials({"hold": 600.0}, days=2.0, bound_usd=None)
+    same = replace(one, trials=tuple(replace(one.trials[0], pilot=name) for name in ("hold", "static", "reactive")))
+
+    assert headline(same) == f"hold, static and reactive paid the same, {one.trials[0].total_usd:,.0f} USD"
+
+
+def test_where_nothing_was_paid_that_is_said() -> None:
+    assert headline(free()) == "nothing was paid"
+
+
+def test_json_holds_what_every_pilot_paid_and_gave() -> None:
+    told = json.loads(trials.render(full(), "json"))
+
+    first, _, best = told["pilots"]
+    assert list(told) == ["world", "days", "bound_usd", "bound_usd_by_kind", "pilots", "notes", "summary"]
+    assert sum(told["bound_usd_by_kind"].values()) == told["bound_usd"] == 2_000
+    assert list(first["usd_by_kind"]) == list(KINDS)
+    assert sum(first["usd_by_kind"].values()) == pytest.approx(sum(first["usd_by_day"])) == pytest.approx(first["usd"])
+    assert first["over_first_percent"][1] == 0
+    low, mid, high = best["over_first_percent"]
+    assert low <= mid <= high < 0
+    assert mid == pytest.approx(100 * (best["usd"] / first["usd"] - 1))
+    assert best["kg_co2"] == pytest.approx(0.3 * best["kwh"])
+    assert told["summary"] == headline(full())
+
+
+def test_text_has_waits_by_queue_and_all_that_was_had_for_the_money() -> None:
+    told = trials.render(full(), "text")
+
+    newsvendor = json.loads(trials.render(full(), "json"))["pilots"][2]
+    for figure in ("usd", "provisioned_gpu_hours", "used_gpu_hours", "preemptions", "kwh", "kg_co2"):
+        assert f"{newsvendor[figure]:,.0f}" in told
+    assert re.search(r"\n serving +100( +[\d.]+ (?:min|h) / [\d.]+ (?:min|h)){3}\n", told)
+    assert "kg CO2" in told
+    assert told.splitlines()[-1] == headline(full())
+
+
+def test_the_page_tells_what_the_json_tells() -> None:
+    page, told = drawn("full"), json.loads(trials.render(full(), "json"))
+
+    for pilot in told["pilots"]:
+        assert f"{pilot['usd']:,.0f} USD" in page
+        assert f"+{pilot['over_bound_percent']:,.0f} % over the bound" in page
+        for figure in ("provisioned_gpu_hours", "used_gpu_hours", "preemptions", "kwh", "kg_co2"):
+            assert f"<td>{pilot[figure]:,.0f}</td>" in page
+        for kind in KINDS:
+            assert f"<td>{pilot['usd_by_kind'][kind]:,.0f}</td>" in page
+        assert f"<td>{pilot['lost_gpu_hours']:,.1f}</td>" in page
+        assert f"<td>{pilot['decisions_per_day']:.1f}</td><td>{pilot['reversals_per_day']:.1f}</td>" in page
+    assert "<td>2,000</td>" in page
+    assert "1 job is left out" in page
+
+
+def test_the_page_of_a_plain_simulation_tells_what_the_json_tells() -> None:
+    page, told = drawn("plain"), json.loads(simulation.render(trialled.simulation(), "json"))
+
+    assert told["summary"].split(";")[0].replace("GPU-hours", "GPU‑hours").replace(" %", "\u00a0%") in page
+    for queue in told["queues"]:
+        row = f"<td>{queue['jobs']:,}</td><td>{queue['never_started']:,}</td><td>{queue['gpu_hours']:,.0f}</td>"
+        assert f'<th scope="row">{queue["queue"] or "all"}</th>{row}' in page
+
+
+class Balanced(HTMLParser):
+    """Fails at the first element that is not closed where it was opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_one_well_formed_file_without_a_script(name: str) -> None:
+    page = drawn(name)
+    reader = Balanced()
+    reader.feed(page)
+    reader.close()
+
+    assert reader.open == []
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert not re.search(r'(?:href|src)="(?!data:|#)', page)
+    assert not re.search(r"\bnan\b|\binf\b|None", page)
+    assert len(page) < 1_000_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_picture_has_its_own_name_and_its_words(name: str) -> None:
+    page = drawn(name)
+
+    names = re.findall(r'\bid="([^"]+)"', page)
+    assert len(names) == len(set(names))
+    assert page.count("<svg xmlns") == page.count('role="img"') == page.count("<desc")
+    assert "<desc></desc>" not in page
+
+
+def test_of_many_queues_and_pools_the_largest_are_told() -> None:
+    page = drawn("crowded")
+
+    assert page.count('<th scope="row">queue-') == 200
+    assert "the 30 with the shortest waits are in" in page
+    assert layer_names(crowded())[-1] == "4 smaller pools"
+    assert "23 Nov" in page
+
+
+def stair(*values: float, step_s: float = 1.0) -> Stair:
+    return Stair(step_s * np.arange(len(values), dtype=np.float64), np.array(values), step_s * len(values))
+
+
+def test_no_peak_and_no_trough_is_lost_when_a_long_run_is_drawn() -> None:
+    values = np.random.default_rng(0).uniform(10, 20, 100_000)
+    values[[12_345, 77_777]] = 500.0, 0.0
+
+    thin = stair(*values).thinned(300)
+
+    assert (thin.peak, thin.low) == (500.0, 0.0)
+    assert len(thin.values) <= 2 * 300 + 2
+    assert (np.diff(thin.times_s) > 0).all()
+
+
+def test_what_holds_while_nothing_happens_is_drawn_as_long_as_it_holds() -> None:
+    long = Stair(np.array([0.0, 1.0, 2.0, 900.0]), np.array([5.0, 9.0, 7.0, 1.0]), 1_000.0)
+
+    thin = long.thinned(10)
+
+    assert dict(zip(thin.times_s.tolist(), thin.values.tolist(), strict=True))[2.0] == 7.0
+    assert long.mean == pytest.approx((5 + 9 + 7 * 898 + 1 * 100) / 1_000)
+
+
+def test_a_stair_is_drawn_as_steps_and_closed_below() -> None:
+    x, y = Scale(0, 4, 0, 40), Scale(0, 10, 100, 0)
+
+    assert 'd="M0 100H10V50H30V0H40"' in stair_line(stair(0, 5, 5, 10), x, y, "c")
+    assert 'd="M0 100H10V50H30V0H40V100H0Z"' in stair_area(stair(0, 5, 5, 10), x, y, "c")
+
+
+@pytest.mark.parametrize(
+    ("begin_s", "end_s", "words"),
+    [
+        (0.0, 3 * 3_600.0, ["0 h", "0.5 h", "1 h", "1.5 h", "2 h", "2.5 h", "3 h"]),
+        (600.0, 600.0 + 5 * 86_400.0, ["0 d", "1 d", "2 d", "3 d", "4 d", "5 d"]),
+        (0.0, 30 * 86_400.0, ["0 d", "7 d", "14 d", "21 d", "28 d"]),
+        (0.0, 20 * 365 * 86_400.0, ["0 d", "1217 d", "2434 d", "3651 d", "4868 d", "6085 d"]),
+        (1_700_006_400.0, 1_700_006_400.0 + 2 * 86_400.0, ["15 Nov", "12:00", "16 Nov", "12:00", "17 Nov"]),
+    ],
+)
+def test_times_are_named_as_they_are_known(begin_s: float, end_s: float, words: list[str]) -> None:
+    assert [name for _, name in moments(begin_s, end_s, 6)] == words
+
+
+def test_one_wild_backlog_does_not_flatten_what_others_did() -> None:
+    calm, wild = (Course("", (stair(8),), stair(peak), stair(peak), np.empty(0)) for peak in (10.0, 9_000.0))
+
+    axes = shared([calm, wild, calm])
+
+    assert tamed([10.0, 9_000.0, 12.0]) == 12.0
+    assert axes.gpus < 20
+    assert axes.waiting < 20
+
+
+def test_pools_are_stacked_from_what_is_owned_to_what_may_be_taken_back() -> None:
+    found = full()
+
+    course = course_of(found, found.trials[0])
+
+    assert layer_names(found) == ["owned", "bought", "spot"]
+    assert course.layers[0].low == course.layers[0].peak == 32
+    assert course.top.mean == pytest.approx(found.trials[0].provisioned_gpu_hours / 72)
+    assert course.waiting.mean == pytest.approx(found.trials[0].flows.waiting.sum() / 72)
+    assert len(course.lost_s) == np.count_nonzero(found.trials[0].flows.lost)
+
+
+def test_money_for_a_node_that_left_early_is_not_drawn_as_gpus() -> None:
+    found = full()
+    there = found.trials[0].flows.there.copy()
+    there[5, 1] = 1e6
+    billed = replace(found.trials[0], flows=found.trials[0].flows._replace(there=there))
+
+    assert course_of(found, billed).top.peak <= 32 + 160 + 80
+
+
+def test_running_and_waiting_are_known_at_every_moment() -> None:
+    found = trialled.simulation()
+
+    course = course_of_simulation(found)
+
+    at = 1.5 * 86_400
+    jobs, nth = found.file.table, np.searchsorted(course.demand.times_s, at, side="right") - 1
+    runs = (found.start_s <= at) & (found.start_s + jobs.duration_s > at)
+    waits = (jobs.submit_s <= at) & (found.start_s > at)
+    assert course.top.values[nth] == jobs.gpus[runs].sum()
+    assert course.waiting.values[nth] == jobs.gpus[waits].sum()
+    assert course.demand.values[nth] == jobs.gpus[runs | waits].sum()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_opens_offline_fits_and_is_silent(browser: Browser, tmp_path: Path, width: int) -> None:
+    said: list[str] = []
+    for name in PAGES:
+        (tmp_path / f"{name}.html").write_text(drawn(name), encoding="utf-8")
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.on("console", lambda message: said.append(message.text))
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.title() != "owned"
+        page.close()
+
+    assert said == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_text_in_pictures_is_legible_and_lies_within_them(browser: Browser, tmp_path: Path, width: int) -> None:
+    (tmp_path / "full.html").write_text(drawn("full"), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((tmp_path / "full.html").as_uri())
+
+    texts = page.eval_on_selector_all(
+        "svg text",
+        """nodes => nodes.filter(n => n.getBoundingClientRect().height > 0).map(n => {
+            const own = n.getBoundingClientRect(), whole = n.ownerSVGElement.getBoundingClientRect();
+            return [own.height, own.left >= whole.left - 1 && own.right <= whole.right + 1, n.textContent];
+        })""",
+    )
+
+    assert len(texts) > 40
+    assert [text for height, _, text in texts if height < 9] == []
+    assert [text for _, within, text in texts if not within] == []
+    page.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")
+def test_follows_the_readers_light_and_dark(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "full.html").write_text(drawn("full"), encoding="utf-8")
+    colours = set()
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto((tmp_path / "full.html").as_uri())
+        colours.add(page.evaluate("getComputedStyle(document.querySelector('path.p0')).fill"))
+        page.close()
+
+    assert len(colours) == 2
