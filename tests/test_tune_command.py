@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from agents.pilots.knobs import KNOBS, Scale
 from gyropilot import configuration
 from gyropilot.cli import app
 from gyropilot.errors import SettingsError
@@ -101,6 +103,20 @@ def test_the_page_on_tuning_can_be_followed_as_written(tmp_path: Path, monkeypat
     told = ran(simulate.replace("jobs.parquet", "day.parquet"))
 
     assert "reactive@tuned.yaml" in told
+
+
+def test_the_page_on_tuning_names_every_setting_with_its_limits() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "tuning.md").read_text()
+    units = {Scale.MINUTES: " min"}
+
+    told = [
+        f"| `{pilot}` | `{knob.name}` | {knob.low:g}{unit} | {knob.high:g}{unit} |"
+        for pilot, knobs in KNOBS.items()
+        for knob in knobs
+        for unit in [units.get(knob.scale, "")]
+    ]
+
+    assert re.findall(r"^\| `.*\|$", page, re.MULTILINE) == told
 
 
 def ran(line: str) -> str:
