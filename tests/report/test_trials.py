@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from envs.foresight import Plan
 from envs.terms import KINDS
 from gyropilot.report import simulation, trials
 from gyropilot.report.courses import Course, moments, shared, tamed
@@ -125,11 +126,24 @@ def test_where_nothing_was_paid_that_is_said() -> None:
     assert headline(free()) == "nothing was paid"
 
 
+def test_a_plan_that_knew_all_jobs_stands_beside_the_bound() -> None:
+    plan = Plan(np.zeros((1, 3), np.int64), 2_500.0, np.array([2_000.0, 500.0, 0.0, 0.0, 0.0, 0.0]))
+    found = replace(full(), plan=plan)
+
+    text = trials.render(found, "text")
+
+    assert json.loads(trials.render(found, "json"))["clairvoyant_plan_usd"] == 2_500.0
+    assert "less than 2,000 USD, even if it knew all jobs beforehand; a plan that did paid 2,500." in text
+    assert re.search(r"\(clairvoyant plan\) +2,500 +\+25.0 % +2,000 +500", text)
+
+
 def test_json_holds_what_every_pilot_paid_and_gave() -> None:
     told = json.loads(trials.render(full(), "json"))
 
     first, _, best = told["pilots"]
-    assert list(told) == ["world", "days", "bound_usd", "bound_usd_by_kind", "pilots", "notes", "summary"]
+    assert list(told) == [
+        "world", "days", "bound_usd", "bound_usd_by_kind", "clairvoyant_plan_usd", "pilots", "notes", "summary",
+    ]  # fmt: skip
     assert sum(told["bound_usd_by_kind"].values()) == told["bound_usd"] == 2_000
     assert list(first["usd_by_kind"]) == list(KINDS)
     assert sum(first["usd_by_kind"].values()) == pytest.approx(sum(first["usd_by_day"])) == pytest.approx(first["usd"])
@@ -165,6 +179,7 @@ def test_the_page_tells_what_the_json_tells() -> None:
         assert f"<td>{pilot['lost_gpu_hours']:,.1f}</td>" in page
         assert f"<td>{pilot['decisions_per_day']:.1f}</td><td>{pilot['reversals_per_day']:.1f}</td>" in page
     assert "<td>2,000</td>" in page
+    assert '3,000 USD</span> <span class="small">+50.0 % over the bound' in page
     assert "1 job is left out" in page
 
 

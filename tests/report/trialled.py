@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from envs.bound import Bound
+from envs.foresight import Plan
 from envs.job_file import JobFile
 from envs.terms import KINDS, Flows, PoolTerms, Prices, bill, rates
 from envs.trial import Trial
@@ -89,13 +90,21 @@ def bound_of(usd: float) -> Bound:
     return Bound(usd, kinds, np.zeros((1, 1)), np.zeros((1, 1)), 0.1)
 
 
+def plan_of(usd: float) -> Plan:
+    """All of it for GPUs."""
+    kinds: Floats = np.array([usd, *(0.0 for _ in KINDS[1:])])
+    return Plan(np.zeros((1, 1), dtype=np.int64), usd, kinds)
+
+
 def trials(late_s: dict[str, float] | None = None, days: float = 3.0, bound_usd: float | None = 2_000.0) -> Trials:
     """Pilots by how long they have jobs wait."""
     late_s = {"hold": 9_000.0, "reactive": 1_200.0, "newsvendor": 300.0} if late_s is None else late_s
     jobs = jobs_of(days=days)
     tried = tuple(trial(name, jobs, days=days, late_s=late) for name, late in late_s.items())
     bound = None if bound_usd is None else bound_of(bound_usd)
-    return Trials("32 GPUs of 3 flavors at first, 2 queues", as_file(jobs, "1 job is left out"), tried, bound)
+    plan = None if bound_usd is None else plan_of(1.5 * bound_usd)
+    file = as_file(jobs, "1 job is left out")
+    return Trials("32 GPUs of 3 flavors at first, 2 queues", file, tried, bound, plan=plan)
 
 
 def simulation(queues: tuple[str, ...] = QUEUES, late_s: float = 900.0) -> Simulation:

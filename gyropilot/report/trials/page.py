@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from envs.terms import KINDS
 from envs.trial import Trial
 from gyropilot import __version__
 from gyropilot.domain import Interval
@@ -81,28 +82,59 @@ def _top_usd(found: Trials) -> float:
 
 
 def _costs(found: Trials) -> list[Part]:
-    """The bound, where it is known, and below it each pilot."""
+    """The bound and the plan, where they are known, and below them each pilot."""
     apart = [found.over_first(trial) for trial in found.trials]
     extent = extent_of([Interval(*each) for each in apart if each.high <= FAR])
     pilots = [_cost(found, nth, each, extent) for nth, each in enumerate(apart)]
-    return pilots if found.bound is None else [_least(found, found.bound.usd), *pilots]
+    return [*(_yardstick(found, each) for each in _yardsticks(found)), *pilots]
 
 
-def _least(found: Trials, usd: float) -> Part:
-    bar = charts.cost_bar(found.bound_by_kind, usd, _top_usd(found), "paid-bound", "the bound")
-    said = {"over": "", "whisker": "", "apart": "no pilot can stay below"}
-    return {"name": "bound", "class_": "nobody", "bar": bar, "usd": _usd(usd), **said}
+class Yardstick(NamedTuple):
+    """What pilots are measured by, and are not."""
+
+    name: str
+    usd: float
+    by_kind: Mapping[str, float]
+    over: float | None  # percent
+    words: str
+
+
+def _yardsticks(found: Trials) -> Iterator[Yardstick]:
+    if found.bound is not None:
+        yield Yardstick("bound", found.bound.usd, found.bound_by_kind, None, "no pilot can stay below")
+    if found.plan is not None:
+        by_kind = dict(zip(KINDS, found.plan.usd_by_kind.tolist(), strict=True))
+        yield Yardstick(
+            "plan", found.plan.usd, by_kind, found.plan_over_bound, "made and run knowing all jobs beforehand"
+        )
+
+
+def _yardstick(found: Trials, each: Yardstick) -> Part:
+    least = None if found.bound is None else found.bound.usd
+    return {
+        "name": each.name,
+        "class_": "nobody",
+        "bar": charts.cost_bar(each.by_kind, least, _top_usd(found), f"paid-{each.name}", f"the {each.name}"),
+        "usd": _usd(each.usd),
+        "over": _over(each.over),
+        "whisker": "",
+        "apart": each.words,
+    }
+
+
+def _over(percent_: float | None) -> str:
+    return "" if percent_ is None else f"{percent(percent_)} over the bound"
 
 
 def _cost(found: Trials, nth: int, apart: Difference, extent: tuple[float, float]) -> Part:
-    trial, over = found.trials[nth], found.over_bound(found.trials[nth])
+    trial = found.trials[nth]
     least = None if found.bound is None else found.bound.usd
     told = {
         "name": trial.pilot,
         "class_": _class(found, trial),
         "bar": charts.cost_bar(trial.by_kind, least, _top_usd(found), f"paid-{nth}", trial.pilot),
         "usd": _usd(trial.total_usd),
-        "over": "" if over is None else f"{percent(over)} over the bound",
+        "over": _over(found.over_bound(trial)),
         "whisker": "",
         "apart": "",
     }
@@ -122,13 +154,15 @@ def _apart(apart: Difference, first: str) -> str:
 
 def _bills(found: Trials) -> Iterator[Part]:
     """What stands in pictures above, as a table."""
-    if found.bound is not None:
-        usd = (*(found.bound_by_kind[kind] for kind in found.kinds), found.bound.usd, found.bound.usd / found.days)
-        yield {"pilot": "bound", "class_": "nobody", "cells": [*map(_usd, usd), ""]}
+    for each in _yardsticks(found):
+        yield {"pilot": each.name, "class_": "nobody", "cells": _bill(found, each.by_kind, each.usd, each.over)}
     for trial in found.trials:
-        usd = (*(trial.by_kind[kind] for kind in found.kinds), trial.total_usd, trial.total_usd / trial.days)
-        cells = [*map(_usd, usd), percent(found.over_bound(trial))]
+        cells = _bill(found, trial.by_kind, trial.total_usd, found.over_bound(trial))
         yield {"pilot": trial.pilot, "class_": _class(found, trial), "cells": cells}
+
+
+def _bill(found: Trials, by_kind: Mapping[str, float], usd: float, over: float | None) -> list[str]:
+    return [*(_usd(by_kind[kind]) for kind in found.kinds), _usd(usd), _usd(usd / found.days), percent(over)]
 
 
 def _stroke(class_: str) -> Markup:
@@ -148,10 +182,9 @@ def _courses(found: Trials) -> Iterator[Part]:
 
 
 def _facts(found: Trials, trial: Trial) -> str:
-    over = found.over_bound(trial)
     said = [
         f"{_usd(trial.total_usd)} USD",
-        "" if over is None else f"{percent(over)} over the bound",
+        _over(found.over_bound(trial)),
         f"{100 * trial.utilisation:.0f} % of GPUs in use",
         f"{int(trial.stops.sum()):,} preempted",
     ]
