@@ -175,6 +175,7 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
 
     from agents.pilots import make_pilot
     from envs.bound import clairvoyant
+    from envs.foresight import Known, foreseen
     from envs.scenario import read_scenario, refuse_unknown, with_all_queues
     from envs.trial import steps_of, tried
     from envs.world import Weather
@@ -193,13 +194,15 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
         told(f"{name} steers")
         trial = tried(world, jobs, make_pilot(settings), scenario.paid, weather, make(asked.forecaster))
         trials.append(replace(trial, pilot=name))
-    least = None
+    least, plan = None, None
     if asked.bound:
         told("what no pilot stays below")
         eligible = {queue: tuple(shares) for queue, shares in world.shares.items()}
         least = clairvoyant(jobs, world.pools, scenario.paid, world.step_s, steps, eligible)
+        told("what a plan pays that knew all jobs")
+        plan = foreseen(Known(world, jobs, scenario.paid, weather), least, [trial.nodes for trial in trials])
     words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
-    return Trials(words, file, tuple(trials), least, began_s)
+    return Trials(words, file, tuple(trials), least, began_s, plan)
 
 
 def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simulation:
