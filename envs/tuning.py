@@ -86,9 +86,11 @@ def tuned(pilot: str, grounds: Sequence[Ground], effort: Effort, told: Told) -> 
     training = tuple(window for part in parts for window in part.training)
     held_out = tuple(window for part in parts for window in part.held_out)
     cost = _objective(pilot, training, effort, told)
-    found = search(cost, KNOBS[pilot], default_settings(pilot), effort.budget, searching)
+    start = default_settings(pilot)
+    found = search(cost, KNOBS[pilot], start, effort.budget, searching)
     told(f"{pilot}: {len(held_out)} held-out windows")
-    mine, base = (paid(pilot, each, held_out, effort.forecaster) for each in (found.settings, default_settings(pilot)))
+    base = paid(pilot, start, held_out, effort.forecaster)
+    mine = base if found.settings == start else paid(pilot, found.settings, held_out, effort.forecaster)
     return Tuned(pilot, found, training, held_out, change(mine, base, _grounds(held_out), judging), effort)
 
 
@@ -135,7 +137,7 @@ def relative(mine: Floats, base: Floats, of: Ints) -> float:
 def _objective(pilot: str, training: Sequence[Window], effort: Effort, told: Told) -> Callable[[Settings], float]:
     """What settings cost relative to the default ones. Says how far it is and what the best has saved so far."""
     start, of = default_settings(pilot), _grounds(training)
-    told(f"{pilot}: default settings, {len(training)} windows")
+    told(f"{pilot}: default settings, {len(training)} windows to tune by")
     base = paid(pilot, start, training, effort.forecaster)
     if math.isnan(relative(base, base, of)):
         raise SettingsError(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import yaml
 
-from envs.tuning import Change, Tuned
-from envs.windows import CHARGED_S, WARM_UP_S, Ground
+from envs.tuning import Change, Tuned, default_settings
+from envs.windows import CHARGED_S, WARM_UP_S, Ground, Window
 from envs.workloads import DAY_S
 from gyropilot.settings import PilotSettings
 
@@ -18,18 +19,20 @@ WIDTH = 118
 
 def to_yaml(found: Tuned, command: str) -> str:
     """A `pilot:` section, under what it took and what came of it. What it does not name was not tuned."""
-    told = [f"Settings of the pilot {found.pilot}, found by", f"  {command}", *_how(found), verdict(found)]
-    if not found.change.helps:
+    told = [*_how(found), verdict(found)]
+    if found.settings != found.found.settings:
         told.append(f"These are the default settings. What was found: {json.dumps(_plain(found, is_found=True))}")
-    lines = [line for each in told for line in textwrap.wrap(each, WIDTH - 2, subsequent_indent="  ")]
+    wrapped = [line for each in told for line in textwrap.wrap(each, WIDTH - 2, subsequent_indent="  ")]
+    lines = [f"Settings of the pilot {found.pilot}, found by", f"  {command}", *wrapped]
     section = {"pilot": {"name": found.pilot, **_plain(found, is_found=False)}}
     return "".join(f"# {line}\n" for line in lines) + yaml.safe_dump(section, sort_keys=False)
 
 
 def verdict(found: Tuned) -> str:
     """What tuning brought, in one sentence or two."""
-    change, windows = found.change, len(found.held_out)
-    there = f"on {windows} held-out window{'s' if windows > 1 else ''}"
+    change, there = found.change, f"on {_windows(found.held_out, 'held-out ')}"
+    if found.found.settings == default_settings(found.pilot):
+        return f"Nothing was found that is better than the default settings of {found.pilot}."
     trained = f"{_less(found.training_percent)} where they were found"
     if not change.helps:
         return f"Tuning did not help: what was found pays {trained}, but {_less(change.mid)} {there}{_range(change)}."
@@ -64,11 +67,17 @@ def _how(found: Tuned) -> list[str]:
 
 def _where(found: Tuned, ground: Ground) -> str:
     tuned_on, judged_on = (
-        sum(window.ground is ground for window in windows) for windows in (found.training, found.held_out)
+        [window for window in windows if window.ground is ground] for windows in (found.training, found.held_out)
     )
     jobs, first_s = int((ground.jobs.submit_s < ground.until_s).sum()), float(ground.jobs.submit_s.min())
     days = (ground.until_s - first_s) / DAY_S
-    return f"{ground.name}: {jobs:,} jobs of {days:.1f} days; {tuned_on} windows to tune by, {judged_on} held out"
+    return (
+        f"{ground.name}: {jobs:,} jobs of {days:.1f} days; {_windows(tuned_on)} to tune by, {len(judged_on)} held out"
+    )
+
+
+def _windows(some: Sequence[Window], which: str = "") -> str:
+    return f"{len(some)} {which}window{'' if len(some) == 1 else 's'}"
 
 
 def _plain(found: Tuned, *, is_found: bool) -> dict[str, object]:

@@ -66,7 +66,7 @@ def test_the_same_seed_finds_the_same() -> None:
 def test_it_is_said_how_far_the_search_is() -> None:
     found, said = reactive()
 
-    assert said[:2] == ["reactive: default settings, 1 windows", "reactive: 1 of 4 tried, the best +0.0 %"]
+    assert said[:2] == ["reactive: default settings, 1 windows to tune by", "reactive: 1 of 4 tried, the best +0.0 %"]
     assert said[-2].startswith(f"reactive: {found.found.evaluations} of 4 tried")
     assert said[-1] == "reactive: 2 held-out windows"
 

@@ -49,6 +49,16 @@ def test_where_tuning_did_not_help_the_file_holds_the_default_settings_and_says_
     assert '# These are the default settings. What was found: {"scale_down_after": "45m"}' in text
 
 
+def test_where_nothing_better_was_found_that_is_said() -> None:
+    start = Found({"scale_down_after": timedelta(minutes=10)}, 1.0, 30)
+
+    text = to_yaml(sample(Change(0.0, 0.0, 0.0), start), "x")
+
+    assert "# Nothing was found that is better than the default settings of reactive." in text
+    assert "What was found" not in text
+    assert settings_in(text) == PilotSettings(name="reactive")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
