@@ -8,13 +8,25 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from envs.terms import KINDS
+from envs.trial import Trial
 from gyropilot.domain import Floats
 from gyropilot.report.axes import gpu_ticks
 from gyropilot.report.courses import tamed
 from gyropilot.report.svg import Scale, drawing, line, path, rect, tag, text
+from gyropilot.report.trials.result import Trials
 from gyropilot.report.words import number
 
 BAR = (1000, 28)
+
+COLOURS = 6
+"""Of lines, beside that of the cheapest and that of the first."""
+
+
+def class_of(found: Trials, trial: Trial) -> str:
+    """How a pilot is drawn: the cheapest, the one that was named first, and the others in their order."""
+    special = {id(found.trials[0]): "first", id(found.ranking[0]): "ours"}
+    others = [id(other) for other in found.trials if id(other) not in special]
+    return special.get(id(trial)) or f"o{others.index(id(trial)) % COLOURS}"
 
 
 def cost_bar(usd: Mapping[str, float], bound_usd: float | None, top_usd: float, ident: str, name: str) -> Markup:

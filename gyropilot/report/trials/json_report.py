@@ -18,7 +18,7 @@ def to_json(found: Trials) -> str:
         "world": found.world,
         "days": found.days,
         "bound_usd": None if found.bound is None else found.bound.usd,
-        "bound_usd_by_kind": found.bound_by_kind or None,
+        "bound_usd_by_kind": None if found.bound is None else found.yardsticks[0].by_kind,
         "clairvoyant_plan_usd": None if found.plan is None else found.plan.usd,
         "pilots": [_object(found, trial) for trial in found.trials],
         "notes": list(found.file.notes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from envs.job_file import JobFile
 from envs.terms import KINDS
 from envs.trial import Trial, paired
+from envs.workloads import Floats
 
 if TYPE_CHECKING:
     from envs.bound import Bound
@@ -25,6 +27,15 @@ class Difference(NamedTuple):
     low: float
     mid: float
     high: float
+
+
+class Yardstick(NamedTuple):
+    """What pilots are measured by."""
+
+    name: str
+    usd: float
+    by_kind: Mapping[str, float]  # along terms.KINDS
+    over_bound: float | None  # percent
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -48,23 +59,24 @@ class Trials:
         return tuple(sorted(self.trials, key=lambda trial: trial.total_usd))
 
     @property
-    def bound_by_kind(self) -> dict[str, float]:
-        """USD, by kind of cost; empty where no bound was asked for."""
-        return {} if self.bound is None else dict(zip(KINDS, map(float, self.bound.usd_by_kind), strict=True))
-
-    @property
     def kinds(self) -> tuple[str, ...]:
         """Of cost, for which anybody paid."""
         return tuple(kind for kind in KINDS if any(trial.by_kind[kind] for trial in self.trials))
 
+    @property
+    def yardsticks(self) -> tuple[Yardstick, ...]:
+        """The bound and the plan, where they were asked for."""
+        found = []
+        if self.bound is not None:
+            found.append(Yardstick("bound", self.bound.usd, _by_kind(self.bound.usd_by_kind), None))
+        if self.plan is not None:
+            over = self._over_bound(self.plan.usd)
+            found.append(Yardstick("clairvoyant plan", self.plan.usd, _by_kind(self.plan.usd_by_kind), over))
+        return tuple(found)
+
     def over_bound(self, trial: Trial) -> float | None:
         """Percent."""
         return self._over_bound(trial.total_usd)
-
-    @property
-    def plan_over_bound(self) -> float | None:
-        """Percent by which the plan of somebody who knew all jobs is above what nobody can stay below."""
-        return None if self.plan is None else self._over_bound(self.plan.usd)
 
     def _over_bound(self, usd: float) -> float | None:
         return None if self.bound is None or self.bound.usd <= 0 else 100 * (usd / self.bound.usd - 1)
@@ -77,3 +89,7 @@ class Trials:
 def difference(one: Trial, other: Trial) -> Difference:
     """Both on the same days, drawn anew."""
     return Difference(*paired(one, other, np.random.default_rng(SEED)))
+
+
+def _by_kind(usd: Floats) -> dict[str, float]:
+    return dict(zip(KINDS, usd.tolist(), strict=True))

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from envs.tally import Waits
-from envs.terms import KINDS
 from envs.trial import Trial
 from gyropilot.report.simulation.words import span
 from gyropilot.report.trials.result import Trials
@@ -42,26 +41,26 @@ def to_text(found: Trials) -> str:
 
 def _costs(found: Trials) -> Table:
     table = _table("pilot", "USD", "over bound", f"to {found.trials[0].pilot}", "90 % interval", *found.kinds)
-    if found.bound is not None:
-        kinds = (f"{found.bound_by_kind[kind]:,.0f}" for kind in found.kinds)
-        table.add_row("(bound)", f"{found.bound.usd:,.0f}", "", "", "", *kinds)
-    if found.plan is not None:
-        usd_by_kind = dict(zip(KINDS, found.plan.usd_by_kind, strict=True))
-        over = "" if found.plan_over_bound is None else percent(found.plan_over_bound)
-        kinds = (f"{usd_by_kind[kind]:,.0f}" for kind in found.kinds)
-        table.add_row("(clairvoyant plan)", f"{found.plan.usd:,.0f}", over, "", "", *kinds)
+    for each in found.yardsticks:
+        kinds = (f"{each.by_kind[kind]:,.0f}" for kind in found.kinds)
+        table.add_row(f"({each.name})", f"{each.usd:,.0f}", _over(each.over_bound), "", "", *kinds)
     for trial in found.trials:
         table.add_row(*map(_cell, (trial.pilot, *_cost(found, trial))))
     return table
 
 
 def _cost(found: Trials, trial: Trial) -> Iterator[str]:
-    over, apart, first = found.over_bound(trial), found.over_first(trial), trial is found.trials[0]
+    apart, first = found.over_first(trial), trial is found.trials[0]
     yield f"{trial.total_usd:,.0f}"
-    yield "" if over is None else percent(over)
+    yield _over(found.over_bound(trial))
     yield "" if first else percent(apart.mid)
     yield "" if first else interval(apart)
     yield from (f"{trial.by_kind[kind]:,.0f}" for kind in found.kinds)
+
+
+def _over(percent_: float | None) -> str:
+    """Empty where there is nothing to be over."""
+    return "" if percent_ is None else percent(percent_)
 
 
 def _service(found: Trials) -> Table:

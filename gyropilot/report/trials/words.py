@@ -55,6 +55,16 @@ def percent(value: float | None) -> str:
     return f"{_signed(value)} %"
 
 
+def over_words(over_bound: float | None) -> str:
+    """+31.4 % over the bound; empty where none is known."""
+    return "" if over_bound is None else f"{percent(over_bound)} over the bound"
+
+
+def dollars(value: float) -> str:
+    """12,340."""
+    return f"{value:,.0f}"
+
+
 def interval(found: Difference) -> str:
     """−14.6 to −4.5 %; empty where there is none."""
     return "" if math.isnan(found.low) else f"{_signed(found.low)} to {_signed(found.high)} %"
