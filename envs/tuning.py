@@ -18,7 +18,7 @@ import numpy as np
 from agents.pilots import make_pilot
 from agents.pilots.knobs import KNOBS
 from envs.evolution import Found, Settings, search
-from envs.windows import Ground, Window, parted
+from envs.windows import Ground, Parted, Window, parted
 from envs.workloads import Floats, Ints
 from gyropilot.errors import SettingsError
 from gyropilot.settings import PilotSettings
@@ -81,13 +81,9 @@ def tuned(pilot: str, grounds: Sequence[Ground], effort: Effort, told: Told) -> 
     """The best settings found within the budget, on all grounds together. Raises SettingsError."""
     refuse_untunable(pilot)
     drawing, searching, judging = np.random.default_rng(effort.seed).spawn(3)
-    streams = drawing.spawn(len(grounds))
-    parts = [parted(ground, effort.windows, rng) for ground, rng in zip(grounds, streams, strict=True)]
-    training = tuple(window for part in parts for window in part.training)
-    held_out = tuple(window for part in parts for window in part.held_out)
-    cost = _objective(pilot, training, effort, told)
+    training, held_out = _cut(grounds, effort.windows, drawing)
     start = default_settings(pilot)
-    found = search(cost, KNOBS[pilot], start, effort.budget, searching)
+    found = search(_objective(pilot, training, effort, told), KNOBS[pilot], start, effort.budget, searching)
     told(f"{pilot}: {len(held_out)} held-out windows")
     base = paid(pilot, start, held_out, effort.forecaster)
     mine = base if found.settings == start else paid(pilot, found.settings, held_out, effort.forecaster)
@@ -153,6 +149,12 @@ def _objective(pilot: str, training: Sequence[Window], effort: Effort, told: Tol
         return costs[-1]
 
     return cost
+
+
+def _cut(grounds: Sequence[Ground], windows: int, rng: np.random.Generator) -> Parted:
+    """Windows of all grounds, each of which draws its own."""
+    parts = [parted(ground, windows, chance) for ground, chance in zip(grounds, rng.spawn(len(grounds)), strict=True)]
+    return Parted(sum((part.training for part in parts), ()), sum((part.held_out for part in parts), ()))
 
 
 def _grounds(windows: Sequence[Window]) -> Ints:

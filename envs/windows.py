@@ -55,7 +55,7 @@ class Window:
 
 
 class Parted(NamedTuple):
-    """Windows of one ground, none of which overlap."""
+    """Windows, none of which overlap on one ground."""
 
     training: tuple[Window, ...]
     held_out: tuple[Window, ...]
