@@ -3,6 +3,8 @@
     python -m benchmarks.simulator            20,000 jobs on 1,000 GPUs, first come first served and with quotas;
                                               then clusters that learners step through
 
+Where AccaSim is installed (`pip install 'gyropilot[bench]'`) it runs the first case, too.
+
 Jobs are seeded: sizes and durations as in published clusters (most take one GPU, a few run for days), so many that the
 cluster is busy at 85 %. Both must start each job at the same moment. Machine code is made before the clock starts.
 """
@@ -12,9 +14,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from benchmarks import accasim
 from envs.fixed import FixedCluster, replay
 from envs.replay import Cluster, Share
 from envs.replay import replay as replay_with_quotas
@@ -72,6 +76,7 @@ def main() -> None:
         lambda: replay(table, cluster).start_s,
         lambda: np.array(start_times(plain, options.nodes, PER_NODE)),
     )
+    _beside_accasim(table, cluster)
     shared = quotas(cluster.gpus)
     _beside(
         f"the same in {QUEUES} queues with quotas that lend to each other",
@@ -129,6 +134,22 @@ def _beside(title: str, table: JobTable, fast: Callable[[], Floats], slow: Calla
     print(f"{'plain Python':24}{plain_s:10.3f}{len(table) / plain_s:14,.0f}")
     print(f"{'gyropilot':24}{ours_s:10.4f}{len(table) / ours_s:14,.0f}")
     print(f"ratio {plain_s / ours_s:,.0f}; start times {'identical, job by job' if same else 'DIFFER'}\n")
+
+
+def _beside_accasim(table: JobTable, cluster: FixedCluster) -> None:
+    """The same in whole seconds, as AccaSim knows no others."""
+    whole = replace(table, submit_s=np.rint(table.submit_s), duration_s=np.rint(table.duration_s))
+    found = accasim.replayed(whole, cluster.nodes, PER_NODE)
+    if found is None:
+        print("AccaSim is not installed; pip install 'gyropilot[bench]' to see it here\n")
+        return
+    theirs_s, theirs = found
+    ours_s, ours = _timed(lambda: replay(whole, cluster).start_s, REPEATS)
+    apart = np.flatnonzero(ours != theirs)
+    until = f"the first {apart[0]:,} jobs start alike, then two nodes fit as well" if len(apart) else "all start alike"
+    print(f"{'AccaSim':24}{theirs_s:10.3f}{len(table) / theirs_s:14,.0f}")
+    print(f"{'gyropilot':24}{ours_s:10.4f}{len(table) / ours_s:14,.0f}")
+    print(f"ratio {theirs_s / ours_s:,.0f}; {until}\n")
 
 
 def _growth(what: str, sizes: list[tuple[int, int]]) -> None:
