@@ -232,6 +232,10 @@ def _there(plot: _Plot) -> Iterator[Markup]:
 
 
 def _waiting(plot: _Plot) -> Iterator[Markup]:
+    if plot.course.waiting.peak == 0:
+        middle = (plot.x.start + plot.x.end) / 2
+        yield text(middle, (plot.below.start + plot.below.end) / 2 + 4, "nothing waited", "tick halo", "middle")
+        return
     area = stair_area(plot.course.waiting.thinned(plot.columns), plot.x, plot.below, "pending")
     yield tag("g", area, clip_path=f"url(#{plot.ident}-w)")
 

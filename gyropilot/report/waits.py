@@ -23,6 +23,9 @@ ROWS = 6
 LETTERS = 24
 """Of a name, before it would run into its figures; the tables have all of it."""
 
+SHORTEST_S = 900.0
+"""That a scale goes to: nobody's minute looks long."""
+
 TICKS_S = (0, 60, 600, 3_600, 36_000, 4 * 86_400, 40 * 86_400)
 
 
@@ -57,7 +60,7 @@ def queue_panels(waits: Sequence[Waits]) -> Iterator[Markup]:
 
 def waits_chart(marks: Sequence[Mark], longest_s: float, ident: str, title: str) -> Markup:
     """A row per mark, on a scale that shows minutes and days alike, up to `longest_s`."""
-    x = Scale(0.0, _stretched(max(longest_s, 600.0)), 6.0, PANEL - 8.0)
+    x = Scale(0.0, _stretched(max(longest_s, SHORTEST_S)), 6.0, PANEL - 8.0)
     height = ROW * len(marks)
     rows = (part for nth, mark in enumerate(marks) for part in _row(mark, x, ROW * nth + 15.0))
     words = "; ".join(f"{mark.name} {mark.words}" for mark in marks)
@@ -70,7 +73,7 @@ def _stretched(seconds: float) -> float:
 
 def _ticks(x: Scale, longest_s: float, height: float) -> Iterator[Markup]:
     named = x.start
-    for seconds in (s for s in TICKS_S if s <= max(longest_s, 600)):
+    for seconds in (s for s in TICKS_S if s <= max(longest_s, SHORTEST_S)):
         at = x(_stretched(seconds))
         yield line((at, 0), (at, height), "axis" if seconds == 0 else "grid")
         if seconds == 0 or named + 36 < at < x.end - 12:

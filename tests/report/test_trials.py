@@ -122,8 +122,19 @@ def test_those_who_paid_the_same_are_told_together() -> None:
     assert headline(same) == f"hold, static and reactive paid the same, {one.trials[0].total_usd:,.0f} USD"
 
 
+def test_nobody_is_called_cheapest_who_paid_the_same() -> None:
+    one = trialled.trials({"hold": 600.0}, days=2.0)
+    paid = trialled.bound_of(one.trials[0].total_usd)
+    same = replace(one, trials=(one.trials[0], replace(one.trials[0], pilot="static")), bound=paid)
+
+    assert headline(same).endswith("; no more than the bound")
+    assert '"chip">cheapest' not in trials.render(same, "html")
+    assert '"chip">cheapest' in drawn("full")
+
+
 def test_where_nothing_was_paid_that_is_said() -> None:
     assert headline(free()) == "nothing was paid"
+    assert "nothing waited" in drawn("free")
 
 
 def test_a_plan_that_knew_all_jobs_stands_beside_the_bound() -> None:

@@ -17,7 +17,7 @@ from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.courses import course_of, layer_names
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.text import SERVICE, service
-from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words
+from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words, same
 from gyropilot.report.words import number
 
 Part = dict[str, Any]
@@ -33,6 +33,7 @@ def page(found: Trials) -> Part:
         "met": met(found),
         "bound": bound_sentence(found),
         "several": len(found.trials) > 1,
+        "decided": len(found.trials) > 1 and not same(*found.ranking[:2]),
         **costs.parts(found),
         "marks": courses.mark_key(layer_names(found), lost=True),
         "courses": list(_courses(found)),

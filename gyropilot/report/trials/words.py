@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from envs.trial import Trial
 from gyropilot.report.trials.result import Difference, Trials, difference
 from gyropilot.report.words import MINUS, UNKNOWN
 
@@ -19,7 +20,7 @@ def _first_place(found: Trials) -> str:
         return "nothing was paid"
     if not others:
         return f"{best.pilot} paid {best.total_usd:,.0f} USD"
-    alike = [other.pilot for other in others if math.isclose(other.total_usd, best.total_usd)]
+    alike = [other.pilot for other in others if same(other, best)]
     if alike:
         return f"{', '.join([best.pilot, *alike[:-1]])} and {alike[-1]} paid the same, {best.total_usd:,.0f} USD"
     less = difference(best, others[0])
@@ -29,9 +30,16 @@ def _first_place(found: Trials) -> str:
     return f"{best.pilot} is cheapest{': ' if less.high < 0 else ', but not surely: '}{by} (90 %: {interval(less)})"
 
 
+def same(one: Trial, other: Trial) -> bool:
+    """Whether both paid as much."""
+    return math.isclose(one.total_usd, other.total_usd)
+
+
 def _over_bound(found: Trials) -> str:
     over = found.over_bound(found.ranking[0])
-    return "" if over is None else f"; {_plain(over)} % over the bound"
+    if over is None:
+        return ""
+    return f"; {_plain(over)} % over the bound" if over >= 0.05 else "; no more than the bound"
 
 
 def bound_sentence(found: Trials) -> str:
