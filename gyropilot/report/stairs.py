@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from gyropilot.domain import Floats
+from envs.workloads import Floats, Ints
 from gyropilot.report.svg import Scale, coordinate, tag
 
 
@@ -40,13 +40,20 @@ class Stair:
         begin_s = self.times_s[0]
         share = (self.times_s - begin_s) / max(self.end_s - begin_s, 1e-9)
         column = np.minimum((share * columns).astype(np.int64), columns - 1)
-        ranked = np.lexsort((self.values, column))
-        lowest = np.flatnonzero(np.diff(column[ranked], prepend=-1))
-        highest = np.append(lowest[1:], len(ranked)) - 1
+        first = np.flatnonzero(np.diff(column, prepend=-1))
+        lowest, highest = (_where(self.values, first, extreme) for extreme in (np.minimum, np.maximum))
         # What holds across columns in which nothing happens has to stay, too.
         before_gaps = np.flatnonzero(np.diff(column, append=columns + 1) > 1)
-        kept = np.unique(np.concatenate([[0], ranked[lowest], ranked[highest], before_gaps]))
+        kept = np.unique(np.concatenate([[0], lowest, highest, before_gaps]))
         return Stair(self.times_s[kept], self.values[kept], self.end_s)
+
+
+def _where(values: Floats, first: Ints, extreme: np.ufunc) -> Ints:
+    """(C,) of each column, the rows of which begin at `first`, the first row that has its lowest or highest value."""
+    column = np.repeat(np.arange(len(first)), np.diff(first, append=len(values)))
+    hits = np.flatnonzero(values == extreme.reduceat(values, first)[column])
+    found: Ints = hits[np.flatnonzero(np.diff(column[hits], prepend=-1))]
+    return found
 
 
 def stair_line(stair: Stair, x: Scale, y: Scale, class_: str) -> Markup:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
-from envs.workloads import Floats
+import numpy as np
+
+from envs.workloads import Floats, Ints
 from gyropilot.report.courses import LAYERS, Course
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.stairs import Stair
@@ -29,35 +30,52 @@ def layer_names(found: Simulation) -> list[str]:
 
 def course_of(found: Simulation) -> Course:
     """In GPUs, at every moment at which a job came, began or ended."""
-    jobs = found.file.table
-    started = np.isfinite(found.start_s)
-    end_s = (found.start_s + jobs.duration_s)[started]
-    moments_s = np.unique(np.concatenate([jobs.submit_s, found.start_s[started], end_s]))
-    came, began = _sum_until(moments_s, jobs.submit_s, jobs.gpus), _sum_until(moments_s, found.start_s, jobs.gpus)
-    over_s = float(moments_s[-1])
-    sums = np.cumsum([_running(found, moments_s, layer) for layer in stacked(found)], axis=0)
-    running = _running(found, moments_s, list(range(len(jobs.queues))))
-    waiting = came - began
+    events = _events(found)
+    waiting = events.summed(events.waiting)
+    running = [events.summed(events.running * np.isin(events.queue, layer)) for layer in stacked(found)]
+    sums = np.cumsum(running, axis=0)
+    over_s = float(events.moments_s[-1])
     return Course(
         "Running and waiting",
-        tuple(Stair(moments_s, row, over_s) for row in sums),
-        Stair(moments_s, running + waiting, over_s),
-        Stair(moments_s, waiting, over_s),
+        tuple(Stair(events.moments_s, row, over_s) for row in sums),
+        Stair(events.moments_s, sums[-1] + waiting, over_s),
+        Stair(events.moments_s, waiting, over_s),
         np.empty(0),
         float(found.gpus),
     )
 
 
-def _running(found: Simulation, moments_s: Floats, queues: list[int]) -> Floats:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Events:
+    """In order of time, (E,)."""
+
+    times_s: Floats
+    queue: Ints
+    waiting: Floats  # GPUs by which more wait from then on
+    running: Floats
+
+    @property
+    def last(self) -> Ints:
+        """(T,) of those at the same moment, which is the last."""
+        return np.flatnonzero(np.diff(self.times_s, append=np.inf) > 0)
+
+    @property
+    def moments_s(self) -> Floats:
+        return self.times_s[self.last]
+
+    def summed(self, changes: Floats) -> Floats:
+        """(T,) GPUs after each moment."""
+        after: Floats = np.cumsum(changes)[self.last]
+        return after
+
+
+def _events(found: Simulation) -> _Events:
+    """A job comes and waits, begins and runs, ends."""
     jobs = found.file.table
-    mine = np.isin(jobs.queue, queues) & np.isfinite(found.start_s)
-    start_s, gpus = found.start_s[mine], jobs.gpus[mine]
-    return _sum_until(moments_s, start_s, gpus) - _sum_until(moments_s, start_s + jobs.duration_s[mine], gpus)
-
-
-def _sum_until(moments_s: Floats, times_s: Floats, gpus: NDArray[np.int64]) -> Floats:
-    """(T,) of all whose time has come by each moment."""
+    came, began = np.arange(len(jobs)), np.flatnonzero(np.isfinite(found.start_s))
+    times_s = np.concatenate([jobs.submit_s, found.start_s[began], found.start_s[began] + jobs.duration_s[began]])
+    which = np.concatenate([came, began, began])
+    waits, runs = np.repeat([(1.0, 0.0), (-1.0, 1.0), (0.0, -1.0)], [len(came), len(began), len(began)], axis=0).T
     order = np.argsort(times_s, kind="stable")
-    sums = np.concatenate([[0], np.cumsum(gpus[order])])
-    until: Floats = sums[np.searchsorted(times_s[order], moments_s, side="right")].astype(np.float64)
-    return until
+    gpus = jobs.gpus[which[order]]
+    return _Events(times_s[order], jobs.queue[which[order]], waits[order] * gpus, runs[order] * gpus)
