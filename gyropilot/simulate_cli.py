@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,10 @@ from gyropilot.pilot_names import asked_pilots
 from gyropilot.terminal import Format, FormatOption, OutputOption, progress, reply, same_file, say
 
 if TYPE_CHECKING:
+    from envs.bound import Bound
+    from envs.foresight import Known, Plan
     from envs.job_file import JobFile
+    from envs.trial import Trial
     from gyropilot.report.simulation import Simulation
     from gyropilot.report.trials import Trials
     from gyropilot.settings import PilotSettings
@@ -173,13 +176,10 @@ class Steered(NamedTuple):
 def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], None]) -> Trials:
     import numpy as np
 
-    from agents.pilots import make_pilot
-    from envs.bound import clairvoyant
-    from envs.foresight import Known, foreseen
+    from envs.foresight import Known
     from envs.scenario import read_scenario, refuse_unknown, with_all_queues
-    from envs.trial import steps_of, tried
+    from envs.trial import steps_of
     from envs.world import Weather
-    from forecasting.registry import make
     from gyropilot.report.trials import Trials
 
     scenario = read_scenario(path)
@@ -187,22 +187,36 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     world, table = scenario.world, with_all_queues(scenario, file.table)
     began_s = float(table.submit_s.min(initial=np.inf) // world.step_s * world.step_s) if len(table) else 0.0
     jobs = replace(table, submit_s=table.submit_s - began_s)
-    steps = steps_of(jobs)
-    weather = Weather.drawn(world.pools, steps, np.random.default_rng(asked.seed))
-    trials = []
-    for name, settings in asked.pilots.items():
-        told(f"{name} steers")
-        trial = tried(world, jobs, make_pilot(settings), scenario.paid, weather, make(asked.forecaster))
-        trials.append(replace(trial, pilot=name))
-    least, plan = None, None
-    if asked.bound:
-        told("what no pilot stays below")
-        eligible = {queue: tuple(shares) for queue, shares in world.shares.items()}
-        least = clairvoyant(jobs, world.pools, scenario.paid, world.step_s, steps, eligible)
-        told("what a plan pays that knew all jobs")
-        plan = foreseen(Known(world, jobs, scenario.paid, weather), least, [trial.nodes for trial in trials])
+    weather = Weather.drawn(world.pools, steps_of(jobs), np.random.default_rng(asked.seed))
+    known = Known(world, jobs, scenario.paid, weather)
+    trials = tuple(_tried(name, settings, known, asked.forecaster, told) for name, settings in asked.pilots.items())
+    bound, plan = _yardsticks(known, trials, told) if asked.bound else (None, None)
     words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
-    return Trials(words, file, tuple(trials), least, began_s, plan)
+    return Trials(words, file, trials, bound, began_s, plan)
+
+
+def _tried(name: str, settings: PilotSettings, known: Known, forecaster: str, told: Callable[[str], None]) -> Trial:
+    """By the name that was asked for; each pilot has a forecaster of its own."""
+    from agents.pilots import make_pilot
+    from envs.trial import tried
+    from forecasting.registry import make
+
+    told(f"{name} steers")
+    trial = tried(known.world, known.jobs, make_pilot(settings), known.prices, known.weather, make(forecaster))
+    return replace(trial, pilot=name)
+
+
+def _yardsticks(known: Known, trials: Sequence[Trial], told: Callable[[str], None]) -> tuple[Bound, Plan]:
+    """What no pilot stays below, and what somebody paid who knew all jobs."""
+    from envs.bound import clairvoyant
+    from envs.foresight import foreseen
+
+    told("what no pilot stays below")
+    world = known.world
+    eligible = {queue: tuple(shares) for queue, shares in world.shares.items()}
+    bound = clairvoyant(known.jobs, world.pools, known.prices, world.step_s, known.steps, eligible)
+    told("what a plan pays that knew all jobs")
+    return bound, foreseen(known, bound, [trial.nodes for trial in trials])
 
 
 def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simulation:
