@@ -5,14 +5,15 @@ authors' artifact has it (HeliosArtifact, `CES_Helios.py`). With A nodes on, U i
 
 - wake: if A < U, nodes are woken up to U + `buffer_nodes`;
 - sleep: if U lies `past_fall_nodes` below its mean over `past`, and its mean forecast over `ahead` `coming_fall_nodes`
-  below U, and the mean over twice that no higher again, all but U + `buffer_nodes` go to sleep, unless these are fewer
-  than `least_nodes`, or the last waking was within `keep`.
+  below U, and the mean over twice that no node higher again, all but U + `buffer_nodes` go to sleep, unless these are
+  fewer than `least_nodes`, or the last waking was within `keep`.
 
 What differs. The artifact averages predictions of which each was made from what was seen up to an hour before its own
 target, so it knows of hours that are still to come; here all come from one forecast, made now (its median). U is demand
 in whole nodes, what waits included. The pilot remembers nothing: nodes count as woken when demand rose to within the
 buffer of A, as it does whenever nodes are woken, and sometimes when they are not. Nodes are let go instead of powered
-off, idle ones alone, and what no quota admits is not woken.
+off, idle ones alone, and what no quota admits is not woken. Of the falls the artifact asks 0.5 or 1 node and 1 node,
+found for each cluster of hundreds of nodes; here it is 0.5 and 0, or a flat forecast would never let a node go.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Ces:
 
     past: timedelta = timedelta(hours=1)
     ahead: timedelta = timedelta(hours=3)
-    past_fall_nodes: float = 1.0
-    coming_fall_nodes: float = 1.0
+    past_fall_nodes: float = 0.5
+    coming_fall_nodes: float = 0.0
     least_nodes: int = 1
     buffer_nodes: int = 5
     keep: timedelta = timedelta(hours=2)
@@ -89,26 +90,26 @@ class Ces:
         return bool((near[1:] & ~near[:-1]).any())
 
     def _has_fallen(self, state: ClusterState, kind: Kind, resource: str) -> bool:
-        fallen = _recent_mean(state, resource, self.past) - present_demand(state, resource)
-        return kind.share * fallen >= self.past_fall_nodes * _node(kind)
+        fallen = _recent_mean(state, kind, resource, self.past) - _used(state, kind, resource)
+        return fallen >= self.past_fall_nodes * _node(kind)
 
     def _will_fall(self, view: View, kind: Kind, resource: str) -> bool:
         if Line(ALL_QUEUES, resource) not in view.forecast.lines:
             return False
-        soon, later = (_foretold(view, resource, self.ahead * times) for times in (1, 2))
-        falls = kind.share * (present_demand(view.state, resource) - soon)
-        return falls >= self.coming_fall_nodes * _node(kind) and soon >= later
+        soon, later = (_foretold(view, kind, resource, self.ahead * times) for times in (1, 2))
+        falls = _used(view.state, kind, resource) - soon
+        return falls >= self.coming_fall_nodes * _node(kind) and later - soon < _node(kind)
 
     def _why(self, view: View, kind: Kind, resource: str, gpus: int) -> str:
         demand, size = kind.share * present_demand(view.state, resource), self._size(view.state, kind, resource)
         buffered = f"{size} with a buffer of {self.buffer_nodes} nodes as far as quotas admit it"
         if gpus > 0:
             return f"{demand:.0f} GPUs are asked for and {stock(kind.pools)}; that makes {buffered}"
-        past, soon = _recent_mean(view.state, resource, self.past), _foretold(view, resource, self.ahead)
+        past, soon = _recent_mean(view.state, kind, resource, self.past), _foretold(view, kind, resource, self.ahead)
         hours = (self.past / timedelta(hours=1), self.ahead / timedelta(hours=1))
         return (
-            f"{demand:.0f} GPUs are asked for after {kind.share * past:.0f} in the last {hours[0]:g} h and before "
-            f"{kind.share * soon:.0f} in the next {hours[1]:g} h, {stock(kind.pools)}; that makes {buffered}"
+            f"{demand:.0f} GPUs are asked for after nodes for {past:.0f} in the last {hours[0]:g} h and before "
+            f"{soon:.0f} in the next {hours[1]:g} h, {stock(kind.pools)}; that makes {buffered}"
         )
 
 
@@ -123,15 +124,15 @@ def _used(state: ClusterState, kind: Kind, resource: str) -> int:
     return whole(kind.share * present_demand(state, resource) / node) * node if node else 0
 
 
-def _recent_mean(state: ClusterState, resource: str, window: timedelta) -> float:
-    """GPUs on the mean before now; NaN where nothing was seen."""
+def _recent_mean(state: ClusterState, kind: Kind, resource: str, window: timedelta) -> float:
+    """GPUs of the whole nodes that demand took on the mean before now; NaN where nothing was seen."""
     steps = max(1, -(-window // state.history.step))
-    seen = total_demand(state.history, resource)[-1 - steps : -1]
-    seen = seen[~np.isnan(seen)]
-    return float(seen.mean()) if seen.size else float("nan")
+    seen = kind.share * total_demand(state.history, resource)[-1 - steps : -1]
+    nodes = np.ceil(seen[~np.isnan(seen)] / max(1, _node(kind)) - 1e-6)
+    return float(nodes.mean()) * _node(kind) if nodes.size else float("nan")
 
 
-def _foretold(view: View, resource: str, ahead: timedelta) -> float:
+def _foretold(view: View, kind: Kind, resource: str, ahead: timedelta) -> float:
     """GPUs on the mean of the median's path from now on, as far as they may be served."""
     mean = mean_gpus(view.forecast, Line(ALL_QUEUES, resource), MEDIAN, timedelta(0), ahead)
-    return float(servable(view.state, resource, mean))
+    return kind.share * float(servable(view.state, resource, mean))

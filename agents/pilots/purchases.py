@@ -6,7 +6,7 @@ On each of K equally likely courses of demand d, what is not there waits: w. Tim
     min   sum_pi  start_up_p b_pi + price_p h_i c_pi   +   waiting / K  sum_ki h_i w_ki
     s.t.  c_pi = c_p,i-1 - r_pi + (what was bought for i, and at first what is coming)
           sum_p c_pi + w_ki >= d_ki
-          c_pi <= most_p,   r_p0 <= removable_p,   b, c, r, w >= 0
+          c_pi <= most_p,   b_p0 <= what the pool may still grow by,   r_p0 <= removable_p,   b, c, r, w >= 0
 
 One capacity serves all courses, so with many of them each pool is bought to the quantile that its price and waiting
 imply (the newsvendor's), in time for its lead time; with one course it is the plain certainty-equivalent plan.
@@ -112,8 +112,9 @@ def _upper(offers: Sequence[Offer], columns: _Columns, edges_hours: Floats) -> F
     upper[columns.released[:, 0]] = [offer.removable for offer in offers]
     for row, offer in enumerate(offers):
         upper[columns.there[row]] = max(offer.most, offer.there + offer.coming)
+        upper[columns.bought[row, 0]] = max(0.0, offer.most - offer.there - offer.coming)
         late = arrivals(offer.lead_hours, edges_hours) == len(edges_hours) - 1
-        upper[columns.bought[row]] = np.where(late, 0.0, max(0.0, offer.most - offer.there - offer.coming))
+        upper[columns.bought[row, late]] = 0.0
     return upper
 
 

@@ -60,10 +60,11 @@ class Threshold:
         return whole(kind.share * float(servable(state, resource, demand / self.target)))
 
     def _why(self, state: ClusterState, kind: Kind, resource: str, gpus: int) -> str:
-        peak = peak_demand(state, resource, self.cooldown) or 0.0
-        demand = present_demand(state, resource) if gpus > 0 else peak
-        asked = "are" if gpus > 0 else f"were at most in the last {self.cooldown / timedelta(minutes=1):g} min"
+        now, minutes = present_demand(state, resource), self.cooldown / timedelta(minutes=1)
+        demand = now if gpus > 0 else peak_demand(state, resource, self.cooldown) or 0.0
+        gpus_asked = f"{kind.share * demand:.0f} GPUs"
+        asked = f"{gpus_asked} are" if gpus > 0 else f"in the last {minutes:g} min at most {gpus_asked} were"
         return (
-            f"{kind.share * demand:.0f} GPUs {asked} asked for and {stock(kind.pools)}; "
+            f"{asked} asked for and {stock(kind.pools)}; "
             f"at {self.target:.0%} in use, as far as quotas admit, it takes {self._size(state, kind, resource, demand)}"
         )
