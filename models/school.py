@@ -14,6 +14,7 @@ from agents.pilots.learned import Learned, Network
 from agents.pilots.network import Data, Figure
 from envs.residual import Compared, Course, Days, Span, Stretch, compared, followed_from
 from envs.workloads import DAY_S, Floats
+from envs.world import STEP_S
 from gyropilot.errors import SettingsError
 
 BOOTSTRAP_SEED = 0
@@ -35,7 +36,7 @@ class Recipe:
     entropy: float = 0.0
     peak: float = 0.5  # scores of factors fall by this times the squared number of places from 1, at first
     hidden: tuple[int, ...] = (64, 64)
-    days: int = 64  # that are drawn from the training span, and met again and again
+    days: int = 32  # that are drawn from the training span, and met again and again
     leg: int = 16  # rollouts from one checkpoint to the next
 
     @property
@@ -53,7 +54,7 @@ class Plan(NamedTuple):
 
     def spans(self, jobs_s: Floats) -> tuple[Span, Span, Span]:
         """To train, to choose and to judge by. Raises SettingsError where too few days are there."""
-        end_s = float(np.floor(jobs_s.max(initial=0.0) / DAY_S * 288) / 288 * DAY_S)
+        end_s = float(jobs_s.max(initial=0.0) // STEP_S * STEP_S)
         first_s = 0.0 if self.last is None else max(0.0, end_s - self.last * DAY_S)
         judged_s, chosen_s = (end_s - days * DAY_S for days in (self.held_out, self.held_out + self.validation))
         if chosen_s - first_s < 2 * DAY_S:

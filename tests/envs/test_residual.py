@@ -1,0 +1,104 @@
+"""Days to learn on: what the base pays is known, and who changes nothing saves nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.encoding import FACTORS, FEATURES, UNMOVED
+from agents.pilots import Hold, Newsvendor
+from agents.pilots.learned import Learned
+from envs.residual import Days, Lanes, Span, compared, followed_from
+from envs.trial import tried
+from envs.workloads import DAY_S, MONDAY_S
+from envs.world import Weather
+from tests.agents.networks import always
+from tests.models.lessons import course
+
+DAY = Span(DAY_S, 2 * DAY_S)
+
+
+def lanes(seed: int = 0, count: int = 2) -> Lanes:
+    days = Days(course(), Span(0.0, 3 * DAY_S), count=2, seed=0)
+    return Lanes(days, count, np.random.default_rng(seed), 100.0, days.course.pools)
+
+
+def test_the_base_is_followed_as_a_trial_follows_it() -> None:
+    asked = course()
+    jobs = asked.jobs.take(asked.jobs.submit_s < 2 * DAY_S)
+    weather = Weather.drawn(asked.world.pools, 576, np.random.default_rng(3))
+
+    stretch = asked.stretch(DAY, np.random.default_rng(3))
+
+    trial = tried(asked.world, jobs, asked.base, asked.prices, weather)
+    assert stretch.base_usd == pytest.approx(trial.usd[288:576].sum(axis=1))
+    assert stretch.begun.nth == 288
+    assert stretch.begun.began_s == MONDAY_S
+
+
+def test_who_changes_nothing_saves_nothing() -> None:
+    asked = lanes()
+    asked.begin()
+
+    saved = [asked.step(np.full((2, 2), UNMOVED))[1] for _ in range(100)]
+
+    assert np.array(saved).tolist() == [[0.0, 0.0]] * 100
+
+
+def test_a_day_is_over_after_288_steps_and_what_it_saved_is_what_the_base_paid_less_what_was_paid() -> None:
+    stretch = course().stretch(DAY, np.random.default_rng(0))
+    asked = lanes(count=1)
+    asked.days.known[0] = asked.days.known[1] = stretch
+    asked.begin()
+
+    saved = sum(float(asked.step(np.full((1, 2), FACTORS.index(1.5)))[1][0]) for _ in range(288))
+
+    paid = followed_from(stretch, Learned(Newsvendor(), always(1.5))).sum()
+    assert asked.over
+    assert saved * 100.0 == pytest.approx(stretch.base_usd.sum() - paid)
+    assert paid != pytest.approx(stretch.base_usd.sum())
+
+
+def test_a_stretch_can_be_lived_through_again() -> None:
+    stretch = course().stretch(DAY, np.random.default_rng(0))
+
+    again = [followed_from(stretch, pilot).sum() for pilot in (Hold(), Newsvendor())]
+
+    assert again[0] != again[1] == stretch.base_usd.sum()
+
+
+def test_a_row_is_shown_for_each_pool_that_may_be_turned() -> None:
+    asked = lanes()
+
+    shown = asked.begin()
+
+    assert asked.pools == ("bought", "spot")
+    assert shown.shape == (2, 2, len(FEATURES))
+    assert shown.dtype == np.float32
+
+
+def test_the_same_chance_brings_the_same_days() -> None:
+    def rewards(seed: int) -> list[float]:
+        asked = lanes(seed)
+        asked.begin()
+        return [float(asked.step(np.full((2, 2), 6))[1].sum()) for _ in range(20)]
+
+    assert rewards(0) == rewards(0)
+
+
+def test_costs_are_compared_on_the_same_days() -> None:
+    base = np.repeat([1.0, 2.0, 3.0], 288)
+
+    low, mid, high = compared([base * 0.9, base * 1.0], base, np.random.default_rng(0))
+
+    assert (low, mid, high) == pytest.approx((-5.0, -5.0, -5.0))
+    one_day = compared([base[:288] * 2], base[:288], np.random.default_rng(0))
+    assert (np.isnan(one_day.low), one_day.mid) == (True, 100.0)
+    assert np.isnan(compared([base], 0 * base, np.random.default_rng(0))).all()
+
+
+def test_no_job_is_a_day_too() -> None:
+    asked = course()
+    empty = asked.stretch(Span(20 * DAY_S, 21 * DAY_S), np.random.default_rng(0))
+
+    assert empty.base_usd.tolist() == [0.0] * 288
