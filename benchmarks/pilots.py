@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from agents.pilots import ALL_PILOTS, make_pilot
-from agents.pilots.knobs import KNOBS
 from envs.bound import Bound, clairvoyant, natural
 from envs.job_file import read_jobs
 from envs.profiles import PROFILES
@@ -33,7 +32,7 @@ from envs.workloads import DAY_S, JobTable, generate
 from envs.world import STEP_S, Weather, World
 from forecasting.registry import make
 from gyropilot.domain import Market
-from gyropilot.pilot_names import TUNED, settings_of
+from gyropilot.pilot_names import TUNED, settings_of, shipped_pilots
 
 WEEK_S = 7 * DAY_S
 BEFORE_S = 4 * WEEK_S
@@ -143,10 +142,10 @@ def _between(jobs: JobTable, begin_s: float, end_s: float) -> JobTable:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = [*TRACES, GENERATED]
-    pilots = [pilot.name for pilot in ALL_PILOTS]
-    names = [name for pilot in pilots for name in ((pilot, pilot + TUNED) if KNOBS[pilot] else (pilot,))]
+    pilots = ["reactive", *(pilot.name for pilot in ALL_PILOTS if pilot.name != "reactive")]
+    names = [name for pilot in pilots for name in (pilot, pilot + TUNED) if name == pilot or pilot in shipped_pilots()]
     parser.add_argument("--week", action="append", choices=known, help="only this one; may be repeated")
-    parser.add_argument("--pilots", default=",".join(names), help="the first is compared with")
+    parser.add_argument("--pilots", default=",".join(names), help="with the first the others are compared")
     parser.add_argument("--forecaster", default="naive", help="as forecast.model (naive)")
     parser.add_argument("--traces", default=os.environ.get("GYROPILOT_TRACES"), help="the folder (GYROPILOT_TRACES)")
     options = parser.parse_args()

@@ -42,8 +42,8 @@ def ground_of(week: Week) -> Ground:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pilot", required=True, choices=[name for name, knobs in KNOBS.items() if knobs])
-    parser.add_argument("--budget", type=int, default=30, help="settings that are tried (30)")
-    parser.add_argument("--windows", type=int, default=2, help="of each cluster, for each of them (2)")
+    parser.add_argument("--budget", type=int, default=60, help="settings that are tried (60)")
+    parser.add_argument("--windows", type=int, default=5, help="of each cluster, for each of them (5)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--traces", default=os.environ.get("GYROPILOT_TRACES"), help="the folder (GYROPILOT_TRACES)")
     return parser.parse_args()

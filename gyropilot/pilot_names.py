@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import get_args
 
@@ -39,11 +40,21 @@ def settings_of(told: str) -> PilotSettings:
 
 def shipped(pilot: str) -> PilotSettings:
     """The settings that come with this program. Raises SettingsError where the pilot has none."""
-    known = {Path(each.name).stem: each for each in files("agents.pilots").joinpath("tuned").iterdir()}
+    known = _shipped_files()
     if pilot not in known:
-        raise SettingsError(f"no tuned settings of {pilot!r} are shipped; there are {', '.join(sorted(known))}")
+        raise SettingsError(f"no tuned settings of {pilot!r} are shipped; there are {', '.join(known)}")
     with as_file(known[pilot]) as path:
         return PilotSettings.model_validate(configuration.read_file(path)["pilot"])
+
+
+def shipped_pilots() -> list[str]:
+    """Of which tuned settings come with this program."""
+    return list(_shipped_files())
+
+
+def _shipped_files() -> dict[str, Traversable]:
+    found = files("agents.pilots").joinpath("tuned").iterdir()
+    return {Path(each.name).stem: each for each in sorted(found, key=lambda each: each.name)}
 
 
 def _from_file(pilot: str, path: Path) -> PilotSettings:
