@@ -119,7 +119,7 @@ def _replayed(slots: Slots, rows: Rows, origins: Floats) -> Floats:
         newest = past.means(np.array([now - 1]), np.array([now]), now)[:, 0]
         days = Days(past, slots, rows, newest, now, age=0.0, weekend=-1)
         at = days.origins(ahead=0, later=0)
-        sample, unusual = days.samples(TRIED, 0, at), anomalies(days, at)
+        sample, unusual = days.measured(TRIED, 0, at), anomalies(days, at)
         for tried, hours in enumerate(LASTS_H):
             told = sample_quantiles(moved(days, TRIED, sample, unusual, np.full(len(rows), 3_600.0 * hours)), LEVELS)
             loss[..., tried] += np.nan_to_num(pinball(actual, told, LEVELS).sum(axis=-1))

@@ -53,6 +53,11 @@ class Bands:
         return cls((), np.empty((0, len(LEADS_S), len(LEVELS))), np.empty(0), np.empty(0))
 
     @classmethod
+    def doubt(cls, lines: tuple[Line, ...], seen_s: Floats, scale: Floats) -> Self:
+        """Without past errors: to be asked only what may happen although it never did."""
+        return cls(lines, np.zeros((len(lines), len(LEADS_S), len(LEVELS))), seen_s, scale)
+
+    @classmethod
     def of_changes(cls, history: DemandHistory) -> Self:
         """The errors of "demand stays as it is": past changes over each lead."""
         demand = history.demand
@@ -103,11 +108,14 @@ class Bands:
         """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""
         from forecasting.compiled import bands
 
-        # A history of n times the lead holds n independent errors, and the prior counts as one of them.
-        doubt = leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0)
+        doubt = self._doubt(leads_s)
         prior, shape = self._prior(leads_s, quantiles), (len(self.errors), len(LEADS_S), len(quantiles))
         table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(shape)
         return bands.blended(table, LEADS_S, leads_s, doubt, prior)
+
+    def unsure(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, H, Q) of that, what the prior adds."""
+        return self._prior(leads_s, quantiles) * self._doubt(leads_s)[..., None]
 
     def around(self, centre: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs around `centre` (L, H), within bounds."""
@@ -118,6 +126,11 @@ class Bands:
         cap = CAP * self.scale[:, None, None]
         bounded: Floats = np.clip(np.sort(gpus, axis=-1), 0.0, cap)
         return bounded
+
+    def _doubt(self, leads_s: Floats) -> Floats:
+        """(L, H) a history of n times the lead holds n independent errors, and the prior counts as one of them."""
+        share: Floats = leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0)
+        return share
 
     def _prior(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q): a random walk whose daily step is a share of the line's scale."""

@@ -50,6 +50,7 @@ class Ensemble:
     kept: tuple[Said, ...] = ()
     heard: Heard | None = None  # of the experts at this tick
     habit: Habit = field(default_factory=Habit)
+    updated_s: int | None = None  # epoch seconds of the newest reading at the last update
 
     name = "gyropilot"
 
@@ -63,22 +64,25 @@ class Ensemble:
         if not history.lines or not len(history.times):
             return self
         model = self._without_strange(history)
+        if model.updated_s != history.times[-1]:
+            model = replace(model, updated_s=int(history.times[-1]))
         if model.heard is not None and not model.heard.is_of(history):
             model = replace(model, heard=None)
         for column in model._speaking(history):
             known = until(history, column)
+            if known is history and self._goes_on(history):
+                # What has come true is learnt from at the next tick, so that none does everything.
+                return model._spoken(known, self.habit.question)
             model = model._scored(known)._spoken(known, self.habit.question if known is history else NOTHING)
         return model._scored(history)
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """(L, W, Q) GPUs."""
-        asked = sorted({*quantiles, 0.1, 0.9})
-        picked = [asked.index(quantile) for quantile in quantiles]
         if not history.lines or not windows:
             return np.zeros((len(history.lines), len(windows), len(quantiles)))
-        self.habit.question = Question.of(windows, asked)
-        _, answer = self._answer(history, windows, asked)
-        told: Floats = answer.told[..., picked]
+        self.habit.question = asked = Question.of(windows, sorted({*quantiles, 0.1, 0.9}))
+        _, answer = self._answer(history, asked)
+        told: Floats = answer.told[..., [asked.quantiles.index(quantile) for quantile in quantiles]]
         return told
 
     def state(self) -> State:
@@ -116,21 +120,19 @@ class Ensemble:
     def _prior(self, history: DemandHistory) -> Floats:
         return prior(self._names, learnt_about(history.step), history)
 
-    def _answer(
-        self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]
-    ) -> tuple[Floats, Answer]:
-        """What each expert says (E, L, W, Q), and what is made of it; `quantiles` hold 0.1 and 0.9."""
+    def _answer(self, history: DemandHistory, question: Question) -> tuple[Floats, Answer]:
+        """What each expert says (E, L, W, Q), and what is made of it; the quantiles hold 0.1 and 0.9."""
         lessons = self._lessons_for(history).for_lines(history.lines)
-        experts = self._hear(history, Question.of(windows, quantiles)).about(Question.of(windows, quantiles))
-        mixed, scale = lessons.mixed(experts, windows, quantiles), scale_gpus(history)
+        experts = self._hear(history, question).about(question)
+        mixed, scale = lessons.mixed(experts, *question), scale_gpus(history)
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
-            return experts, lessons.told(mixed, windows, quantiles, scale)
-        queues = lessons.told(mixed, windows, quantiles, scale).told
-        totals = self.copula.totals(history.lines, queues, windows, quantiles)
+            return experts, lessons.told(mixed, *question, scale)
+        queues = lessons.told(mixed, *question, scale).told
+        totals = self.copula.totals(history.lines, queues, *question)
         for row, line in enumerate(history.lines):
             if line in totals:
                 mixed[row] = blended(mixed[row], totals[line])
-        return experts, lessons.told(mixed, windows, quantiles, scale)
+        return experts, lessons.told(mixed, *question, scale)
 
     def _hear(self, history: DemandHistory, question: Question) -> Heard:
         """What experts say, asked only where they were not before."""
@@ -166,6 +168,11 @@ class Ensemble:
         kept = tuple(said for said in self.kept if same and said.at_s <= history.times[-1])
         return self if len(kept) == len(self.kept) else replace(self, kept=kept)
 
+    def _goes_on(self, history: DemandHistory) -> bool:
+        """Whether the last update was a step ago, and so the next one will soon follow."""
+        step_s = history.step.total_seconds()
+        return self.updated_s == history.times[-1] - step_s and 2 * history.step <= SPEAKS_EVERY
+
     def _speaking(self, history: DemandHistory) -> Iterator[int]:
         """Columns since the last forecast that was kept at which there should be another; now where none was."""
         every_s = max(SPEAKS_EVERY, history.step).total_seconds()
@@ -184,9 +191,9 @@ class Ensemble:
         which = np.arange(len(lessons.windows))
         if not self._new_hour(history):
             which = np.array([w for w in which if lessons.windows[w].end <= PROMPT])
-        windows = [lessons.windows[w] for w in which]
-        model = replace(self, heard=self._hear(history, Question.of(windows, LEVELS).and_also(soon)))
-        experts, answer = model._answer(history, windows, LEVELS)
+        question = Question.of([lessons.windows[w] for w in which], LEVELS)
+        model = replace(self, heard=self._hear(history, question.and_also(soon)))
+        experts, answer = model._answer(history, question)
         scored = np.zeros(len(which), dtype=bool)
         tables = (table.astype(np.float32) for table in (experts, answer.mixed, answer.told, answer.spread))
         said = Said(int(history.times[-1]), history.lines, which, scored, *tables)
@@ -200,7 +207,7 @@ class Ensemble:
 
     def _scored(self, history: DemandHistory) -> Self:
         """Having learnt from all that has come true or not by now."""
-        if not self.kept or self.lessons is None:
+        if self.lessons is None or not self.habit.due(self.kept, self.lessons.windows, int(history.times[-1])):
             return self
         lessons, every = self.lessons, max(SPEAKS_EVERY, history.step)
         kept, rounds = feedback(self.kept, lessons.windows, history)

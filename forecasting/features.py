@@ -50,24 +50,29 @@ def describe(
     demand, end_s = history.demand, history.times[asked.column]
     newest = demand[asked.line, asked.column]
 
-    def ago(seconds: Floats | float) -> Floats:
-        column = asked.column - np.round(seconds / step_s).astype(np.int64)
-        return np.where(column >= 0, demand[asked.line, np.maximum(column, 0)], np.nan)
+    def less(ago_s: Floats) -> Floats:
+        """(N, A) the newest less what was seen so many seconds (N, A) or (A,) ago."""
+        column = asked.column[:, None] - np.round(ago_s / step_s).astype(np.int64)
+        then = np.where(column >= 0, demand[asked.line[:, None], np.maximum(column, 0)], np.nan)
+        return (newest[:, None] - then) / spread[:, None]
 
     target_s = end_s + asked.lead_s
     hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
-    columns = [
-        *((newest - ago(lag_s)) / spread for lag_s in LAGS_S),
+    table = np.empty((len(asked.line), len(NAMES)))
+    table[:, : len(LAGS_S)] = less(LAGS_S)
+    others = (
         (newest - _day_mean(sums or Sums.of(history), asked)) / spread,
-        (newest - ago(-asked.lead_s % DAY_S)) / spread,
+        less((-asked.lead_s % DAY_S)[:, None])[:, 0],
         history.pending[asked.line, asked.column] / scale,
         newest / scale,
         np.log(np.maximum(asked.lead_s, 1.0)),
         np.sin(hour),
         np.cos(hour),
         (target_s // DAY_S + 4) % 7,  # the epoch began on a Thursday; 0 is Sunday
-    ]
-    return np.column_stack(columns)
+    )
+    for at, column in enumerate(others, start=len(LAGS_S)):
+        table[:, at] = column
+    return table
 
 
 def _day_mean(sums: Sums, asked: Questions) -> Floats:

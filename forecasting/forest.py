@@ -9,9 +9,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, LEADS_S, LEVELS, Bands, newest, scale_gpus, seen_s, some_lines
+from forecasting.bands import DAY_S, Bands, newest, scale_gpus, seen_s, some_lines
 from forecasting.grid import GRID, Neighbours, later, length_s, middle_s, middles_s, window
 from forecasting.naive import Naive
+from forecasting.once import kept
 from forecasting.pooling import mean_known, rows_of
 from forecasting.protocol import State
 from forecasting.signals import NAMES, Rows, Signals, latest
@@ -46,7 +47,8 @@ IN_SCALE = tuple(
     NAMES.index(name)
     for name in ("demand", "young 15 min", "young 1 h", "young 4 h", "young 24 h", "gone 1 h", "gone 24 h")
 )
-FEATURES = len(NAMES) + len(IN_SCALE) + 6
+ASKED = 6
+FEATURES = len(NAMES) + len(IN_SCALE) + ASKED
 """That a row has: signals, some of them in another unit, then what is asked about them."""
 
 TIMES = [i for i, name in enumerate(NAMES) if name.startswith("minutes")]
@@ -230,9 +232,10 @@ class _Asked(NamedTuple):
     lead_s: Floats  # (W,) of their middles
     length_s: Floats  # (W,)
 
-    @classmethod
-    def of(cls, windows: Sequence[Window]) -> Self:
-        return cls(middles_s(windows), np.array([length_s(w) for w in windows]))
+    @staticmethod
+    @kept
+    def of(windows: Sequence[Window]) -> _Asked:
+        return _Asked(middles_s(windows), np.array([length_s(w) for w in windows]))
 
     def picked(self, which: Rows) -> Self:
         return type(self)(self.lead_s[which], self.length_s[which])
@@ -245,18 +248,18 @@ def _described(signals: Floats, scale: Floats, time_s: Rows | np.int64, about: _
     target_s = time_s + about.lead_s
     hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
     weekend = ((target_s // DAY_S + 4) % 7) % 6 == 0  # the epoch began on a Thursday; 0 is Sunday
-    columns = [
-        *np.moveaxis(known / np.where(Signals.in_gpus, spread[..., None], 1.0), -1, 0),
-        *np.moveaxis(signals[..., IN_SCALE] / scale[..., None], -1, 0),
+    described = np.empty((*spread.shape, FEATURES), dtype=np.float32)
+    described[..., : len(NAMES)] = known / np.where(Signals.in_gpus, spread[..., None], 1.0)
+    described[..., len(NAMES) : FEATURES - ASKED] = signals[..., IN_SCALE] / scale[..., None]
+    asked = (
         spread / scale,
         np.log(about.lead_s),
         about.length_s / about.lead_s,
         np.sin(hour),
         np.cos(hour),
         weekend,
-    ]
-    described = np.empty((*spread.shape, FEATURES), dtype=np.float32)
-    for at, column in zip(range(FEATURES), columns, strict=True):
+    )
+    for at, column in enumerate(asked, start=FEATURES - ASKED):
         described[..., at] = column
     described[~np.isfinite(described)] = 0.0
     return described
@@ -284,13 +287,13 @@ def _with_doubt(
     spreads: Spreads,
 ) -> Floats:
     """(L, W, Q) around the newest reading, with room for what never happened: as one change among those seen."""
-    nothing = np.zeros((len(now), len(LEADS_S), len(LEVELS)))
-    doubt = Bands(spreads.lines, nothing, spreads.seen_s, spreads.scale)
+    doubt = Bands.doubt(spreads.lines, spreads.seen_s, spreads.scale)
     leads_s = age_s[:, None] + middles_s(windows)
     share = leads_s / np.maximum(np.maximum(leads_s, spreads.seen_s[:, None]), 1.0)
-    return doubt.bounded(now[:, None, None] + change * (1 - share[..., None]) + doubt.at(leads_s, quantiles))
+    return doubt.bounded(now[:, None, None] + change * (1 - share[..., None]) + doubt.unsure(leads_s, quantiles))
 
 
+@kept
 def _at_step(asked: Window, step: timedelta) -> Window:
     """The window, or where it is shorter than a step the step that ends where it does, one step ahead at least."""
     end = max(asked.end, step)

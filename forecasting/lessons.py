@@ -14,6 +14,7 @@ from forecasting.calibration import Coverage, Steps, Tracker, adjusted
 from forecasting.drift import Drift, Thresholds, expected_loss
 from forecasting.grid import middles_s, restored_windows, saved_windows, window
 from forecasting.losses import pinball
+from forecasting.once import kept
 from forecasting.pooling import mean_known
 from forecasting.protocol import State
 from forecasting.said import Feedback
@@ -23,6 +24,7 @@ from gyropilot.domain import Floats, Line, Window
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Quantiles that are learnt about; others are weighed like their neighbours."""
 
+MEDIAN = (0.5,)
 TENTH, NINTH = LEVELS.index(0.1), LEVELS.index(0.9)
 
 HOURS = (2, 3, 4, 6, 9, 12, 16, 20, 24)
@@ -47,6 +49,7 @@ LEAST_SPREAD = 0.005
 """Of a line's largest demand: what offsets are measured in where quantiles lie on one another."""
 
 
+@kept
 def learnt_about(step: timedelta) -> tuple[Window, ...]:
     """Windows in the order of their middles, none shorter than a step of the history."""
     tens = [window(end - 10, end) for end in (10, 30, 60)]
@@ -108,15 +111,17 @@ class Lessons:
 
     def mixed(self, experts: Floats, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """(L, W, Q) from what experts say (E, L, W, Q) about any windows and quantiles."""
-        return combined(at(self.weights.shares, self._near(windows), between(LEVELS, quantiles)), experts)
+        return combined(
+            at(self.weights.shares, _near(self.windows, tuple(windows)), between(LEVELS, quantiles)), experts
+        )
 
     def told(self, mixed: Floats, windows: Sequence[Window], quantiles: Sequence[float], scale: Floats) -> Answer:
         """With offsets and widening; `quantiles` hold 0.1 and 0.9, `scale` (L,) is the largest demand of each line."""
-        near, levels = self._near(windows), list(quantiles)
+        near = _near(self.windows, tuple(windows))
         offsets = near @ self.tracker.offsets @ between(LEVELS, quantiles).T
-        spread = mixed[..., levels.index(0.9)] - mixed[..., levels.index(0.1)] + LEAST_SPREAD * scale[:, None]
+        spread = mixed[..., quantiles.index(0.9)] - mixed[..., quantiles.index(0.1)] + LEAST_SPREAD * scale[:, None]
         said = adjusted(mixed, offsets, spread)
-        centre = said @ between(levels, [0.5]).T
+        centre = said @ between(quantiles, MEDIAN).T
         wide = np.maximum(centre + (said - centre) * self.drift.widening[:, None, None], 0.0)
         return Answer(mixed, wide, spread)
 
@@ -161,10 +166,12 @@ class Lessons:
         expected = np.where(np.isfinite(loss), expected_loss(came.told[:, prompt], LEVELS), np.nan)
         return self.drift.learnt(mean_known(loss), mean_known(expected), at)
 
-    def _near(self, windows: Sequence[Window]) -> Floats:
-        """(A, W) parts of the windows that are learnt about that make up each asked one, by the logarithm of leads."""
-        known, asked = (np.log(np.maximum(middles_s(some), 1.0)) for some in (self.windows, windows))
-        return between(known, asked)
+
+@kept
+def _near(windows: tuple[Window, ...], asked: tuple[Window, ...]) -> Floats:
+    """(A, W) parts of the windows that are learnt about that make up each asked one, by the logarithm of leads."""
+    known, wanted = (np.log(np.maximum(middles_s(some), 1.0)) for some in (windows, asked))
+    return between(known, wanted)
 
 
 def _new_share(asked: Window, every: timedelta) -> float:

@@ -36,14 +36,28 @@ def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory]
 
 def kept(measure: Callable[Question, Answer]) -> Callable[Question, Answer]:
     """`measure` of numbers, windows and lists of them, which keeps its answers; nobody may write to its arrays."""
-    known = lru_cache(maxsize=KEPT)(measure)
+    known, lately = lru_cache(maxsize=KEPT)(measure), dict[tuple[object, ...], tuple[object, Answer]]()
+
+    def looked_up(*parts: object) -> Answer:
+        return _for_reading(known(*(tuple(part) if isinstance(part, _WRITABLE) else part for part in parts)))
 
     @wraps(measure)
     def asked(*parts: Question.args, **_: Question.kwargs) -> Answer:
-        hashable = (tuple(part) if isinstance(part, list | np.ndarray) else part for part in parts)
-        return _for_reading(known(*hashable))
+        if any(isinstance(part, _WRITABLE) for part in parts):
+            return looked_up(*parts)
+        # The very same windows need not be compared one by one: while they are held here, no others have their id.
+        same = tuple([id(part) if isinstance(part, tuple) else part for part in parts])
+        found = lately.get(same)
+        if found is None:
+            if len(lately) >= KEPT:
+                lately.clear()
+            found = lately[same] = parts, looked_up(*parts)
+        return found[1]
 
     return asked
+
+
+_WRITABLE = (list, np.ndarray)
 
 
 def _for_reading(answer: Answer) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import ceil
 from typing import Self
 
@@ -12,12 +13,16 @@ import numpy as np
 from forecasting.bands import DAY_S, PRIOR_DAILY_SHARE, normals, row_quantiles, some_lines
 from forecasting.grid import BLOCK_LINES, middle_s, middles_s
 from forecasting.naive import Naive
+from forecasting.once import kept
 from forecasting.protocol import State
 from forecasting.room import Room
 from forecasting.signals import Rows
 from forecasting.slots import WEEKEND_DAYS, Past, Slots
 from forecasting.store import nested
 from gyropilot.domain import DemandHistory, Floats, Window
+
+DAY = timedelta(days=1)
+Picked = list[int] | slice
 
 DAYS = 28
 HALF_LIFE_DAYS = 7.0
@@ -94,8 +99,8 @@ class Profile:
         past, now = slots.past(history, known, rows), slots.column(history)
         days = Days(past, slots, known, room.now[rows], now, age, int(slots.weekends[known[0]]))
         table = np.empty((len(rows), len(windows), len(quantiles)))
-        for ahead, later, picked in days.by_day(windows):
-            sample = self._sample(days, [windows[i] for i in picked], ahead, days.origins(ahead, later))
+        for ahead, later, asked, picked in days.by_day(windows):
+            sample = self._sample(days, asked, ahead, days.origins(ahead, later))
             table[:, picked] = sample_quantiles(sample, quantiles)
         return table
 
@@ -116,53 +121,72 @@ class Days:
     age: float  # slots since the newest reading
     weekend: int  # the day of seven on which it begins; -1: none
 
-    def by_day(self, windows: Sequence[Window]) -> Iterator[tuple[int, int, list[int]]]:
-        """Whole days by which windows reach beyond the next, midnights until their middle, and which these are.
+    def by_day(self, windows: Sequence[Window]) -> Iterator[tuple[int, int, Sequence[Window], Picked]]:
+        """Whole days by which windows reach beyond the next, midnights until their middle, these windows, and which.
 
         Midnights matter to lines with weekends only.
         """
         ahead = [max(0, ceil(window.end.total_seconds() / DAY_S - 1e-9) - 1) for window in windows]
+        if self.weekend < 0 and max(window.end for window in windows) <= DAY:
+            yield 0, 0, windows, slice(None)
+            return
         since_midnight = self._second % DAY_S if self.weekend >= 0 else -np.inf
         later = [int(max(0.0, (since_midnight + middle_s(window)) // DAY_S)) for window in windows]
         for key in sorted(set(zip(ahead, later, strict=True))):
-            yield *key, [i for i, other in enumerate(zip(ahead, later, strict=True)) if other == key]
+            picked = [i for i, other in enumerate(zip(ahead, later, strict=True)) if other == key]
+            yield *key, [windows[i] for i in picked], picked
 
     def origins(self, ahead: int, later: int) -> Floats:
         """(S,) columns at the time of day that it is now, give or take, as often as their day counts.
 
         `ahead` is by how many whole days the windows lie beyond the next, `later` on which day they do.
         """
-        days = np.arange(1, max(1, min(DAYS, int(self.now / self.slots.per_day))) + 1)
-        target = int(self._second // DAY_S) + later
-        weight = 0.5 ** (days / HALF_LIFE_DAYS) * self._likeness(target, target - ahead - days)
-        weights = (weight[:, None] * np.array(list(NEIGHBOURS_H.values()))).ravel()
-        shifts = np.round(np.array(list(NEIGHBOURS_H)) * self.slots.per_day / 24)
-        back = (np.round(days * self.slots.per_day)[:, None] + shifts).ravel()
-        upto = np.cumsum(weights) / weights.sum()
-        drawn = back[np.searchsorted(upto, (np.arange(SAMPLES) + 0.5) / SAMPLES)]
-        return self.now - drawn
+        days = max(1, min(DAYS, int(self.now / self.slots.per_day)))
+        target = int(self._second // DAY_S) + later if self.weekend >= 0 else 0
+        return self.now - _slots_back(days, self.slots.per_day, self.weekend, target, ahead)
 
     @property
     def _second(self) -> float:
         """Since the epoch."""
         return self.slots.end_s + (self.now - self.slots.count) * self.slots.slot_s
 
-    def _likeness(self, target: int, days: Rows) -> Floats:
-        """(K,) how much each of `days` (K,) counts for the day `target`, both since the epoch."""
-        if self.weekend < 0:
-            return np.ones(len(days))
-        kind, kinds = ((day - self.weekend) % 7 < WEEKEND_DAYS for day in (target, days))
-        likeness: Floats = np.where(kinds == kind, 1.0, OTHER_KIND)
-        return likeness * np.where((days - target) % 7 == 0, SAME_WEEKDAY, 1.0)
-
     def samples(self, windows: Sequence[Window], ahead: int, origins: Floats) -> Floats:
-        """(R, W, S) mean demand in the windows after past origins."""
+        """(R, W, S) mean demand in the windows after past origins; nobody may write to it."""
+        asked = tuple(windows), ahead, self.now, origins.tobytes()
+        if asked not in self.past.sampled:
+            self.past.sampled[asked] = self.measured(windows, ahead, origins)
+        return self.past.sampled[asked]
+
+    def measured(self, windows: Sequence[Window], ahead: int, origins: Floats) -> Floats:
+        """The same, not kept for whoever asks again."""
         starts, ends = (
             np.array(edges_s)[:, None] / self.slots.slot_s - ahead * self.slots.per_day
             for edges_s in zip(*((w.start.total_seconds(), w.end.total_seconds()) for w in windows), strict=True)
         )
         instant = ends <= starts
         return self.past.means(np.where(instant, ends - 1, starts) + origins, ends + origins, self.now)
+
+
+@kept
+def _slots_back(days: int, per_day: float, weekend: int, target: int, ahead: int) -> Floats:
+    """(S,) slots ago of moments on the last `days`, as often as their day counts for the day `target`."""
+    ago = np.arange(1, days + 1)
+    weight = 0.5 ** (ago / HALF_LIFE_DAYS) * _likeness(weekend, target, target - ahead - ago)
+    weights = (weight[:, None] * np.array(list(NEIGHBOURS_H.values()))).ravel()
+    shifts = np.round(np.array(list(NEIGHBOURS_H)) * per_day / 24)
+    back = (np.round(ago * per_day)[:, None] + shifts).ravel()
+    upto = np.cumsum(weights) / weights.sum()
+    drawn: Floats = back[np.searchsorted(upto, (np.arange(SAMPLES) + 0.5) / SAMPLES)]
+    return drawn
+
+
+def _likeness(weekend: int, target: int, days: Rows) -> Floats:
+    """(K,) how much each of `days` (K,) counts for the day `target`, both since the epoch."""
+    if weekend < 0:
+        return np.ones(len(days))
+    kind, kinds = ((day - weekend) % 7 < WEEKEND_DAYS for day in (target, days))
+    likeness: Floats = np.where(kinds == kind, 1.0, OTHER_KIND)
+    return likeness * np.where((days - target) % 7 == 0, SAME_WEEKDAY, 1.0)
 
 
 def sample_quantiles(sample: Floats, quantiles: Sequence[float]) -> Floats:

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from forecasting.aggregation import between
 from forecasting.bands import LEADS_S, Bands
 from forecasting.features import NAMES, Questions, describe
 from forecasting.naive import plain
@@ -136,7 +137,7 @@ class Described:
         """(N,) GPUs by which demand is expected to change; 0 where that is too little to be told."""
         spread = spread_gpus(self.changes, asked)
         leads_s, which = np.unique(asked.lead_s, return_inverse=True)
-        at_lead = np.array([np.interp(leads_s, LEADS_S, column) for column in weights.T]).T[which]
+        at_lead = (between(LEADS_S, leads_s) @ weights)[which]
         change = (np.sum(self.features(asked, spread) * at_lead[:, :-1], axis=1) + at_lead[:, -1]) * spread
         return worthwhile(change, self.changes.scale[asked.line])
 

@@ -104,6 +104,20 @@ def feedback(
     return tuple(said for said in left if not said.scored.all()), rounds
 
 
+def first_due_s(kept: Sequence[Said], windows: Sequence[Window]) -> float:
+    """Epoch second at which the first window of `kept` that is not scored yet ends; infinite where there is none.
+
+    Now, where something was said of windows that are not among `windows`: it is to be forgotten.
+    """
+    if not kept:
+        return np.inf
+    which, scored = (np.concatenate([getattr(said, name) for said in kept]) for name in ("which", "scored"))
+    if which.max(initial=-1) >= len(windows):
+        return -np.inf
+    at_s = np.repeat([said.at_s for said in kept], [len(said.which) for said in kept])
+    return float((at_s + ends_s(windows)[which])[~scored].min(initial=np.inf))
+
+
 class _Due(NamedTuple):
     """Forecasts of windows that have ended by now and are not scored yet, oldest first."""
 

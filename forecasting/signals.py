@@ -77,13 +77,15 @@ class Signals:
 
         Only groups of which something is wanted are made.
         """
-        past, values = _Past(self.history, line, column), dict[str, Floats]()
+        past, made, tables = _Past(self.history, line, column), list[str](), list[Floats]()
         for signals, make in _GROUPS.items():
-            if any(signal.name in names for signal in signals):
-                found = np.empty((len(line), len(signals)))
-                make(past, found)
-                values |= zip((signal.name for signal in signals), found.T, strict=True)
-        table = np.column_stack([values[name] for name in names])
+            if names is NAMES or any(signal.name in names for signal in signals):
+                tables.append(np.empty((len(line), len(signals))))
+                make(past, tables[-1])
+                made += [signal.name for signal in signals]
+        table = np.concatenate(tables, axis=1)
+        if names is not NAMES:
+            table = table[:, [made.index(name) for name in names]]
         table[np.isnan(self.history.demand[line, column])] = np.nan
         return table
 

@@ -170,6 +170,7 @@ class Past:
     seen: Floats
     late_total: Floats  # (R, M + 1)
     late_seen: Floats
+    sampled: dict[tuple[object, ...], Floats] = field(default_factory=dict)  # what is asked for twice at a tick
 
     @classmethod
     def until_fit(cls, slots: Slots, rows: Rows) -> Self:

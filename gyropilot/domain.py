@@ -239,7 +239,7 @@ class DemandHistory:
         """(L, T) running + pending; NaN where either was not seen."""
         return self.running + self.pending
 
-    @property
+    @cached_property
     def step(self) -> timedelta:
         if len(self.times) < 2:
             return timedelta(minutes=5)

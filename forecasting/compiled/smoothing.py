@@ -96,7 +96,9 @@ def tried(
     loss, table = np.full((len(ways), len(leads)), np.inf), np.full((len(ways), len(leads), len(levels)), np.nan)
     level, usual, known = np.empty(count), np.empty(count), np.empty(count)
     errors, counted, when = np.empty(count), np.empty(count), np.empty(count, dtype=np.int64)
-    typical = np.empty(len(judged))
+    typical, first = np.empty(len(judged)), 0
+    while first < count and weights[first] == 0:
+        first += 1
     for v in range(len(ways)):
         root, cycle = ways[v, POWER] == 0.5, int(ways[v, CYCLE])
         values = shaped(means, ways[v, POWER])
@@ -104,7 +106,7 @@ def tried(
         for k in range(len(leads)):
             lead, n = leads[k], 0
             left = np.exp(-(lead - 0.5) / ways[v, LASTS])
-            for t in range(count - lead):
+            for t in range(max(first - lead, 0), count - lead):
                 told = expected(usual, cycle, t, lead) + level[t] * left
                 error = values[t + lead] - told
                 if weights[t + lead] > 0 and not np.isnan(error):

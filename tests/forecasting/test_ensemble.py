@@ -300,6 +300,42 @@ def test_asking_once_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(once.kept[-1].told, apart.kept[-1].told)
 
 
+def test_no_tick_both_speaks_and_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3)
+    model, _ = ticked(naives(monkeypatch).fit(until(seen, 2 * DAY)), seen, [2 * DAY, 2 * DAY + 1])
+
+    did = []
+    for column in range(2 * DAY + 2, 2 * DAY + 40):
+        before, model = model, model.update(until(seen, column))
+        did.append((spoke(before, model), learnt(before, model)))
+
+    assert sum(speaks for speaks, _ in did) == 6
+    assert sum(learns for _, learns in did) > 6
+    assert (True, True) not in did
+
+
+def test_who_is_asked_now_and_then_has_learnt_all_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = walks(3)
+    before, _ = ticked(naives(monkeypatch).fit(until(seen, 2 * DAY)), seen, [2 * DAY])
+
+    known = until(seen, 2 * DAY + 6)
+    after = before.update(known)
+
+    assert spoke(before, after)
+    assert learnt(before, after)
+    assert after.update(known) is after
+
+
+def spoke(before: Ensemble, after: Ensemble) -> bool:
+    return after.kept[-1].at_s > before.kept[-1].at_s
+
+
+def learnt(before: Ensemble, after: Ensemble) -> bool:
+    assert before.lessons is not None
+    assert after.lessons is not None
+    return bool((after.lessons.tracker.pooled_count > before.lessons.tracker.pooled_count).any())
+
+
 @dataclass(frozen=True, eq=False)
 class Reticent(Naive):
     """Answers as Naive does, about windows of the second hour or later, and never about the first line."""

@@ -1,19 +1,20 @@
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting import smoothing
 from forecasting.bands import some_lines
 from forecasting.check import check_forecaster, gangs
 from forecasting.compiled import smoothing as compiled
+from forecasting.judging import AT_ONCE, JUDGED_AT, LEADS_H, WAYS, Judged, Trial, judge
 from forecasting.naive import Naive
 from forecasting.profile import Profile
 from forecasting.rolling import until
-from forecasting.smoothing import JUDGED_AT, LEADS_H, MOST_AFRESH, WAYS, Judged, Smoothing, judge
+from forecasting.smoothing import AFRESH_S, MOST_AFRESH, Smoothing
 from forecasting.store import load, save
 from gyropilot.domain import DemandHistory, Floats, Window
 from tests.fakes import history
@@ -149,9 +150,42 @@ def test_few_lines_are_judged_afresh_between_fits() -> None:
 def test_many_lines_are_judged_at_fits_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = gangs(MOST_AFRESH + 1, 4 * 24, HOUR)
     model = Smoothing().fit(until(seen, 72))
-    monkeypatch.setattr(smoothing, "judge", lambda hours: pytest.fail("too many lines"))
+    monkeypatch.setattr(compiled, "tried", lambda *_: pytest.fail("too many lines"))
 
     assert np.isfinite(model.predict(seen, [SOON], MIDDLE)).all()
+
+
+def test_ways_are_tried_a_few_at_a_time() -> None:
+    seen = history({"chat": service(days=5), "new": [np.nan] * 100 + service(days=5)[100:]}, HOUR)
+    hours = np.stack([seen.demand, seen.demand])
+
+    begun = Trial(hours).further(0.2)
+    whole = begun.further(0.6).further(1.0)
+
+    assert len(begun.losses) == np.ceil(0.2 * len(WAYS) / AT_ONCE)
+    for part, at_once in zip(whole.judged, judge(hours), strict=True):
+        np.testing.assert_array_equal(part, at_once)
+
+
+def test_no_tick_waits_for_the_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = history({"chat": [usual(m / 12) for m in range(6 * 24 * 12)]}, timedelta(minutes=5))
+    fitted_at = 5 * 288 - 1
+    model, ticks = Smoothing().fit(until(seen, fitted_at)), list[int]()
+    tried = compiled.tried
+
+    def counted(hours: Floats, ways: Floats, *rest: Any) -> tuple[Floats, Floats]:
+        ticks.append(len(ways))
+        return tried(hours, ways, *rest)
+
+    monkeypatch.setattr(compiled, "tried", counted)
+
+    most = 0
+    for column in range(fitted_at + 1, fitted_at + 1 + round(3 * AFRESH_S / 300)):
+        ticks.clear()
+        model.predict(until(seen, column), [SOON], MIDDLE)
+        most = max(most, sum(ticks))
+
+    assert most == AT_ONCE
 
 
 def test_what_is_judged_afresh_follows_from_history_alone(tmp_path: Path) -> None:

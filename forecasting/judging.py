@@ -1,0 +1,140 @@
+"""Which ways to smooth the hours of a line would have forecast it best of late: tried at once, or a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from math import ceil
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from forecasting.bands import DAY_S, LEVELS
+from forecasting.signals import Rows
+from gyropilot.domain import Floats
+
+HOUR_S = 3_600.0
+JUDGED = 8 * 24
+"""The last hours, which ways to smooth are judged by."""
+
+HALF_LIFE_H = 48.0
+"""In which what a way got wrong loses half its weight."""
+
+LEAST_SEEN_S = 2 * DAY_S
+"""Of a line, before there is a season to speak of."""
+
+SEASON_DAYS = (1.0, 2.5, 7.0)
+MEAN_H = 84.0
+"""Half-lives of the mean of an hour of the day, and of that of all hours."""
+
+ROOTS = (1.0, 0.5)
+SEASONS = (*((24.0, 0.5 ** (1 / days)) for days in SEASON_DAYS), (1.0, 0.5 ** (1 / MEAN_H)))
+ALPHAS = (1.0, 0.6, 0.2)
+LASTS_H = (2.0, 12.0, 96.0)
+WAYS = np.array([(p, *season, alpha, lasts) for p, season, alpha, lasts in product(ROOTS, SEASONS, ALPHAS, LASTS_H)])
+"""(72, 5) ways to smooth: see `forecasting.compiled.smoothing`."""
+
+KEPT = 8
+"""Of them, per line."""
+
+LEADS_H = np.array([1, 2, 3, 6, 12, 24])
+JUDGED_AT = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+SHARPNESS = 15.0
+"""How much a line keeps to what would have been best: what was 5 % worse has half the weight."""
+
+HOPELESS = 100.0
+"""Times the best loss, and more: not tried out."""
+
+AT_ONCE = 3
+"""Ways that are tried together where time is short: a quarter of a millisecond."""
+
+
+class Judged(NamedTuple):
+    """How some lines are smoothed."""
+
+    ways: Floats  # (L, V, 5) of WAYS
+    shares: Floats  # (L, V, K) in the forecast; 0: too little was seen
+    errors: Floats  # (L, V, K, P) at LEVELS
+
+    @classmethod
+    def nothing(cls, lines: int) -> Self:
+        shape = (lines, KEPT, len(LEADS_H))
+        ways = np.tile(WAYS[0], (lines, KEPT, 1))
+        return cls(ways, np.zeros(shape), np.zeros((*shape, len(LEVELS))))
+
+    def of(self, rows: Rows) -> Judged:
+        return Judged(*(table[rows] for table in self))
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """All ways, tried out on the last `hours` (2, L, N) of some lines as far as there was time for it."""
+
+    hours: Floats
+    about: bytes = b""  # what the hours are made from
+    losses: tuple[Floats, ...] = ()  # (AT_ONCE, K) of each line, a few ways after the other
+    errors: tuple[Floats, ...] = ()  # (AT_ONCE, K, P) likewise
+
+    def further(self, share: float) -> Trial:
+        """With this share of all that there is to try tried out, or more."""
+        from forecasting.compiled import smoothing
+
+        wanted = ceil(round(min(share, 1.0) * len(self._lines) * self._turns, 6))
+        if wanted <= len(self.losses):
+            return self
+        ages_h = np.arange(self.hours.shape[2] - 1, -1, -1)
+        weights = np.where(ages_h < JUDGED, 0.5 ** (ages_h / HALF_LIFE_H), 0.0)
+        tried = [
+            smoothing.tried(self.hours[:, line], ways, LEADS_H, weights, JUDGED_AT, LEVELS)
+            for line, ways in self._next(wanted)
+        ]
+        losses, errors = zip(*tried, strict=True)
+        return replace(self, losses=(*self.losses, *losses), errors=(*self.errors, *errors))
+
+    @cached_property
+    def judged(self) -> Judged:
+        """What came of it, once everything is tried."""
+        found, turns = Judged.nothing(self.hours.shape[1]), self._turns
+        for nth, line in enumerate(self._lines):
+            mine = slice(nth * turns, (nth + 1) * turns)
+            shares, errors = _shares(np.concatenate(self.losses[mine])), np.concatenate(self.errors[mine])
+            if shares is not None:
+                best = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT]
+                found.ways[line], found.errors[line] = WAYS[best], np.nan_to_num(errors[best])
+                found.shares[line] = shares[best] / shares[best].sum(axis=0)
+        return found
+
+    @cached_property
+    def _lines(self) -> Rows:
+        """Those of which enough was seen."""
+        return np.flatnonzero(np.isfinite(self.hours[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S)
+
+    @property
+    def _turns(self) -> int:
+        return ceil(len(WAYS) / AT_ONCE)
+
+    def _next(self, wanted: int) -> Iterator[tuple[int, Floats]]:
+        """Lines and ways that are still to be tried, up to the one that is `wanted`."""
+        for nth in range(len(self.losses), wanted):
+            line, turn = divmod(nth, self._turns)
+            yield self._lines[line], WAYS[turn * AT_ONCE : (turn + 1) * AT_ONCE]
+
+
+def judge(hours: Floats) -> Judged:
+    """Which ways would have forecast the last `hours` (2, L, N) of each line best, and by how much they were wrong."""
+    return Trial(hours).further(1.0).judged
+
+
+def _shares(loss: Floats) -> Floats | None:
+    """(V, K) from losses: half by that at a lead itself, half by that at all; None where a lead was never tried out."""
+    best = loss.min(axis=0)
+    if not np.isfinite(best).all():
+        return None
+    relative = np.divide(loss, best, out=np.where(loss > 0, HOPELESS, 1.0), where=best > 0)
+    relative = np.minimum(relative, HOPELESS)
+    relative = (relative + relative.mean(axis=1, keepdims=True)) / 2
+    weights = np.exp(-SHARPNESS * (relative - relative.min(axis=0)))
+    shares: Floats = weights / weights.sum(axis=0)
+    return shares
