@@ -125,7 +125,7 @@ class School:
 def figure(mine: Sequence[Floats], theirs: Floats) -> Figure:
     """For the card."""
     found: Compared = compared(mine, theirs, np.random.default_rng(BOOTSTRAP_SEED))
-    return Figure(mid=found.mid, low=_told(found.low), high=_told(found.high))
+    return Figure(mid=_told(found.mid), low=_told(found.low), high=_told(found.high))
 
 
 def fingerprint(school: School, told: Mapping[str, str]) -> str:

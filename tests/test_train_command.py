@@ -158,6 +158,7 @@ BETTER = "The network costs -1.00 % on 2 held-out days next to newsvendor"
     ("picked_at", "figure", "verdict"),
     [
         (0, Figure(mid=0.0), "No seed was better than newsvendor on the validation days: the network changes nothing."),
+        (9, Figure(), "newsvendor paid nothing on 2 held-out days: what the network is worth cannot be told."),
         (9, Figure(mid=1.0), "The network does not pay: +1.00 % on 2 held-out days next to newsvendor; run newsvendor"),
         (9, Figure(mid=-1.0, low=-2.0, high=0.5), f"{BETTER}; that is not sure."),
         (9, Figure(mid=-1.0, low=-2.0, high=-0.5), f"{BETTER}."),

@@ -34,7 +34,7 @@ class _Part(BaseModel):
 class Figure(_Part):
     """Percent by which it costs more than its base on held-out days (negative: less), and a 90 % interval over days."""
 
-    mid: float
+    mid: float | None = None  # None: the base paid nothing
     low: float | None = None  # None: there are too few days to tell
     high: float | None = None
 

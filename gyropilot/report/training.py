@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.pilots.network import Card, Figure
-from gyropilot.report.words import visible
+from gyropilot.report.words import UNKNOWN, visible
 
 WIDTH = 120
 
@@ -26,13 +26,17 @@ def to_text(card: Card, folder: str) -> str:
     for found in card.seeds:
         name = f"{found.seed}, chosen" if found.seed == card.chosen_seed else str(found.seed)
         told = (f"{found.steps:,}", f"{found.picked_at:,}", f"{found.validation_percent:+.2f} %")
-        table.add_row(name, *told, f"{found.held_out.mid:+.2f} %", interval(found.held_out))
-    table.add_row("all", "", "", "", f"{card.pooled.mid:+.2f} %", interval(card.pooled))
+        table.add_row(name, *told, percent(found.held_out.mid), interval(found.held_out))
+    table.add_row("all", "", "", "", percent(card.pooled.mid), interval(card.pooled))
     console.print(Text(f"Training · {card.base.name}'s wishes corrected, {', '.join(card.data.pools)}\n"))
     console.print(table)
     for sentence in _sentences(card, folder):
         console.print(Text(visible(sentence)))
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
+
+
+def percent(figure: float | None) -> str:
+    return UNKNOWN if figure is None else f"{figure:+.2f} %"
 
 
 def interval(figure: Figure) -> str:
@@ -46,7 +50,9 @@ def verdict(card: Card) -> str:
     days = f"{card.data.held_out_days:g} held-out days"
     if not chosen.picked_at:
         return f"No seed was better than {card.base.name} on the validation days: the network changes nothing."
-    here = f"{chosen.held_out.mid:+.2f} % on {days}"
+    if chosen.held_out.mid is None:
+        return f"{card.base.name} paid nothing on {days}: what the network is worth cannot be told."
+    here = f"{percent(chosen.held_out.mid)} on {days}"
     if chosen.held_out.mid >= 0:
         return f"The network does not pay: {here} next to {card.base.name}; run {card.base.name} instead."
     sure = chosen.held_out.high is not None and chosen.held_out.high < 0
