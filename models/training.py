@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ class Learner:
 
     def policy(self, progress: Progress) -> bytes:
         """The ONNX model that was best on the validation days."""
-        return (self.folder / f"policy-{progress.picked_at}.onnx").read_bytes()
+        return self._kept(f"policy-{progress.picked_at}.onnx")
 
     def _leg(self, progress: Progress, until: int) -> Progress:
         recipe = self.school.recipe
@@ -106,9 +107,25 @@ class Learner:
         set_random_seed(int(entropy.generate_state(1)[0]))
         if not progress.legs:
             return self._new(worlds)
-        model = PPO.load(io.BytesIO(self._checkpoint(progress).read_bytes()), device="cpu")
+        model = self._loaded(self._checkpoint(progress).name)
         model.set_env(worlds, force_reset=True)
         return model
+
+    def _loaded(self, name: str) -> PPO:
+        try:
+            return PPO.load(io.BytesIO(self._kept(name)), device="cpu")
+        except (ValueError, RuntimeError, BadZipFile) as problem:
+            raise self._lost(name, problem) from problem
+
+    def _kept(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as problem:
+            raise self._lost(name, problem) from problem
+
+    def _lost(self, name: str, problem: Exception) -> SettingsError:
+        words = " ".join(str(problem).split())
+        return SettingsError(f"{self.folder / name} cannot be gone on from ({words}); delete that folder to begin anew")
 
     def _new(self, worlds: ResidualWorlds) -> PPO:
         recipe = self.school.recipe
@@ -134,9 +151,7 @@ class Learner:
         except FileNotFoundError:
             return self._begun()
         except (OSError, ValueError, TypeError, KeyError) as problem:
-            raise SettingsError(
-                f"{self.folder / PROGRESS} cannot be gone on from ({problem}); delete it to begin that seed anew"
-            ) from problem
+            raise self._lost(PROGRESS, problem) from problem
 
     def _begun(self) -> Progress:
         """Written down as it is before it learned anything."""

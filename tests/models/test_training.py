@@ -127,6 +127,9 @@ def test_a_training_goes_on_only_as_it_was_begun(shared: School, tmp_path: Path)
         taught(shared, lesson(tmp_path / "net"), nobody, nobody)
     with pytest.raises(SettingsError, match="was begun with other jobs"):
         taught(shared, lesson(tmp_path / "net", base=PilotSettings(dead_band_gpus=9), resume=True), nobody, nobody)
+    (tmp_path / "net" / "seed-0" / "checkpoint-192.zip").write_bytes(b"cut off")
+    with pytest.raises(SettingsError, match=r"checkpoint-192\.zip cannot be gone on from"):
+        taught(shared, lesson(tmp_path / "net", steps=400, resume=True), nobody, nobody)
     (tmp_path / "net" / "seed-0" / "progress.json").write_text(json.dumps({"seed": 0}))
     with pytest.raises(SettingsError, match="cannot be gone on from"):
         taught(shared, lesson(tmp_path / "net", resume=True), nobody, nobody)
