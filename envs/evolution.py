@@ -43,7 +43,7 @@ def search(
     Of equal cost are those that change fewest: what makes no difference is put back, with evaluations that are kept for
     that. Where it is interrupted (Ctrl-C) the best so far is the answer, unless nothing was evaluated yet.
     """
-    seen = _Seen(cost, start, max(1, budget - len(knobs)))
+    seen = _Seen(cost, start, budget - min(len(knobs), budget // 3))
     seen.cost(start)
     interrupted = False
     try:

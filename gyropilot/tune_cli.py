@@ -37,7 +37,7 @@ def tune(  # noqa: PLR0913, PLR0917 - its options
     days: Annotated[
         int,
         typer.Option("--days-per-evaluation", help="Days that each of them is charged for, in windows of two.", min=2),
-    ] = 6,
+    ] = 10,
     forecaster: Annotated[
         str, typer.Option("--forecaster", help="What pilots are told of the future by; as `forecast.model`.")
     ] = "naive",

@@ -35,7 +35,10 @@ def verdict(found: Tuned) -> str:
         return f"Nothing was found that is better than the default settings of {found.pilot}."
     trained = f"{_less(found.training_percent)} where they were found"
     if not change.helps:
-        return f"Tuning did not help: what was found pays {trained}, but {_less(change.mid)} {there}{_range(change)}."
+        return (
+            f"Tuning did not help: what was found pays {trained}, but {_less(change.mid)} {there}{_range(change)}; "
+            "more days per evaluation may."
+        )
     sure = "" if change.is_sure else ", which is not sure"
     return (
         f"Tuned settings of {found.pilot} pay {_less(change.mid)} than the default ones {there}{_range(change)}{sure}; "
