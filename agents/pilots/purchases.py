@@ -49,6 +49,12 @@ class Purchases(NamedTuple):
     waiting: Floats  # (K, T)
     usd: float
 
+    @property
+    def now(self) -> Floats:
+        """(P,) GPUs to grow (+) or shrink (-) by at once: what is given back to be bought again is neither."""
+        change: Floats = self.bought[:, 0] - self.released[:, 0]
+        return change
+
 
 class _Columns(NamedTuple):
     """Numbers of the programme's columns, in the shapes of `Purchases`."""

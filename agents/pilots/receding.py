@@ -17,6 +17,8 @@ import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import numpy as np
+
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.outlook import Outlook, levels, outlook
 from agents.pilots.past import peak_demand
@@ -74,12 +76,12 @@ class Receding:
 
     def _growth(self, ahead: Outlook, plan: Purchases) -> dict[str, int]:
         """Whole nodes, in GPUs per pool, of what is to be bought now."""
-        if plan.bought[:, 0].sum() < self.dead_band_gpus - 1e-6:
+        bought = np.maximum(0.0, plan.now)
+        if bought.sum() < self.dead_band_gpus - 1e-6:
             return {}
-        wanted = zip(ahead.pools, plan.bought[:, 0], strict=True)
-        return {
-            pool.name: gpus for pool, bought in wanted if (gpus := _nodes(pool, bought, ahead) * pool.gpus_per_node)
-        }
+        wanted = zip(ahead.pools, bought.tolist(), strict=True)
+        grown = {pool.name: _nodes(pool, gpus, ahead) * pool.gpus_per_node for pool, gpus in wanted}
+        return {name: gpus for name, gpus in grown.items() if gpus}
 
     def _removal(self, state: ClusterState, kind: Kind, resource: str, plan: Purchases) -> dict[str, int]:
         """Whole nodes that may go now and that were asked for by nobody lately, in GPUs per pool."""
@@ -87,7 +89,7 @@ class Receding:
         if peak is None:
             return {}
         floors = {p.name: whole(kind.share * peak) for p in kind.pools}
-        allowed = {p.name: math.floor(gpus + 1e-6) for p, gpus in zip(kind.pools, plan.released[:, 0], strict=True)}
+        allowed = {p.name: math.floor(1e-6 - change) for p, change in zip(kind.pools, plan.now, strict=True)}
         removed = shrink_to(kind.pools, sum(p.gpus for p in kind.pools), floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 

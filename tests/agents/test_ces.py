@@ -11,12 +11,11 @@ from agents.pilots import Ces
 from gyropilot.domain import ClusterState, DemandForecast, View
 from tests.fakes import HORIZONS, NOW, QUANTILES, forecast, pool, queue, state
 
-BIG = {"nodes": 12, "ready_nodes": 12, "dial_value": 12}  # 96 GPUs
 
-
-def demanding(gpus: float, before: float, *, rose: int = 0, nominal: int = 256) -> ClusterState:
+def demanding(gpus: float, before: float, *, rose: int = 0) -> ClusterState:
     """96 GPUs are there; so many are asked for now, another number before, and 60 for five minutes `rose` steps ago."""
-    seen = state([pool(**BIG, idle_gpus=96.0 - gpus)], [queue(nominal=nominal, running=gpus)])
+    large = pool(nodes=12, ready_nodes=12, dial_value=12, idle_gpus=96.0 - gpus)
+    seen = state([large], [queue(nominal=256, running=gpus)])
     seen.history.running[:, :-1] = before
     if rose:
         seen.history.running[:, -rose] = 60.0
