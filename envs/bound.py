@@ -39,6 +39,10 @@ All of theta = 0, 1/2, 1 are rows. Where all pools run alike, all but the first 
 lies on the backlog itself, and the dearest goes first (`bound_crowds`). Jobs of like durations make a stream, since
 D / D_max is what is given away. A job-hour of waiting is at least a GPU-hour of it by the stream's largest gang.
 
+**Cohorts.** A stream may do late work no faster than its jobs together, once submitted, can: R_k(s) is at most the GPUs
+of those submitted by s. Where jobs of all hours are one stream that says little; where those of each half-hour are one,
+what is late cannot be caught up with at will. So that is told of cohorts only.
+
 **Twice.** These rows see little waiting where jobs could run on slower pools, for running slowly is not waiting. Were
 all pools as fast as the fastest, jobs started and stopped at the same moments would end no later, wait no longer and
 use no more: such a world costs no more. So its bound is a bound here too, without those rows; the higher one is told.
@@ -52,10 +56,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
-from envs.bound_demand import Line, rectangles, streams
+from envs.bound_demand import Line, Pouring, rectangles, streams
 from envs.bound_plan import Columns, World, most_nodes, plan
 from envs.bound_program import Program, Solution
 from envs.terms import Flows, PoolTerms, Prices, Rates, bill, rates
@@ -67,6 +73,9 @@ STREAMS = 64
 
 CLASSES = (4, 8)
 """Of durations in a line: at least and at most."""
+
+COHORT_CLASSES = 2
+"""Likewise, in a cohort of a line."""
 
 MOST_COLUMNS = 10_000_000
 """Of the programme, some 10 GB in the solver: beyond that it would be the machine that says no."""
@@ -99,29 +108,61 @@ def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers 
     eligible: Mapping[str, Collection[str]] | None = None,
     interruptions: Mapping[str, Collection[float]] | None = None,
     *,
+    cohort_s: float | None = None,
     time_limit_s: float = 900.0,
 ) -> Bound:
     """A lower bound of what any pilot pays within [0, steps x step_s).
 
     `eligible` names the pools open to a queue (a queue that it does not name: all), `interruptions` the seconds at
     which each pool loses at least floor(mass_loss_share x nodes there); what is not told is taken not to happen.
-    Raises SettingsError where there is nothing to bound, or no optimum within the time, which each of up to two
-    programmes has.
+    With `cohort_s` jobs submitted within so many seconds of each other are streams of their own (**Cohorts**): tighter,
+    for windows of a day or so. Raises SettingsError where there is nothing to bound, or no optimum within the time,
+    which each of up to two programmes has.
     """
     losses_s = interruptions or {}
     costs = _without_rewards(rates(pools, jobs.queues, prices))
     _refuse(pools, costs, step_s, steps)
     _refuse_strange("interruptions", losses_s, pools)
-    worlds = []
-    for as_fast in (False, True):
-        lines = _lines(jobs.queues, pools, costs, eligible or {}, as_fast)
-        classes = min(max(STREAMS // max(len(lines), 1), CLASSES[0]), CLASSES[1])
-        _refuse_large(lines, len(pools), steps, classes)
-        poured = streams(jobs, lines, step_s, steps, classes)
-        worlds.append(World(pools, step_s, steps, _as_lines(costs, lines), poured, losses_s))
-        if not any(line.mixed for line in lines):
-            break
+    asked = Asked(jobs, pools, costs, step_s, steps, cohort_s)
+    worlds = [_poured(asked, eligible or {}, losses_s, as_fast=False)]
+    if any(stream.line.mixed for stream in worlds[0].streams):
+        worlds.append(_poured(asked, eligible or {}, losses_s, as_fast=True))
     return max((_solved(world, len(jobs.queues), time_limit_s) for world in worlds), key=lambda bound: bound.usd)
+
+
+class Asked(NamedTuple):
+    """What is to be bounded, and how finely."""
+
+    jobs: JobTable
+    pools: Sequence[PoolTerms]
+    costs: Rates  # never less for being busy
+    step_s: float
+    steps: int
+    cohort_s: float | None
+
+
+def as_fast_as_can_be(
+    jobs: JobTable, pools: Sequence[PoolTerms], prices: Prices, step_s: float, steps: int, cohort_s: float | None
+) -> World:
+    """A world that costs no more, in which each pool is as fast as the fastest, all open to all (**Twice**)."""
+    costs = _without_rewards(rates(pools, jobs.queues, prices))
+    _refuse(pools, costs, step_s, steps)
+    return _poured(Asked(jobs, pools, costs, step_s, steps, cohort_s), {}, {}, as_fast=True)
+
+
+def _poured(
+    asked: Asked,
+    eligible: Mapping[str, Collection[str]],
+    losses_s: Mapping[str, Collection[float]],
+    as_fast: bool,
+) -> World:
+    jobs, pools, costs, step_s, steps, cohort_s = asked
+    lines = _lines(jobs.queues, pools, costs, eligible, as_fast)
+    classes = min(max(STREAMS // max(len(lines), 1), CLASSES[0]), CLASSES[1]) if cohort_s is None else COHORT_CLASSES
+    cohorts = 1 if cohort_s is None else ceil(steps * step_s / cohort_s)
+    _refuse_large(lines, len(pools), steps, classes * cohorts)
+    poured = streams(jobs, lines, step_s, steps, Pouring(classes, cohort_s))
+    return World(pools, step_s, steps, _as_lines(costs, lines), poured, losses_s)
 
 
 def _solved(world: World, queues: int, time_limit_s: float) -> Bound:

@@ -9,6 +9,8 @@ and with prices w_1 >= w_2 >= ... of a backlog, sum_i w_i b_i = sum_i (w_i - w_(
 done, so b_i = B_i - B_(i-1) >= 0, and what i is given, b_i[t-1] + D - b_i[t], is what the first i are given less what
 the first i - 1 are: also >= 0.) One column and one row for each price and step, however many pools there are.
 
+**Cohorts.** Where streams are told what they can use at most, each is a column of its own, from its first job on.
+
 **Of different speeds.** Each stream is told by speed, for what it waits depends on that.
 """
 
@@ -74,7 +76,13 @@ def crowds(program: Program, grid: Grid, streams: Sequence[Stream]) -> list[Crow
     for stream in streams:
         key = tuple(stream.line.pools.tolist()), tuple(stream.line.speeds.tolist())
         together.setdefault(key, []).append(stream)
-    return [(_mixed if mine[0].line.mixed else _alike)(program, grid, mine) for mine in together.values()]
+    return [_crowd(program, grid, mine) for mine in together.values()]
+
+
+def _crowd(program: Program, grid: Grid, streams: Sequence[Stream]) -> Crowd:
+    if streams[0].line.mixed:
+        return _mixed(program, grid, streams)
+    return _alike(program, grid, streams) if streams[0].most is None else _capped(program, grid, streams)
 
 
 def waiting_per_backlog(stream: Stream, grid: Grid) -> float:
@@ -150,6 +158,45 @@ def _in_order(work: Floats, served: Floats) -> Floats:
     return np.maximum(0.0, np.diff(late, axis=0, prepend=0.0))
 
 
+# no stream using more than its jobs ask for
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Capped:
+    grid: Grid
+    streams: Sequence[Stream]
+    pools: Ints
+    running: Ints
+    backlog: Sequence[Ints]  # per stream (T + 1 - first,)
+
+    def told(self, values: Floats) -> list[Late]:
+        return [self._late(stream, values[late]) for stream, late in zip(self.streams, self.backlog, strict=True)]
+
+    def _late(self, stream: Stream, late: Floats) -> Late:
+        backlog = np.pad(late, (self.grid.steps + 1 - len(late), 0))[:-1]
+        return Late(stream, backlog, backlog.sum() * waiting_per_backlog(stream, self.grid))
+
+
+def _capped(program: Program, grid: Grid, streams: Sequence[Stream]) -> _Capped:
+    line = streams[0].line
+    running = _running(program, grid, line)
+    adds_up = program.add_rows((grid.steps + 1,), 0.0, 0.0)
+    program.put(adds_up, running, -1.0)
+    backlogs = [_up_to_its_most(program, grid, stream, adds_up) for stream in streams]
+    return _Capped(grid, streams, line.pools, running, backlogs)
+
+
+def _up_to_its_most(program: Program, grid: Grid, stream: Stream, adds_up: Ints) -> Ints:
+    """Its backlog, from the first moment at which it may run."""
+    most = np.zeros(grid.steps + 1) if stream.most is None else stream.most
+    first = int(np.argmax(most > 0))
+    used = program.add_columns(most[first:].shape, upper=most[first:])
+    program.put(adds_up[first:], used, 1.0)
+    usd = np.full(len(used), _waiting_usd(stream) * waiting_per_backlog(stream, grid))
+    usd[-1] = 0.0
+    return _work(program, stream.possible[first:], (np.array([stream.line.fastest]), used[None]), usd)
+
+
 # of different speeds
 
 
@@ -177,15 +224,17 @@ def _mixed(program: Program, grid: Grid, streams: Sequence[Stream]) -> _Mixed:
     for stream, waits in zip(streams, waiting, strict=True):
         by_speed = program.add_columns(adds_up.shape)
         program.put(adds_up, by_speed, 1.0)
-        backlogs.append(_work(program, stream, speeds, by_speed))
+        if stream.most is not None:
+            program.put(program.add_rows(stream.most.shape, upper=stream.most), by_speed, 1.0)
+        backlogs.append(_work(program, stream.possible, (speeds, by_speed), np.zeros(grid.steps + 1)))
         _waiting(program, grid, stream, (speeds, by_speed, backlogs[-1], waits))
     return _Mixed(streams, line.pools, running, backlogs, waiting)
 
 
-def _work(program: Program, stream: Stream, speeds: Floats, by_speed: Ints) -> Ints:
-    """Backlog is what could have been done and is not; none is done before it can be."""
-    possible = stream.possible
-    backlog = program.add_columns(possible.shape)
+def _work(program: Program, possible: Floats, running: tuple[Floats, Ints], usd: Floats) -> Ints:
+    """Backlog, at its price, is what could have been done and is not; none is done before it can be."""
+    speeds, by_speed = running
+    backlog = program.add_columns(possible.shape, usd)
     rows = program.add_rows(possible.shape, possible, possible)
     program.put(rows, backlog, 1.0)
     program.put(rows[1:], backlog[:-1], -1.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class Stream:
     longest_s: float  # of what can be done of one job within the window, at speed 1
     largest_gpus: int
     square_gpu_s: float  # sum of gpus x seconds**2 / longest_s, which an unbalanced mix of speeds may hide
+    most: Floats | None = None  # (T + 1,) GPUs of those that have been submitted, under triangles; None: not looked at
 
     @property
     def possible(self) -> Floats:
@@ -90,19 +92,43 @@ def smoothed(begin_s: float, step_s: float, steps: int) -> Floats:
     return share
 
 
-def streams(jobs: JobTable, lines: Sequence[Line], step_s: float, steps: int, classes: int) -> list[Stream]:
-    """All work that can be done within the window, by line and class of durations."""
+class Pouring(NamedTuple):
+    """Into how many streams."""
+
+    classes: int  # of durations in a line, or in each cohort of it
+    cohort_s: float | None = None  # those submitted within so many seconds are a cohort; None: all are one
+
+
+def streams(jobs: JobTable, lines: Sequence[Line], step_s: float, steps: int, pouring: Pouring) -> list[Stream]:
+    """All work that can be done within the window, by line, cohort and class of durations."""
     end_s = steps * step_s
     found = []
     for line in lines:
         mine = jobs.take(np.isin(jobs.queue, line.queues) & (jobs.submit_s < end_s) & (jobs.duration_s > 0))
         submit_s = np.maximum(mine.submit_s, 0.0)
         within_s = np.minimum(mine.duration_s, line.fastest * (end_s - submit_s))
-        of = by_duration(within_s, (mine.gpus * within_s).astype(np.float64), classes)
+        of = _parted(mine, within_s, pouring)
         for index in np.unique(of):
             some = of == index
-            found.append(_stream(line, mine.take(some), within_s[some], step_s, steps))
+            stream = _stream(line, mine.take(some), within_s[some], step_s, steps)
+            found.append(stream if pouring.cohort_s is None else _capped(stream, mine.take(some), step_s, steps))
     return found
+
+
+def _parted(jobs: JobTable, within_s: Floats, pouring: Pouring) -> Ints:
+    """Which stream each job is of."""
+    cohort = np.floor(jobs.submit_s / (pouring.cohort_s or np.inf)).astype(np.int64)
+    weight = (jobs.gpus * within_s).astype(np.float64)
+    of = cohort * pouring.classes
+    for each in np.unique(cohort):
+        of[cohort == each] += by_duration(within_s[cohort == each], weight[cohort == each], pouring.classes)
+    return of
+
+
+def _capped(stream: Stream, jobs: JobTable, step_s: float, steps: int) -> Stream:
+    """That never uses more GPUs than its jobs ask for."""
+    rows, gpus = np.zeros(len(jobs), dtype=np.int64), jobs.gpus.astype(np.float64)
+    return replace(stream, most=ramps(rows, jobs.submit_s, gpus, step_s, (1, steps))[1][0])
 
 
 def _stream(line: Line, jobs: JobTable, within_s: Floats, step_s: float, steps: int) -> Stream:

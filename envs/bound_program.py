@@ -22,6 +22,7 @@ class Solution:
     """Of one programme."""
 
     values: Floats  # (columns,)
+    row_prices: Floats  # (rows,) by how much the optimum rises with the bound of a row
     cost: float
     seconds: float  # that the solver took
 
@@ -76,8 +77,9 @@ class Program:
                 f"({solver.modelStatusToString(status)}) within {time_limit_s:g} s; "
                 "give more time, fewer or longer steps, or pools that can serve the demand"
             )
-        values = np.array(solver.getSolution().col_value)
-        return Solution(values, float(solver.getObjectiveValue()), float(solver.getRunTime()))
+        found = solver.getSolution()
+        values, prices = np.array(found.col_value), np.array(found.row_dual)
+        return Solution(values, prices, float(solver.getObjectiveValue()), float(solver.getRunTime()))
 
     def _model(self) -> HighsLp:
         """As HiGHS takes it at once: the matrix by columns."""
