@@ -30,7 +30,8 @@ EXPERTS: tuple[type[Forecaster], ...] = (Forest, Jobs, Anomaly, Profile, Ridge, 
 EXTRA = "fracast"
 
 PRIOR: dict[str, float] = {Anomaly.name: 2.0, Smoothing.name: 2.0}
-"""How much more than others some are listened to at first."""
+PRIOR_OF_FEW: dict[str, float] = {Anomaly.name: 3.0, Smoothing.name: 6.0}
+"""How much more than others some are listened to at first; and where lines are few, and mostly services."""
 
 HEARD: dict[str, Callable[[Window, timedelta], bool]] = {Outlook.name: in_view, Smoothing.name: in_hours}
 """Windows about which some are listened to; the others about all."""
@@ -70,7 +71,8 @@ def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistor
     queues = sum(line.queue != ALL_QUEUES for line in history.lines)
     others = max(0.0, 1 - FEW_LINES / max(1, queues))
     voices = float(np.clip(others * line_days(history) / LINE_DAYS_A_VOICE, LEAST_VOICES, MOST_VOICES))
-    known = PRIOR | {Forest.name: voices, Outlook.name: max(LEAST_OUTLOOK, OUTLOOK_A_FOREST * voices)}
+    usual = PRIOR_OF_FEW if queues <= FEW_LINES else PRIOR
+    known = usual | {Forest.name: voices, Outlook.name: max(LEAST_OUTLOOK, OUTLOOK_A_FOREST * voices)}
     shares = np.array([known.get(name, 1.0) for name in names])[:, None, None]
     heard = np.array([[name not in HEARD or HEARD[name](w, history.step) for w in windows] for name in names])
     found: Floats = np.where(heard[..., None], shares, 0.0)

@@ -81,6 +81,13 @@ def test_a_forest_of_few_lines_has_little_to_say() -> None:
     assert share_of("forest", queues(3)) < share_of("forest", queues(12)) / 4
 
 
+def test_of_few_lines_smoothed_hours_are_known_best() -> None:
+    few, more = (share_of("smoothing", queues(count)) for count in (4, 5))
+
+    assert few > 0.4
+    assert more < 0.3
+
+
 def share_of(name: str, seen: DemandHistory) -> float:
     """How much of what is said an hour ahead is this expert's at first."""
     names = [kind.name for kind in EXPERTS]
