@@ -378,7 +378,7 @@ class PilotSettings(Section):
         0.5, ge=0, description="Ces: nodes by which demand must have fallen before any go: quiet is no reason yet."
     )
     ces_coming_fall_nodes: float = Field(
-        0.0, ge=0, description="Ces: nodes by which demand must be forecast to fall before any go; 0: not to rise."
+        -1.0, description="Ces: nodes by which demand must be forecast to fall before any go; below 0: may rise by."
     )
     ces_least_nodes: int = Field(1, ge=1, description="Ces: fewer are not let go; it is not worth a turn of the dial.")
     ces_buffer_nodes: int = Field(5, ge=0, description="Ces: on beyond what is in use, for what comes meanwhile.")

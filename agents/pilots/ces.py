@@ -5,15 +5,18 @@ authors' artifact has it (HeliosArtifact, `CES_Helios.py`). With A nodes on, U i
 
 - wake: if A < U, nodes are woken up to U + `buffer_nodes`;
 - sleep: if U lies `past_fall_nodes` below its mean over `past`, and its mean forecast over `ahead` `coming_fall_nodes`
-  below U, and the mean over twice that no node higher again, all but U + `buffer_nodes` go to sleep, unless these are
+  below U, and the mean over twice that is no higher again, all but U + `buffer_nodes` go to sleep, unless these are
   fewer than `least_nodes`, or the last waking was within `keep`.
 
 What differs. The artifact averages predictions of which each was made from what was seen up to an hour before its own
 target, so it knows of hours that are still to come; here all come from one forecast, made now (its median). U is demand
-in whole nodes, what waits included. The pilot remembers nothing: nodes count as woken when demand rose to within the
-buffer of A, as it does whenever nodes are woken, and sometimes when they are not. Nodes are let go instead of powered
-off, idle ones alone, and what no quota admits is not woken. Of the falls the artifact asks 0.5 or 1 node and 1 node,
-found for each cluster of hundreds of nodes; here it is 0.5 and 0, or a flat forecast would never let a node go.
+in whole nodes, what waits included. Nodes are let go instead of powered off, idle ones alone, and what no quota admits
+is not woken. The pilot remembers nothing: nodes count as woken when demand rose to within the buffer of A, as it does
+whenever nodes are woken, and sometimes when they are not.
+
+The artifact asks for falls of 0.5 or 1 node before and 1 node to come, found for each cluster of hundreds of nodes.
+With these no node would ever go after a forecast that is flat, or leans to the mean. So a forecast may rise by a node
+here, and over twice the time to whatever stays on.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class Ces:
     past: timedelta = timedelta(hours=1)
     ahead: timedelta = timedelta(hours=3)
     past_fall_nodes: float = 0.5
-    coming_fall_nodes: float = 0.0
+    coming_fall_nodes: float = -1.0
     least_nodes: int = 1
     buffer_nodes: int = 5
     keep: timedelta = timedelta(hours=2)
@@ -98,7 +101,7 @@ class Ces:
             return False
         soon, later = (_foretold(view, kind, resource, self.ahead * times) for times in (1, 2))
         falls = _used(view.state, kind, resource) - soon
-        return falls >= self.coming_fall_nodes * _node(kind) and later - soon < _node(kind)
+        return falls >= self.coming_fall_nodes * _node(kind) and later <= self._size(view.state, kind, resource)
 
     def _why(self, view: View, kind: Kind, resource: str, gpus: int) -> str:
         demand, size = kind.share * present_demand(view.state, resource), self._size(view.state, kind, resource)

@@ -62,8 +62,17 @@ def test_none_sleep_when_demand_is_as_it_was() -> None:
 
 
 def test_none_sleep_when_demand_is_forecast_to_rise() -> None:
-    assert wanted(demanding(16, before=40), 17.0) == {}
-    assert wanted(demanding(16, before=40), path([16.0, 16.0, 0.0, 40.0, 40.0])) == {}
+    assert wanted(demanding(16, before=40), 24.0) == {"h100": -40}
+    assert wanted(demanding(16, before=40), 25.0) == {}
+    assert wanted(demanding(16, before=40), 17.0, coming_fall_nodes=0.0) == {}
+
+
+def test_none_sleep_that_would_be_missed_later() -> None:
+    # 15 GPUs on the mean of three hours, 35 on the mean of six: 5 nodes.
+    evening = path([16.0, 16.0, 0.0, 80.0, 80.0])
+
+    assert wanted(demanding(16, before=40), evening, buffer_nodes=3) == {"h100": -56}
+    assert wanted(demanding(16, before=40), evening, buffer_nodes=2) == {}
 
 
 def test_a_fall_may_be_asked_of_the_forecast() -> None:

@@ -96,7 +96,7 @@ def test_in_a_small_world_no_rival_is_lost_and_receding_is_not_behind_newsvendor
     assert max(usd.values()) <= 3 * usd["newsvendor"]
 
 
-@pytest.mark.parametrize("pilot", [Threshold(), Ces(buffer_nodes=1), Receding()], ids=lambda pilot: pilot.name)
+@pytest.mark.parametrize("pilot", [Threshold(), Ces(buffer_nodes=3), Receding()], ids=lambda pilot: pilot.name)
 def test_what_was_bought_is_let_go_again_and_dials_do_not_sway(pilot: Pilot) -> None:
     trial = steered(pilot, seed=0)
 
