@@ -25,15 +25,20 @@ let D[n] be the GPUs that jobs would use on average in step n if each started at
 
     Z  =  theta (phi(old + new) - mean over other days of phi(old + their new)),
 
-w = 0 for C and L for K. Given F_(n-w), `new` of this day and of any other day are alike distributed and the old are
-known, so that the expectation is exactly zero, however few the other days; each day that is judged draws its own.
-It is a martingale difference of the chance that capacity will be used: the value of a GPU, as far as that goes.
+with w = 0 for C[n], w = L for K[n], and, a third one, w = L and demand of step n + L for C[n]: what is let go now cannot
+be back before. Given F_(n-w), `new` of this day and of any other are alike distributed and the old are known, so that
+the expectation is exactly zero, however few the other days; each day that is judged draws its own. Z is a martingale
+difference of the chance that capacity will be used: the value of a GPU, as far as that goes.
 
 **Theta**, a number for each pool, stretch of the day, kind and level, are multipliers: of the programme of several days
 at once in which capacity may not go with what comes after, sum over days of C (Z / theta) = 0. Those are its rows'
 prices (Rockafellar and Wets, "Nonanticipativity and L1-martingales in stochastic optimization problems", 1976). They
 are found on days of their own, where a little may remain of what chance would leave; the days that are judged are
 fresh. Bad ones make a low bound, never a wrong one.
+
+**Given away**, beside what `bound` gives away: what is not known of durations and of weather, and who runs first. Where
+nodes cost nothing to ask for, a pilot may ask for all of them time and again and let them go as they come; then
+not knowing costs little, and the bound says so.
 """
 
 from __future__ import annotations
@@ -52,8 +57,9 @@ from envs.memoryless import Memoryless
 from envs.terms import PoolTerms, Prices
 from envs.workloads import Floats, Ints, JobTable
 
-THERE, COMES = 0, 1
-"""Kinds of columns that are charged for."""
+THERE, COMES, KEPT = 0, 1, 2
+"""What is charged for: GPUs there, by demand of the same step; GPUs that come, likewise; GPUs there, by demand of the
+first step in which they could be back if they were let go."""
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 """Quantiles of demand between which phi climbs."""
@@ -98,7 +104,7 @@ class Penalty:
 
     setting: Setting
     levels: Floats  # (stretches, J + 1)
-    theta: Floats  # (2, P, stretches, J) USD per GPU
+    theta: Floats  # (3, P, stretches, J) USD per GPU
 
     def usd(self, jobs: JobTable, others: Sequence[JobTable]) -> float:
         """The optimum of a day, charged by how it differs from others."""
@@ -161,16 +167,19 @@ def demand(setting: Setting, jobs: JobTable, known: int | None = None) -> Floats
 
 
 def surprise(setting: Setting, levels: Floats, jobs: JobTable, others: Sequence[JobTable]) -> Floats:
-    """(2, P, T, J) of a day: how much more of each level is filled than one had to expect."""
+    """(3, P, T, J) of a day: how much more of each level is filled than one had to expect."""
     total, bands = demand(setting, jobs), levels[setting.stretch]
-    found = np.zeros((2, len(setting.pools), setting.steps, levels.shape[1] - 1))
+    found = np.zeros((3, len(setting.pools), setting.steps, levels.shape[1] - 1))
     for known in {0, *setting.leads}:
         old = np.maximum(0.0, total - demand(setting, jobs, known))
         expected = np.mean([_climb(old + demand(setting, other, known), bands) for other in others], axis=0)
         unforeseen = _climb(total, bands) - expected
         if known == 0:
             found[THERE] = unforeseen
-        found[COMES, [lead == known for lead in setting.leads]] = unforeseen
+        mine = [lead == known for lead in setting.leads]
+        found[COMES, mine] = unforeseen
+        if 0 < known < setting.steps:
+            found[KEPT, mine, :-known] = unforeseen[known:]
     return found
 
 
@@ -196,9 +205,9 @@ def fit(setting: Setting, days: Sequence[JobTable], others: Sequence[JobTable], 
     """Thetas that make the bound of these days high."""
     levels = _levels(setting, days)
     program = Program()
-    planned = [_day(program, setting, day, np.zeros((2, len(setting.pools), setting.steps))) for day in days]
+    planned = [_day(program, setting, day, np.zeros((3, len(setting.pools), setting.steps))) for day in days]
     told = np.array([surprise(setting, levels, day, others) for day in days])
-    shape = (2, len(setting.pools), levels.shape[0], levels.shape[1] - 1)
+    shape = (3, len(setting.pools), levels.shape[0], levels.shape[1] - 1)
     left = slack * _by_chance(setting, days, told, shape)
     rows = program.add_rows(shape, -left, left)
     for columns, charged in zip(planned, told, strict=True):
@@ -221,17 +230,17 @@ def _by_chance(setting: Setting, days: Sequence[JobTable], told: Floats, shape: 
 
 
 def _day(program: Program, setting: Setting, jobs: JobTable, usd: Floats) -> Ints:
-    """All of one day; `usd` (2, P, T) is charged per GPU of the columns (2, P, T) that are returned."""
+    """All of one day; `usd` (3, P, T) is charged per GPU of the columns (3, P, T) that are returned."""
     world = as_fast_as_can_be(jobs, setting.pools, setting.prices, setting.step_s, setting.steps, COHORT_S)
     columns = plan(program, world)
     most = np.array([[most_nodes(pool) * pool.gpus_per_node] for pool in setting.pools])
     may_come = np.arange(setting.steps) >= np.array(setting.leads)[:, None]
-    there = program.add_columns(usd[THERE].shape, usd[THERE], 0.0, most)
+    there = program.add_columns(usd[THERE].shape, usd[THERE] + usd[KEPT], 0.0, most)
     comes = program.add_columns(usd[COMES].shape, usd[COMES], 0.0, most * may_come)
     _by_steps(program, world, columns, (there, comes))
     for row, lead in enumerate(setting.leads):
         _asked_at_most(program, there[row], comes[row], lead, float(most[row, 0]))
-    return np.stack([there, comes])
+    return np.stack([there, comes, there])
 
 
 def _by_steps(program: Program, world: World, columns: Columns, steps: tuple[Ints, Ints]) -> None:

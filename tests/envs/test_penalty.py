@@ -106,6 +106,7 @@ def test_of_what_is_known_nothing_surprises_and_of_what_comes_nothing_does_on_av
     assert told.mean(axis=0) == pytest.approx(0.0, abs=1e-9)
     assert by_first[..., 0, :, 1:5, :].mean(axis=1) == pytest.approx(0.0, abs=1e-9)  # after it, of what is there
     assert by_first[..., 1, :, 4:8, :].mean(axis=1) == pytest.approx(0.0, abs=1e-9)  # of what was asked for after it
+    assert by_first[..., 2, :, :1, :].mean(axis=1) == pytest.approx(0.0, abs=1e-9)  # of what is kept then
     assert np.abs(told[:, 1, :, :3]).max() > 0.1  # asked for before
 
 
