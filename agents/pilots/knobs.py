@@ -67,7 +67,7 @@ KNOBS: Mapping[str, tuple[Knob, ...]] = {
         Knob("ces_past", 15, 360, Scale.MINUTES),
         Knob("ces_ahead", 15, 720, Scale.MINUTES),
         Knob("ces_past_fall_nodes", 0, 8),
-        Knob("ces_coming_fall_nodes", 0, 8),
+        Knob("ces_coming_fall_nodes", -4, 8),
         Knob("ces_least_nodes", 1, 8, Scale.INTEGER),
         Knob("ces_buffer_nodes", 0, 12, Scale.INTEGER),
         Knob("ces_keep", 5, 360, Scale.MINUTES),
