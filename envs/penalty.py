@@ -25,10 +25,10 @@ let D[n] be the GPUs that jobs would use on average in step n if each started at
 
     Z  =  theta (phi(old + new) - mean over other days of phi(old + their new)),
 
-with w = 0 for C[n], w = L for K[n], and, a third one, w = L and demand of step n + L for C[n]: what is let go now cannot
-be back before. Given F_(n-w), `new` of this day and of any other are alike distributed and the old are known, so that
-the expectation is exactly zero, however few the other days; each day that is judged draws its own. Z is a martingale
-difference of the chance that capacity will be used: the value of a GPU, as far as that goes.
+with w = 0 for C[n], w = L for K[n], and, a third one, w = L and demand of step n + L for C[n]: what is let go now
+cannot be back before. Given F_(n-w), `new` of this day and of any other are alike distributed and the old are known, so
+that the expectation is exactly zero, however few the other days; each day that is judged draws its own. Z is a
+martingale difference of the chance that capacity will be used: the value of a GPU, as far as that goes.
 
 **Theta**, a number for each pool, stretch of the day, kind and level, are multipliers: of the programme of several days
 at once in which capacity may not go with what comes after, sum over days of C (Z / theta) = 0. Those are its rows'
@@ -119,6 +119,7 @@ class Penalty:
 class Penalised:
     """Estimates from days that were drawn, (N,) USD each."""
 
+    days: Sequence[JobTable]
     clairvoyant: Floats
     penalised: Floats
     penalty: Penalty
@@ -150,7 +151,7 @@ def penalised(
     free = Penalty(setting, penalty.levels, np.zeros_like(penalty.theta))
     pairs = [(source(second), [source(second) for _ in range(others)]) for _ in range(judged)]
     told = np.array([(free.usd(day, rest[:1]), penalty.usd(day, rest)) for day, rest in pairs])
-    return Penalised(told[:, 0], told[:, 1], penalty)
+    return Penalised([day for day, _ in pairs], told[:, 0], told[:, 1], penalty)
 
 
 # what cannot be known
