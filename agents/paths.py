@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import timedelta
+from functools import lru_cache
 
 import numpy as np
 
+from agents.once import once
 from gyropilot.domain import DemandForecast, Floats, Line
+
+Horizons = tuple[timedelta, ...]
 
 
 def hours(duration: timedelta) -> float:
@@ -15,28 +20,40 @@ def hours(duration: timedelta) -> float:
 
 def quantile_path(forecast: DemandForecast, line: Line, quantile: float) -> Floats:
     """(H,) GPUs at a quantile, interpolated between the ones forecast and held at the ends."""
-    return np.array([np.interp(quantile, forecast.quantiles, row) for row in forecast.of(line)])
+    table, known = forecast.of(line), forecast.quantiles
+    above = bisect_right(known, quantile)
+    if above == 0 or above == len(known) or known[above - 1] == quantile:
+        return table[:, max(0, above - 1)].copy()
+    low, high = table[:, above - 1], table[:, above]
+    path: Floats = (high - low) / (known[above] - known[above - 1]) * (quantile - known[above - 1]) + low
+    return path
 
 
 def on_grid(forecast: DemandForecast, line: Line, quantile: float, grid_hours: Floats) -> Floats:
     """(N,) GPUs at a quantile, at each time of a grid in hours from now, linear between horizons."""
-    horizons = [hours(h) for h in forecast.horizons]
-    return np.interp(grid_hours, horizons, quantile_path(forecast, line, quantile))
+    return np.interp(grid_hours, _in_hours(forecast.horizons), quantile_path(forecast, line, quantile))
 
 
+@once
 def mean_gpus(forecast: DemandForecast, line: Line, quantile: float, begin: timedelta, end: timedelta) -> float:
     """Mean over [begin, end] of the path of a quantile."""
-    grid = _knots(forecast, begin, end)
+    grid = _knots(forecast.horizons, begin, end)
     path = on_grid(forecast, line, quantile, grid)
     span = float(grid[-1] - grid[0])
     return float(np.trapezoid(path, grid)) / span if span > 0 else float(path[0])
 
 
+@once
 def peak_gpus(forecast: DemandForecast, line: Line, quantile: float, until: timedelta) -> float:
     """The largest value of the path of a quantile from now until a time."""
-    return float(on_grid(forecast, line, quantile, _knots(forecast, timedelta(0), until)).max())
+    return float(on_grid(forecast, line, quantile, _knots(forecast.horizons, timedelta(0), until)).max())
 
 
-def _knots(forecast: DemandForecast, begin: timedelta, end: timedelta) -> Floats:
-    inner = [h for h in forecast.horizons if begin < h < end]
-    return np.array([hours(h) for h in (begin, *inner, end)])
+@lru_cache
+def _knots(horizons: Horizons, begin: timedelta, end: timedelta) -> Floats:
+    return _in_hours((begin, *(h for h in horizons if begin < h < end), end))
+
+
+@lru_cache
+def _in_hours(times: Horizons) -> Floats:
+    return np.array([hours(time) for time in times])

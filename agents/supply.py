@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from agents.once import once
 from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue
 
 
@@ -46,10 +47,14 @@ def serves(pool: Pool, queue: Queue) -> bool:
 
     A region that is not known is nobody's data region. A flavor that is not known forbids nothing.
     """
-    allowed = not queue.allowed_pools or pool.name in queue.allowed_pools
-    near = not queue.regions or pool.region in queue.regions
+    if queue.allowed_pools and pool.name not in queue.allowed_pools:
+        return False
+    if queue.regions and pool.region not in queue.regions:
+        return False
+    if not queue.quotas or not pool.flavors:
+        return True
     flavors = {q.flavor for q in queue.quotas if q.accelerator.resource == pool.accelerator.resource}
-    return allowed and near and (not flavors or not pool.flavors or not flavors.isdisjoint(pool.flavors))
+    return not flavors or not flavors.isdisjoint(pool.flavors)
 
 
 def offers(pool: Pool, flavor: str) -> bool:
@@ -62,14 +67,15 @@ def serves_somebody(pool: Pool, state: ClusterState) -> bool:
     return not state.queues or any(q.active and serves(pool, q) for q in state.queues)
 
 
-def cohorts(state: ClusterState) -> list[tuple[Queue, ...]]:
+@once
+def cohorts(state: ClusterState) -> Sequence[tuple[Queue, ...]]:
     """Active queues that lend to each other, in the order of their names; a queue without cohort is alone."""
     groups: dict[tuple[str, str], list[Queue]] = {}
     for queue in sorted(state.queues, key=lambda q: q.name):
         if queue.active:
             key = ("cohort", queue.cohort) if queue.cohort else ("queue", queue.name)
             groups.setdefault(key, []).append(queue)
-    return [tuple(group) for group in groups.values()]
+    return tuple(tuple(group) for group in groups.values())
 
 
 def quota_gpus(group: Iterable[Queue], resource: str) -> float:
@@ -83,6 +89,7 @@ def quota_gpus(group: Iterable[Queue], resource: str) -> float:
     return math.inf if unseen or unbound else float(nominal)
 
 
+@once
 def admissible_gpus(state: ClusterState, resource: str) -> float:
     """GPUs that all quotas admit together: capacity beyond it would lie idle, because no queue may fill it."""
     if not any(q.quotas for q in state.queues):
@@ -90,17 +97,25 @@ def admissible_gpus(state: ClusterState, resource: str) -> float:
     return sum(quota_gpus(group, resource) for group in cohorts(state))
 
 
+@once
 def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float]:
     """GPUs that wait per active queue, as far as its cohort's quotas would admit them if nodes were there."""
-    pending: dict[str, float] = {}
+    pending = dict.fromkeys([q.name for group in cohorts(state) for q in group], 0.0)
     for group in cohorts(state):
-        left = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
-        unused = _unused_by_flavor(group, resource)
-        for queue in group:
-            waiting = max(0.0, min(queue.pending_gpus.get(resource, 0.0), left))
-            pending[queue.name] = waiting if math.isinf(left) else _admit(queue, resource, waiting, unused)
-            left -= pending[queue.name]
+        if any(q.pending_gpus.get(resource, 0.0) > 0 for q in group):
+            pending |= _admitted(group, resource)
     return pending
+
+
+def _admitted(group: Sequence[Queue], resource: str) -> dict[str, float]:
+    admitted: dict[str, float] = {}
+    left = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
+    unused = _unused_by_flavor(group, resource)
+    for queue in group:
+        waiting = max(0.0, min(queue.pending_gpus.get(resource, 0.0), left))
+        admitted[queue.name] = waiting if math.isinf(left) else _admit(queue, resource, waiting, unused)
+        left -= admitted[queue.name]
+    return admitted
 
 
 def _unused_by_flavor(group: Iterable[Queue], resource: str) -> dict[str, float]:

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from forecasting.bands import some_lines
 from forecasting.beforehand import told_beforehand
-from forecasting.lineage import DEAD_AFTER, quieted
+from forecasting.lineage import quieted
 from forecasting.pasts import NO_PASTS, Pasts
 from forecasting.protocol import Forecaster
 from forecasting.reservations import Reservations
@@ -82,7 +81,7 @@ def _told(
     later = [Window(max(late + w.start, timedelta(0)), late + w.end) for w in windows]
     gpus = forecaster.predict(history, later, quantiles)
     guard(gpus, (len(history.lines), len(later), len(quantiles)), forecaster.name)
-    gpus = _quieted(gpus, history, later, quantiles)
+    gpus = quieted(gpus, history, later, quantiles)
     reserved = Reservations.of(calendar, history)
     horizons = tuple(w.end for w in windows)
     return DemandForecast(
@@ -97,19 +96,6 @@ def _told(
             known=told_beforehand(calendar, reserved, history.lines, now, now + horizons[-1]),
         ),
     )
-
-
-def _quieted(gpus: Floats, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
-    """With lines that have been dead for long taken for dead; looks only at those that can be."""
-    lately = max(1, int(DEAD_AFTER / history.step))
-    if history.demand.shape[1] < lately:
-        return gpus
-    quiet = np.flatnonzero(~(history.demand[:, -lately:] > 0).any(axis=1))
-    if not len(quiet):
-        return gpus
-    result = gpus.copy()
-    result[quiet] = quieted(gpus[quiet], some_lines(history, quiet), windows, quantiles)
-    return result
 
 
 def _raised(

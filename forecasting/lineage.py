@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -84,22 +84,31 @@ def quieted(table: Floats, history: DemandHistory, windows: Sequence[Window], qu
 
     Its chance within a lead follows a rate of one in as long as it is dead; its size is that of past demand.
     """
-    dead = idle_s(history)
+    lately = max(1, int(DEAD_AFTER / history.step))
+    if history.demand.shape[1] < lately:
+        return table
+    quiet = np.flatnonzero(~(history.demand[:, -lately:] > 0).any(axis=1))
+    dead = idle_s(history, quiet)
     ahead_s = np.array([window.end.total_seconds() for window in windows])
     result = table.copy()
-    for i in np.flatnonzero(dead >= DEAD_AFTER.total_seconds()):
-        chance = -np.expm1(-ahead_s / dead[i])[:, None]
-        rank = np.clip(1 - (1 - np.array(quantiles)) / np.maximum(chance, 1e-12), 0.0, 1.0)
-        result[i] = np.where(rank > 0, _burst_gpus(history.demand[i], rank), 0.0)
+    for i, dead_s in zip(quiet, dead, strict=True):
+        if dead_s >= DEAD_AFTER.total_seconds():
+            chance = -np.expm1(-ahead_s / dead_s)[:, None]
+            rank = np.clip(1 - (1 - np.array(quantiles)) / np.maximum(chance, 1e-12), 0.0, 1.0)
+            result[i] = np.where(rank > 0, _burst_gpus(history.demand[i], rank), 0.0) if rank.any() else 0.0
     return result
 
 
-def idle_s(history: DemandHistory) -> Floats:
-    """(L,) seconds since demand was last above zero, counting only what was seen: a gap is not a zero."""
-    last = _last_used(history)
-    after = np.arange(history.demand.shape[1])[None, :] > last[:, None]
-    seconds: Floats = (np.isfinite(history.demand) & after).sum(axis=1) * history.step.total_seconds()
-    return seconds
+def idle_s(history: DemandHistory, rows: Iterable[int]) -> Floats:
+    """(R,) seconds since demand of some lines was last above zero, counting only what was seen: a gap is not a zero."""
+    step_s = history.step.total_seconds()
+    return np.array([_idle_steps(history.demand[row]) * step_s for row in rows], dtype=np.float64)
+
+
+def _idle_steps(demand: Floats) -> int:
+    """Readings since the last one above zero."""
+    used = np.flatnonzero(demand > 0)
+    return int(np.count_nonzero(np.isfinite(demand[used[-1] + 1 if len(used) else 0 :])))
 
 
 def _burst_gpus(demand: Floats, rank: Floats) -> Floats:

@@ -240,6 +240,15 @@ class DemandHistory:
         return self.running + self.pending
 
     @cached_property
+    def totals(self) -> Mapping[str, Floats]:
+        """(T,) by resource: GPUs running and pending in all queues; NaN where no queue was seen."""
+        rows: dict[str, list[int]] = {}
+        for row, line in enumerate(self.lines):
+            if line.queue != ALL_QUEUES:
+                rows.setdefault(line.resource, []).append(row)
+        return {resource: _total(self.demand[some]) for resource, some in rows.items()}
+
+    @cached_property
     def step(self) -> timedelta:
         if len(self.times) < 2:
             return timedelta(minutes=5)
@@ -253,6 +262,11 @@ class DemandHistory:
         """(T,) demand of one line."""
         row: Floats = self.demand[self.lines.index(line)]
         return row
+
+    def newest(self, steps: int) -> DemandHistory:
+        """The last so many steps of it."""
+        last = slice(max(0, len(self.times) - steps), None)
+        return DemandHistory(self.lines, self.times[last], self.running[:, last], self.pending[:, last])
 
     def with_totals(self) -> DemandHistory:
         """The same with one more line per resource: the sum over queues, NaN only where no queue was seen.
@@ -272,6 +286,14 @@ class DemandHistory:
     @classmethod
     def empty(cls) -> DemandHistory:
         return cls((), np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)))
+
+
+def _total(demand: Floats) -> Floats:
+    """(T,) sum of rows; NaN where none was seen."""
+    seen = ~np.isnan(demand)
+    if len(demand) and seen.all():
+        return np.asarray(demand.sum(axis=0))
+    return np.where(seen.any(axis=0), np.where(seen, demand, 0.0).sum(axis=0), np.nan)
 
 
 def _sum_seen(values: Floats, rows: Sequence[int], patience: int) -> Floats:
@@ -317,17 +339,24 @@ class ClusterState:
         return next(q for q in self.queues if q.name == name)
 
     def pools_of(self, resource: str) -> tuple[Pool, ...]:
-        return tuple(p for p in self.pools if p.accelerator.resource == resource)
+        return self._pools_by_resource.get(resource, ())
 
     def capacity_gpus(self, resource: str) -> int:
         """GPUs on ready nodes."""
         return sum(p.gpus for p in self.pools_of(resource))
 
-    @property
+    @cached_property
     def resources(self) -> tuple[str, ...]:
         """Accelerator resources that are offered or asked for, in a stable order."""
-        offered = {p.accelerator.resource for p in self.pools}
-        return tuple(sorted(offered | {line.resource for line in self.history.lines}))
+        return tuple(sorted(self._pools_by_resource.keys() | {line.resource for line in self.history.lines}))
+
+    @cached_property
+    def _pools_by_resource(self) -> Mapping[str, tuple[Pool, ...]]:
+        pools: dict[str, tuple[Pool, ...]] = {}
+        for pool in self.pools:
+            resource = pool.accelerator.resource
+            pools[resource] = (*pools.get(resource, ()), pool)
+        return pools
 
 
 class Voice(NamedTuple):

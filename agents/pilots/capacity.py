@@ -12,9 +12,11 @@ more. It asks for no more than quotas admit: what no queue may fill would lie id
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from agents.once import once
 from agents.paths import mean_gpus, peak_gpus
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
@@ -106,7 +108,15 @@ def _forecast_says(rule: CapacityRule, view: View, pool: Pool, gpus: int) -> str
 
 
 def _waiting_price(state: ClusterState, pool: Pool) -> float:
-    return waiting_price([q for q in state.queues if serves(pool, q)], pool.accelerator.resource)
+    return _waiting_prices(state, pool.accelerator.resource)[pool.name]
+
+
+@once
+def _waiting_prices(state: ClusterState, resource: str) -> Mapping[str, float]:
+    """USD of one GPU-hour of waiting of those whom each pool serves."""
+    return {
+        p.name: waiting_price([q for q in state.queues if serves(p, q)], resource) for p in state.pools_of(resource)
+    }
 
 
 def _minutes(duration: timedelta) -> str:
@@ -120,6 +130,6 @@ def _total(pool: Pool) -> Line:
 def _usable(state: ClusterState, resource: str, demand: float) -> float:
     """What of a demand may be served: no queue that is stopped starts work, and none runs more than quotas admit."""
     stopped = [q for q in state.queues if not q.active]
-    running = sum(q.running_gpus.get(resource, 0.0) for q in stopped)
-    pending = sum(q.pending_gpus.get(resource, 0.0) for q in stopped)
+    running = sum([q.running_gpus.get(resource, 0.0) for q in stopped])
+    pending = sum([q.pending_gpus.get(resource, 0.0) for q in stopped])
     return running + max(0.0, min(demand - running - pending, admissible_gpus(state, resource)))

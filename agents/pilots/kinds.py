@@ -7,8 +7,10 @@ for another's work.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.once import once
 from agents.pilots.placing import growable
 from agents.supply import admissible_pending, offers, serves, supply_gpus
 from gyropilot.domain import ClusterState, Pool
@@ -22,16 +24,19 @@ class Kind:
     share: float  # of its resource's demand, 0..1
 
 
-def kinds(state: ClusterState, resource: str) -> list[Kind]:
+@once
+def kinds(state: ClusterState, resource: str) -> Sequence[Kind]:
     """The pools of a resource by model; the shares sum to one."""
     pools = state.pools_of(resource)
     models = sorted({p.accelerator.model for p in pools})
+    if len(models) == 1:
+        return (Kind(pools, 1.0),)
     demand = _demand_by_model(state, resource)
     # With nothing to go by, demand is expected where the GPUs are, or anywhere.
     supply = {m: float(sum(supply_gpus(p) for p in pools if p.accelerator.model == m)) for m in models}
     weights = next((w for w in (demand, supply) if sum(w.values()) > 0), dict.fromkeys(models, 1.0))
     total = sum(weights.values())
-    return [Kind(tuple(p for p in pools if p.accelerator.model == m), weights.get(m, 0.0) / total) for m in models]
+    return tuple(Kind(tuple(p for p in pools if p.accelerator.model == m), weights.get(m, 0.0) / total) for m in models)
 
 
 def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
@@ -46,7 +51,6 @@ def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
         for flavor, gpus in queue.unplaced_gpus.get(resource, {}).items():
             needs[flavor] = needs.get(flavor, 0.0) + gpus
         for flavor, gpus in needs.items():
-            first = next((p for p in pools if serves(p, queue) and offers(p, flavor)), None)
-            if first and gpus > 0:
+            if gpus > 0 and (first := next((p for p in pools if serves(p, queue) and offers(p, flavor)), None)):
                 demand[first.accelerator.model] += gpus
     return demand

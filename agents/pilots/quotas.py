@@ -60,10 +60,12 @@ class QuotaRule:
     def _within(self, view: View, queues: Sequence[Queue], resource: str) -> dict[Line, int]:
         lines = {Line(q.name, resource): q for q in queues if Line(q.name, resource) in view.forecast.lines}
         missing = Counter({line: self._missing(view, line, queue) for line, queue in lines.items()})
+        free = Counter({_nobody(resource): unallocated(view.state, queues, resource).total()})
+        if not missing.total() and not free.total():
+            return {}
         spare = Counter({line: self._spare(view, line, queue) for line, queue in lines.items()})
         lent = Counter({line: _lent(queue, resource) for line, queue in lines.items()})
         surplus = Counter({line: _surplus(queue, resource) for line, queue in lines.items()})
-        free = Counter({_nobody(resource): unallocated(view.state, queues, resource).total()})
         owed, short = missing & lent, missing - lent
         moved: Gpus = Counter()
         _flow(moved, free, owed)

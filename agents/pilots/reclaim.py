@@ -21,6 +21,8 @@ def reclaim(state: ClusterState, growth: Mapping[str, int]) -> Reclaimed:
     why: dict[str, str] = {}
     for group in cohorts(state):
         for resource in state.resources:
+            if not any(borrowed_gpus(queue, resource) for queue in group if queue.quotas):
+                continue
             more, reasons = _within(state, group, resource, growth)
             back |= more
             why |= reasons

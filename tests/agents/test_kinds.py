@@ -57,4 +57,4 @@ def test_with_no_gpus_either_all_models_are_alike() -> None:
 
 
 def test_without_pools_there_is_no_kind() -> None:
-    assert kinds(state(), GPU) == []
+    assert kinds(state(), GPU) == ()

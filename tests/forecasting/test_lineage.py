@@ -112,7 +112,7 @@ def test_the_living_are_left_alone() -> None:
 def test_a_gap_is_not_a_time_without_demand() -> None:
     seen = history({"blind": [8.0] * DAY + [NAN] * 20 * DAY, "idle": [8.0] * DAY + [0.0] * 20 * DAY})
 
-    assert idle_s(seen).tolist() == [0.0, 20 * 86_400.0]
+    assert idle_s(seen, (0, 1)).tolist() == [0.0, 20 * 86_400.0]
 
 
 def test_answers_without_lines_and_without_readings() -> None:
@@ -122,7 +122,7 @@ def test_answers_without_lines_and_without_readings() -> None:
     for seen in (nothing, unread):
         assert renamed(seen) == {}
         assert joined(seen).demand.shape == with_borrowed_pasts(seen).demand.shape == seen.demand.shape
-        assert idle_s(seen).tolist() == [0.0] * len(seen.lines)
+        assert idle_s(seen, range(len(seen.lines))).tolist() == [0.0] * len(seen.lines)
 
 
 def _line(queue: str) -> Line:

@@ -1,0 +1,58 @@
+"""What a simulated cluster ran and what waited, step by step; histories are windows on one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+import numpy as np
+
+from envs.workloads import Floats, Ints
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Line
+
+REMEMBERED = timedelta(days=28)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Record:
+    """Readings of Q queues and, in the last row, of all of them, at the beginning of each of T steps and at the end."""
+
+    began_s: float  # seconds since the epoch
+    step_s: float
+    lines: tuple[Line, ...]  # (Q + 1,) of one resource
+    times: Ints  # (T + 1,) seconds since the epoch
+    running: Floats  # (Q + 1, T + 1) GPUs
+    pending: Floats  # (Q + 1, T + 1) GPUs
+
+    @classmethod
+    def blank(cls, queues: Sequence[str], resource: str, steps: int, began_s: float, step_s: float) -> Self:
+        lines = tuple(Line(queue, resource) for queue in (*queues, ALL_QUEUES))
+        times = (began_s + step_s * np.arange(steps + 1)).astype(np.int64)
+        shape = (len(lines), len(times))
+        return cls(began_s, step_s, lines, times, np.zeros(shape), np.zeros(shape))
+
+    def note(self, nth: int, running: Floats, pending: Floats) -> None:
+        """The reading at the beginning of a step: (Q,) GPUs."""
+        for table, now in ((self.running, running), (self.pending, pending)):
+            table[:-1, nth], table[-1, nth] = now, now.sum()
+
+    def at(self, nth: int) -> datetime:
+        return datetime.fromtimestamp(self.began_s + nth * self.step_s, UTC)
+
+    def of_queues(self, nth: int) -> DemandHistory:
+        """Until a reading, what is seen on a real cluster."""
+        seen = self._until(nth)
+        queues = DemandHistory(self.lines[:-1], self.times[seen], self.running[:-1, seen], self.pending[:-1, seen])
+        # No reading is missing: what was asked for in all is known without going through weeks of all queues.
+        vars(queues)["totals"] = {self.lines[-1].resource: self.running[-1, seen] + self.pending[-1, seen]}
+        return queues
+
+    def whole(self, nth: int) -> DemandHistory:
+        """The same with the total, as forecasters get it."""
+        seen = self._until(nth)
+        return DemandHistory(self.lines, self.times[seen], self.running[:, seen], self.pending[:, seen])
+
+    def _until(self, nth: int) -> slice:
+        return slice(max(0, nth + 1 - round(REMEMBERED.total_seconds() / self.step_s)), nth + 1)

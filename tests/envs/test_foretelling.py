@@ -1,0 +1,106 @@
+"""Forecasts of a simulated cluster are made when somebody looks, and are what they would have been in their time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pytest
+
+from envs.foretelling import Foretelling, Glance
+from envs.recorded import Record
+from envs.workloads import Floats
+from forecasting.naive import Naive
+from forecasting.protocol import Forecaster, State
+from gyropilot.domain import DemandHistory, Window
+from tests.fakes import GPU, state
+
+STEPS = 60
+STEP_S = 300.0
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Forecasts how often it learnt, and from how much."""
+
+    fits: int = 0
+    updates: int = 0
+    seen: int = 0
+    name = "counting"
+
+    def fit(self, history: DemandHistory) -> Self:
+        return replace(self, fits=self.fits + 1, seen=self.seen + len(history.times))
+
+    def update(self, history: DemandHistory) -> Self:
+        return replace(self, updates=self.updates + 1)
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        shape = (len(history.lines), len(windows), len(quantiles))
+        return np.full(shape, 1e6 * self.fits + 1e3 * self.updates + self.seen)
+
+    def state(self) -> State:
+        return {}
+
+    @classmethod
+    def restored(cls, state: State) -> Self:
+        return cls()
+
+
+def recorded() -> Record:
+    record = Record.blank(("a", "b"), GPU, STEPS, 0.0, STEP_S)
+    for nth, gpus in enumerate(np.floor(np.random.default_rng(0).random((STEPS + 1, 2)) * 64)):
+        record.note(nth, gpus, gpus[::-1])
+    return record
+
+
+@pytest.mark.parametrize("model", [Naive(), Counting()], ids=["naive", "counting"])
+def test_who_looks_seldom_sees_what_who_always_looks_sees(model: Forecaster) -> None:
+    often, seldom = (Foretelling(recorded(), model) for _ in range(2))
+
+    always = [often.by(nth)() for nth in range(STEPS)]
+    late = {nth: look() for nth, look in [(nth, seldom.by(nth)) for nth in range(STEPS)] if nth in (31, 44, 59)}
+
+    for nth, told in late.items():
+        assert told.made_at == always[nth].made_at
+        np.testing.assert_array_equal(told.gpus, always[nth].gpus)
+
+
+def test_a_forecast_is_at_most_a_quarter_of_an_hour_old() -> None:
+    looked = Foretelling(recorded(), Naive())
+
+    ages = [looked.record.at(nth) - looked.by(nth)().made_at for nth in range(7)]
+
+    assert [age.total_seconds() / 60 for age in ages] == [0, 5, 10, 0, 5, 10, 0]
+
+
+def test_nothing_is_forecast_for_who_does_not_look() -> None:
+    looked = Foretelling(recorded(), Counting())
+
+    views = [Glance.of(state(), looked.by(nth)) for nth in range(STEPS)]
+
+    assert looked.forecaster == Counting()
+    assert views[-1].forecast is views[-1].forecast
+    assert looked.forecaster != Counting()
+
+
+def test_an_earlier_forecast_cannot_be_made_after_more_was_learnt() -> None:
+    looked = Foretelling(recorded(), Naive())
+    early, late = looked.by(0), looked.by(3)
+    late()
+
+    with pytest.raises(ValueError, match="in the order of their steps"):
+        early()
+
+
+def test_a_view_that_is_changed_keeps_its_forecast() -> None:
+    looked = Foretelling(recorded(), Naive())
+    glance = Glance.of(state(), looked.by(0))
+
+    changed = replace(glance, state=state([]))
+
+    assert changed.forecast is glance.forecast
+    assert changed.state.pools == ()
+    with pytest.raises(AttributeError, match="a view has no weather"):
+        glance.weather  # noqa: B018
