@@ -88,7 +88,7 @@ class Ces:
         if peak_demand(state, resource, self.keep) is None:
             return True
         steps = max(1, -(-self.keep // state.history.step))
-        seen = np.append(total_demand(state.history, resource)[-steps:], present_demand(state, resource))
+        seen = np.append(total_demand(state.history.newest(steps), resource), present_demand(state, resource))
         near = kind.share * seen > total_supply(kind.pools) - (self.buffer_nodes + 1) * _node(kind)
         return bool((near[1:] & ~near[:-1]).any())
 
@@ -130,7 +130,7 @@ def _used(state: ClusterState, kind: Kind, resource: str) -> int:
 def _recent_mean(state: ClusterState, kind: Kind, resource: str, window: timedelta) -> float:
     """GPUs of the whole nodes that demand took on the mean before now; NaN where nothing was seen."""
     steps = max(1, -(-window // state.history.step))
-    seen = kind.share * total_demand(state.history, resource)[-1 - steps : -1]
+    seen = kind.share * total_demand(state.history.newest(steps + 1), resource)[:-1]
     nodes = np.ceil(seen[~np.isnan(seen)] / max(1, _node(kind)) - 1e-6)
     return float(nodes.mean()) * _node(kind) if nodes.size else float("nan")
 

@@ -101,10 +101,10 @@ def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floa
 
 def demand_at(state: ClusterState, resource: str, at: datetime) -> float:
     """GPUs that were wanted then, as far as the history tells; what is wanted now where it does not."""
-    history = state.history
-    step = int(np.searchsorted(history.times, at.timestamp(), side="right")) - 1
-    seen = float(total_demand(history, resource)[step]) if 0 <= step < len(history.times) else math.nan
-    return seen if math.isfinite(seen) else sum(q.demand_gpus(resource) for q in state.queues)
+    times = state.history.times
+    back = len(times) - int(np.searchsorted(times, at.timestamp(), side="right")) + 1
+    seen = total_demand(state.history.newest(back), resource)[:1] if 0 < back <= len(times) else np.array([math.nan])
+    return float(seen[0]) if math.isfinite(seen[0]) else sum(q.demand_gpus(resource) for q in state.queues)
 
 
 def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:

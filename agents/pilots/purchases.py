@@ -15,6 +15,7 @@ imply (the newsvendor's), in time for its lead time; with one course it is the p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ class _Columns(NamedTuple):
         return sum(part.size for part in self)
 
 
-Entries = tuple[Ints, Ints, Floats]  # rows, columns, coefficients
+Matrix = tuple[NDArray[np.int32], NDArray[np.int32], Floats]  # where each row begins, columns, coefficients
 
 
 def cheapest(offers: Sequence[Offer], demand: Floats, waiting_usd: float, edges_hours: Floats) -> Purchases | None:
@@ -79,7 +80,8 @@ def cheapest(offers: Sequence[Offer], demand: Floats, waiting_usd: float, edges_
     upper = _upper(offers, columns, edges_hours)
     lower_rows = np.concatenate([_inflow(offers, edges_hours).ravel(), demand.ravel()])
     upper_rows = np.concatenate([_inflow(offers, edges_hours).ravel(), np.full(demand.size, np.inf)])
-    solved = _solved(costs, upper, (lower_rows, upper_rows), _entries(offers, columns, edges_hours))
+    matrix = _matrix(tuple(offer.lead_hours for offer in offers), len(demand), tuple(edges_hours.tolist()))
+    solved = _solved(costs, upper, (lower_rows, upper_rows), matrix)
     if solved is None:
         return None
     values, usd = solved
@@ -135,9 +137,14 @@ def _inflow(offers: Sequence[Offer], edges_hours: Floats) -> Floats:
     return inflow
 
 
-def _entries(offers: Sequence[Offer], columns: _Columns, edges_hours: Floats) -> Entries:
-    """Of the rows that say what is there, then of those that say that it, or waiting, covers demand."""
-    (pools, steps), courses = columns.there.shape, len(columns.waiting)
+@lru_cache(maxsize=64)
+def _matrix(leads_hours: tuple[float, ...], courses: int, edges_hours: tuple[float, ...]) -> Matrix:
+    """Of the rows that say what is there, then of those that say that it, or waiting, covers demand.
+
+    The same at every look, as long as pools keep their lead times.
+    """
+    pools, steps = len(leads_hours), len(edges_hours) - 1
+    columns = _columns(pools, courses, steps)
     stock = np.arange(pools * steps).reshape(pools, steps)
     cover = pools * steps + np.arange(courses * steps).reshape(courses, steps)
     parts = [
@@ -147,28 +154,29 @@ def _entries(offers: Sequence[Offer], columns: _Columns, edges_hours: Floats) ->
         (cover, columns.waiting, 1.0),
         *((cover, columns.there[row], 1.0) for row in range(pools)),
     ]
-    for row, offer in enumerate(offers):
-        when = arrivals(offer.lead_hours, edges_hours)
+    for row, lead_hours in enumerate(leads_hours):
+        when = arrivals(lead_hours, np.array(edges_hours))
         parts.append((stock[row][when[when < steps]], columns.bought[row][when < steps], -1.0))
     whole = [np.broadcast_arrays(*part) for part in parts]
-    rows, numbers, values = (np.concatenate([part[at].ravel() for part in whole]) for at in range(3))
-    return rows, numbers, values
+    return _by_rows(*(np.concatenate([part[at].ravel() for part in whole]) for at in range(3)))
 
 
-def _solved(costs: Floats, upper: Floats, rows: tuple[Floats, Floats], entries: Entries) -> tuple[Floats, float] | None:
+def _by_rows(row: Ints, column: Ints, value: Floats) -> Matrix:
+    order = np.argsort(row, kind="stable")
+    start = np.concatenate([[0], np.cumsum(np.bincount(row))])
+    return start.astype(np.int32), column[order].astype(np.int32), value[order]
+
+
+def _solved(costs: Floats, upper: Floats, rows: tuple[Floats, Floats], matrix: Matrix) -> tuple[Floats, float] | None:
     """The columns at the optimum and what it costs, by one thread."""
     import highspy
 
-    row, column, value = entries
-    order = np.argsort(row, kind="stable")
-    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(rows[0])))])
     model = highspy.HighsLp()
     model.num_col_, model.num_row_ = len(costs), len(rows[0])
     model.col_cost_, model.col_lower_, model.col_upper_ = costs, np.zeros(len(costs)), upper
     model.row_lower_, model.row_upper_ = rows
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    model.a_matrix_.start_, model.a_matrix_.index_ = start.astype(np.int32), column[order].astype(np.int32)
-    model.a_matrix_.value_ = value[order]
+    model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = matrix
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     for name, setting in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex")):
         solver.setOptionValue(name, setting)

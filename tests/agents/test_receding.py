@@ -111,12 +111,12 @@ def test_coming_gpus_count_once_and_quotas_bound_what_is_bought() -> None:
 
 def test_a_gang_that_fits_in_no_one_pool_gets_nodes_in_one() -> None:
     pools = [pool("a", idle_gpus=16.0, flavors=("h100",)), pool("b", idle_gpus=16.0, flavors=("h100",))]
-    seen = view(state(pools, [queue(nominal=256, running=32, pending=32)]))
+    just_come, waiting = (view(state(pools, [queue(nominal=256, running=32, pending=32)])) for _ in range(2))
+    waiting.state.history.running[:] = waiting.state.history.pending[:] = 32.0
 
-    assert Reactive().steer(seen).pool_gpus == {}
-    assert sum(Receding(preempt=False).steer(seen).pool_gpus.values()) == 0
-    seen.state.history.pending[:] = 32.0
-    assert Receding(preempt=False).steer(seen).pool_gpus == {"a": 16}
+    assert Receding().steer(just_come).pool_gpus == {}
+    assert Receding().steer(waiting).pool_gpus == {"a": 16}
+    assert Reactive().steer(waiting).pool_gpus == {}
 
 
 def test_a_safer_quantile_buys_more() -> None:
