@@ -196,7 +196,9 @@ def newest_columns(history: DemandHistory) -> NDArray[np.int64]:
 @once
 def seen_s(history: DemandHistory) -> Floats:
     """(L,) seconds of each line that were really seen."""
-    seen: Floats = np.isfinite(history.demand).sum(axis=1) * history.step.total_seconds()
+    # Row by row: adding up truths along an axis takes several times as long as counting them.
+    steps = np.array([np.count_nonzero(row) for row in np.isfinite(history.demand)], dtype=np.int64)
+    seen: Floats = steps * history.step.total_seconds()
     return seen
 
 

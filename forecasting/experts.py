@@ -19,7 +19,7 @@ from forecasting.outlook import Outlook, in_view
 from forecasting.profile import Profile
 from forecasting.protocol import Forecaster
 from forecasting.ridge import Ridge
-from forecasting.smoothing import Smoothing, in_hours
+from forecasting.smoothing import HOUR, Smoothing, in_hours
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ EXTRA = "fracast"
 
 PRIOR: dict[str, float] = {Anomaly.name: 2.0, Smoothing.name: 2.0}
 PRIOR_OF_FEW: dict[str, float] = {Anomaly.name: 3.0, Smoothing.name: 6.0}
-"""How much more than others some are listened to at first; and where lines are few, and mostly services."""
+"""How much more than others some are listened to at first; and where lines are few and steps are hours: services."""
 
 HEARD: dict[str, Callable[[Window, timedelta], bool]] = {Outlook.name: in_view, Smoothing.name: in_hours}
 """Windows about which some are listened to; the others about all."""
@@ -71,7 +71,7 @@ def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistor
     queues = sum(line.queue != ALL_QUEUES for line in history.lines)
     others = max(0.0, 1 - FEW_LINES / max(1, queues))
     voices = float(np.clip(others * line_days(history) / LINE_DAYS_A_VOICE, LEAST_VOICES, MOST_VOICES))
-    usual = PRIOR_OF_FEW if queues <= FEW_LINES else PRIOR
+    usual = PRIOR_OF_FEW if queues <= FEW_LINES and history.step >= HOUR else PRIOR
     known = usual | {Forest.name: voices, Outlook.name: max(LEAST_OUTLOOK, OUTLOOK_A_FOREST * voices)}
     shares = np.array([known.get(name, 1.0) for name in names])[:, None, None]
     heard = np.array([[name not in HEARD or HEARD[name](w, history.step) for w in windows] for name in names])

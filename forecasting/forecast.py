@@ -10,6 +10,7 @@ import numpy as np
 
 from forecasting.beforehand import told_beforehand
 from forecasting.lineage import quieted
+from forecasting.once import kept
 from forecasting.pasts import NO_PASTS, Pasts
 from forecasting.protocol import Forecaster
 from forecasting.reservations import Reservations
@@ -42,7 +43,7 @@ def forecast(
     Horizons count from `now`, which may be later than the newest reading: the forecaster is then asked to look
     that much further. With no history at all the table has no lines. Raises ForecastError.
     """
-    windows = [Window.step(horizon, history.step) for horizon in settings.horizons]
+    windows = _steps(settings.horizons, history.step)
     return _told(forecaster, history, windows, (settings.quantiles, calendar), now)
 
 
@@ -72,13 +73,13 @@ def guard(gpus: Floats, shape: tuple[int, int, int], name: str) -> None:
 def _told(
     forecaster: Forecaster,
     history: DemandHistory,
-    windows: Sequence[Window],
+    windows: tuple[Window, ...],
     asked: tuple[tuple[float, ...], CalendarSettings],
     now: datetime,
 ) -> DemandForecast:
     """What is said about windows after `now`, at the quantiles that are `asked` for."""
     (quantiles, calendar), late = asked, _lateness(history, now)
-    later = [Window(max(late + w.start, timedelta(0)), late + w.end) for w in windows]
+    later = _later(windows, late)
     gpus = forecaster.predict(history, later, quantiles)
     guard(gpus, (len(history.lines), len(later), len(quantiles)), forecaster.name)
     gpus = quieted(gpus, history, later, quantiles)
@@ -96,6 +97,16 @@ def _told(
             known=told_beforehand(calendar, reserved, history.lines, now, now + horizons[-1]),
         ),
     )
+
+
+@kept
+def _steps(horizons: tuple[timedelta, ...], step: timedelta) -> tuple[Window, ...]:
+    return tuple(Window.step(horizon, step) for horizon in horizons)
+
+
+@kept
+def _later(windows: tuple[Window, ...], late: timedelta) -> tuple[Window, ...]:
+    return tuple(Window(max(late + w.start, timedelta(0)), late + w.end) for w in windows)
 
 
 def _raised(

@@ -22,6 +22,9 @@ JUDGED = 8 * 24
 HALF_LIFE_H = 48.0
 """In which what a way got wrong loses half its weight."""
 
+KNOWN_H = 7 * 24
+"""Hours of a line that must have been seen before what went wrong counts in full."""
+
 LEAST_SEEN_S = 2 * DAY_S
 """Of a line, before there is a season to speak of."""
 
@@ -84,10 +87,8 @@ class Trial:
         wanted = ceil(round(min(share, 1.0) * len(self._lines) * self._turns, 6))
         if wanted <= len(self.losses):
             return self
-        ages_h = np.arange(self.hours.shape[2] - 1, -1, -1)
-        weights = np.where(ages_h < JUDGED, 0.5 ** (ages_h / HALF_LIFE_H), 0.0)
         tried = [
-            smoothing.tried(self.hours[:, line], ways, LEADS_H, weights, JUDGED_AT, LEVELS)
+            smoothing.tried(self.hours[:, line], ways, LEADS_H, _weights(self.hours[0, line]), JUDGED_AT, LEVELS)
             for line, ways in self._next(wanted)
         ]
         losses, errors = zip(*tried, strict=True)
@@ -125,6 +126,14 @@ class Trial:
 def judge(hours: Floats) -> Judged:
     """Which ways would have forecast the last `hours` (2, L, N) of each line best, and by how much they were wrong."""
     return Trial(hours).further(1.0).judged
+
+
+def _weights(hours: Floats) -> Floats:
+    """(N,) how much what went wrong at each hour (N,) counts: less, where little had been seen by then."""
+    ages_h = np.arange(len(hours) - 1, -1, -1)
+    known = np.minimum(np.cumsum(np.isfinite(hours)) / KNOWN_H, 1.0)
+    weights: Floats = np.where(ages_h < JUDGED, 0.5 ** (ages_h / HALF_LIFE_H), 0.0) * known
+    return weights
 
 
 def _shares(loss: Floats) -> Floats | None:

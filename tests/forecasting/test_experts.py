@@ -81,11 +81,14 @@ def test_a_forest_of_few_lines_has_little_to_say() -> None:
     assert share_of("forest", queues(3)) < share_of("forest", queues(12)) / 4
 
 
-def test_of_few_lines_smoothed_hours_are_known_best() -> None:
-    few, more = (share_of("smoothing", queues(count)) for count in (4, 5))
+def test_of_few_services_smoothed_hours_are_known_best() -> None:
+    windows, names = learnt_about(HOUR), [kind.name for kind in EXPERTS]
+    few, more, fine = (
+        prior(names, windows, seen)[names.index("smoothing"), 0, 0]
+        for seen in (queues(4), queues(5), queues(4, timedelta(minutes=30)))
+    )
 
-    assert few > 0.4
-    assert more < 0.3
+    assert few > more == fine
 
 
 def share_of(name: str, seen: DemandHistory) -> float:
