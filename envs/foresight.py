@@ -25,7 +25,7 @@ from envs.world import Weather, World
 STRETCHES_S = (3_600.0, 300.0)
 """In which nodes more and nodes less are tried, one after the other."""
 
-SWEEPS = 3
+SWEEPS = 2
 LEAST_GAIN = 0.005
 """So often that is gone through at most, and again only if it saved that share."""
 

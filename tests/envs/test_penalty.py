@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from envs.workloads import Floats, JobTable, TrainingProfile, generate
 from envs.world import Weather, World
 from tests.envs.every_policy import STEP_S, Tiny, optimum, paid_by_the_best
 from tests.envs.test_bound import table
+
+DOCS = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 TINY = (
     Tiny(lead=2, waiting_usd=10.0, churn_usd=0.5, sizes=(0, 2)),
@@ -207,3 +211,12 @@ def test_the_same_seed_gives_the_same_bound_and_it_is_below_what_a_pilot_pays() 
     paid = [tried(world, day, ALL_PILOTS[2], prices, Weather.calm((pool,), 36)).total_usd for day in days]
     assert low < one.usd == again.usd < high
     assert one.usd < np.mean(paid)
+
+
+def test_the_example_in_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = [block.split("```")[0] for block in DOCS.read_text(encoding="utf-8").split("```python\n")[1:]]
+    example = next(block for block in blocks if "envs.penalty" in block)
+
+    exec(compile(example, str(DOCS), "exec"), {})
+
+    assert re.match(r"\d+ USD who knows all; \d+ who does not \(\d+", capsys.readouterr().out)
