@@ -25,17 +25,17 @@ class Record:
     times: Ints  # (T + 1,) seconds since the epoch
     running: Floats  # (Q + 1, T + 1) GPUs
     pending: Floats  # (Q + 1, T + 1) GPUs
+    demand: Floats  # (Q + 1, T + 1) GPUs running and pending
 
     @classmethod
     def blank(cls, queues: Sequence[str], resource: str, steps: int, began_s: float, step_s: float) -> Self:
         lines = tuple(Line(queue, resource) for queue in (*queues, ALL_QUEUES))
         times = (began_s + step_s * np.arange(steps + 1)).astype(np.int64)
-        shape = (len(lines), len(times))
-        return cls(began_s, step_s, lines, times, np.zeros(shape), np.zeros(shape))
+        return cls(began_s, step_s, lines, times, *np.zeros((3, len(lines), len(times))))
 
     def note(self, nth: int, running: Floats, pending: Floats) -> None:
         """The reading at the beginning of a step: (Q,) GPUs."""
-        for table, now in ((self.running, running), (self.pending, pending)):
+        for table, now in ((self.running, running), (self.pending, pending), (self.demand, running + pending)):
             table[:-1, nth], table[-1, nth] = now, now.sum()
 
     def at(self, nth: int) -> datetime:
@@ -45,14 +45,16 @@ class Record:
         """Until a reading, what is seen on a real cluster."""
         seen = self._until(nth)
         queues = DemandHistory(self.lines[:-1], self.times[seen], self.running[:-1, seen], self.pending[:-1, seen])
-        # No reading is missing: what was asked for in all is known without going through weeks of all queues.
-        vars(queues)["totals"] = {self.lines[-1].resource: self.running[-1, seen] + self.pending[-1, seen]}
+        # No reading is missing, and what was added up once need not be again.
+        vars(queues).update(demand=self.demand[:-1, seen], totals={self.lines[-1].resource: self.demand[-1, seen]})
         return queues
 
     def whole(self, nth: int) -> DemandHistory:
         """The same with the total, as forecasters get it."""
         seen = self._until(nth)
-        return DemandHistory(self.lines, self.times[seen], self.running[:, seen], self.pending[:, seen])
+        whole = DemandHistory(self.lines, self.times[seen], self.running[:, seen], self.pending[:, seen])
+        vars(whole)["demand"] = self.demand[:, seen]
+        return whole
 
     def _until(self, nth: int) -> slice:
         return slice(max(0, nth + 1 - round(REMEMBERED.total_seconds() / self.step_s)), nth + 1)

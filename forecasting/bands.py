@@ -197,9 +197,8 @@ def newest_columns(history: DemandHistory) -> NDArray[np.int64]:
 def seen_s(history: DemandHistory) -> Floats:
     """(L,) seconds of each line that were really seen."""
     # Row by row: adding up truths along an axis takes several times as long as counting them.
-    steps = np.array([np.count_nonzero(row) for row in np.isfinite(history.demand)], dtype=np.int64)
-    seen: Floats = steps * history.step.total_seconds()
-    return seen
+    step_s = history.step.total_seconds()
+    return np.array([np.count_nonzero(row) * step_s for row in np.isfinite(history.demand)], dtype=np.float64)
 
 
 @once
