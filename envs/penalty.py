@@ -33,8 +33,8 @@ martingale difference of the chance that capacity will be used: the value of a G
 **Theta**, a number for each pool, stretch of the day, kind and level, are multipliers: of the programme of several days
 at once in which capacity may not go with what comes after, sum over days of C (Z / theta) = 0. Those are its rows'
 prices (Rockafellar and Wets, "Nonanticipativity and L1-martingales in stochastic optimization problems", 1976). They
-are found on days of their own, where a little may remain of what chance would leave; the days that are judged are
-fresh. Bad ones make a low bound, never a wrong one.
+are found on days of their own, where a little may remain of what chance would leave, and halved or dropped where other
+days say so; the days that are judged are fresh. Bad ones make a low bound, never a wrong one.
 
 **Given away**, beside what `bound` gives away: what is not known of durations and of weather, and who runs first. Where
 nodes cost nothing to ask for, a pilot may ask for all of them time and again and let them go as they come; then
@@ -44,7 +44,7 @@ not knowing costs little, and the bound says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, sqrt
 
 import numpy as np
@@ -69,6 +69,9 @@ STRETCH_S = 7_200.0
 
 SLACK = 0.5
 """Deviations of what chance would leave of a sum that is zero on average."""
+
+SHARES = (0.0, 0.5, 1.0)
+"""Of thetas, that are tried on days on which they were not found."""
 
 COHORT_S = 1_800.0
 """Jobs submitted within half an hour are streams of their own."""
@@ -105,6 +108,10 @@ class Penalty:
     setting: Setting
     levels: Floats  # (stretches, J + 1)
     theta: Floats  # (3, P, stretches, J) USD per GPU
+
+    def times(self, share: float) -> Penalty:
+        """Charged for more or less; nothing at 0."""
+        return replace(self, theta=share * self.theta)
 
     def usd(self, jobs: JobTable, others: Sequence[JobTable]) -> float:
         """The optimum of a day, charged by how it differs from others."""
@@ -148,7 +155,8 @@ def penalised(
     first, second = rng.spawn(2)
     days = [source(first) for _ in range(fitted)]
     penalty = fit(setting, days, [source(first) for _ in range(others)])
-    free = Penalty(setting, penalty.levels, np.zeros_like(penalty.theta))
+    penalty = _eased(penalty, [(source(first), [source(first) for _ in range(others)]) for _ in range(fitted // 2)])
+    free = penalty.times(0.0)
     pairs = [(source(second), [source(second) for _ in range(others)]) for _ in range(judged)]
     told = np.array([(free.usd(day, rest[:1]), penalty.usd(day, rest)) for day, rest in pairs])
     return Penalised([day for day, _ in pairs], told[:, 0], told[:, 1], penalty)
@@ -215,6 +223,12 @@ def fit(setting: Setting, days: Sequence[JobTable], others: Sequence[JobTable], 
         program.put(rows[:, :, setting.stretch], columns[..., None], charged)
     prices = program.solve(900.0).row_prices[rows]
     return Penalty(setting, levels, -prices)
+
+
+def _eased(penalty: Penalty, days: Sequence[tuple[JobTable, Sequence[JobTable]]]) -> Penalty:
+    """As much of it as makes the bound of other days highest."""
+    shares = [penalty.times(share) for share in SHARES]
+    return max(shares, key=lambda each: sum(each.usd(day, others) for day, others in days))
 
 
 def _by_chance(setting: Setting, days: Sequence[JobTable], told: Floats, shape: tuple[int, ...]) -> Floats:

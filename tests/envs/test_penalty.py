@@ -53,7 +53,7 @@ def expected(penalty: Penalty, days: list[JobTable]) -> float:
 
 
 def at_no_charge(penalty: Penalty) -> Penalty:
-    return replace(penalty, theta=np.zeros_like(penalty.theta))
+    return penalty.times(0.0)
 
 
 # where the best pilot is known
