@@ -199,6 +199,7 @@ def test_pilots_steer_the_same_jobs_side_by_side(jobs: Path, steered: Path) -> N
     assert (hold["pilot"], reactive["pilot"]) == ("hold", "reactive")
     assert reactive["usd"] < hold["usd"]
     assert reactive["over_bound_percent"] == pytest.approx(100 * (reactive["usd"] / told["bound_usd"] - 1))
+    assert told["bound_usd"] <= told["clairvoyant_plan_usd"] <= reactive["usd"]
     assert sum(hold["usd_by_kind"].values()) == pytest.approx(hold["usd"])
     assert hold["over_first_percent"][1] == 0
     assert [queue["queue"] for queue in hold["queues"]] == [None, "vision", "nlp"]
