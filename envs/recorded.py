@@ -53,7 +53,7 @@ class Record:
         """The same with the total, as forecasters get it."""
         seen = self._until(nth)
         whole = DemandHistory(self.lines, self.times[seen], self.running[:, seen], self.pending[:, seen])
-        vars(whole)["demand"] = self.demand[:, seen]
+        vars(whole).update(demand=self.demand[:, seen], seen=np.full(len(self.lines), len(whole.times)))
         return whole
 
     def _until(self, nth: int) -> slice:

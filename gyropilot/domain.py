@@ -240,6 +240,12 @@ class DemandHistory:
         return self.running + self.pending
 
     @cached_property
+    def seen(self) -> NDArray[np.int64]:
+        """(L,) how many readings of each line there are."""
+        # Row by row: adding up truths along an axis takes several times as long as counting them.
+        return np.array([np.count_nonzero(row) for row in np.isfinite(self.demand)], dtype=np.int64)
+
+    @cached_property
     def totals(self) -> Mapping[str, Floats]:
         """(T,) by resource: GPUs running and pending in all queues; NaN where no queue was seen."""
         rows: dict[str, list[int]] = {}

@@ -49,6 +49,9 @@ def test_totals_are_those_that_would_be_added_up(nth: int, record: Record) -> No
     assert whole.lines == known(again).lines
     np.testing.assert_array_equal(whole.running, known(again).running)
     np.testing.assert_array_equal(whole.pending, known(again).pending)
+    np.testing.assert_array_equal(whole.demand, known(again).demand)
+    np.testing.assert_array_equal(whole.seen, known(again).seen)
+    np.testing.assert_array_equal(history.demand, again.demand)
     np.testing.assert_array_equal(history.totals[GPU], again.totals[GPU])
 
 

@@ -53,6 +53,21 @@ def test_a_pilot_sees_pools_queues_and_their_past_as_on_a_real_cluster() -> None
     assert state.history.demand.tolist() == [[0.0, 8.0], [0.0, 16.0]]
 
 
+def test_what_did_not_change_is_the_same_value() -> None:
+    run = begun(World((POOL,)), table([("a", 10, 3_000, 8), ("b", 700, 3_000, 16)]))
+    seen = Seen(run, PRICES)
+    first = seen.view().state
+    run.step(np.array([[2]]))
+    second = seen.view().state
+    run.step(np.array([[2]]))
+
+    third = seen.view().state
+
+    assert [second.queue(name) is first.queue(name) for name in "ab"] == [False, True]
+    assert [third.queue(name) is second.queue(name) for name in "ab"] == [True, True]
+    assert third.pool("x") is second.pool("x") is not first.pool("x")
+
+
 def test_a_forecast_is_of_every_queue_and_of_all_and_made_before() -> None:
     run = begun(World((POOL,)), busy())
     seen = Seen(run, PRICES)
