@@ -93,18 +93,21 @@ def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floa
     ahead = np.array([hours(h) - age for h in forecast.horizons])
     total = forecast.of(Line(ALL_QUEUES, resource))
     table = np.array([np.interp(levels, forecast.quantiles, row) for row in total])
-    since = now - demand_at(state, resource, forecast.made_at)
+    since = _come_since(state, resource, forecast.made_at)
     knots = np.concatenate([[0.0], ahead[ahead > 0]])
     values = np.concatenate([np.full((1, len(levels)), now), np.maximum(0.0, table[ahead > 0] + since)])
     return np.array([np.interp(at_hours, knots, column) for column in values.T])
 
 
-def demand_at(state: ClusterState, resource: str, at: datetime) -> float:
-    """GPUs that were wanted then, as far as the history tells; what is wanted now where it does not."""
+def _come_since(state: ClusterState, resource: str, moment: datetime) -> float:
+    """GPUs by which demand has changed since then, of one source: the history; none where it does not tell."""
     times = state.history.times
-    back = len(times) - int(np.searchsorted(times, at.timestamp(), side="right")) + 1
-    seen = total_demand(state.history.newest(back), resource)[:1] if 0 < back <= len(times) else np.array([math.nan])
-    return float(seen[0]) if math.isfinite(seen[0]) else sum(q.demand_gpus(resource) for q in state.queues)
+    back = len(times) - int(np.searchsorted(times, moment.timestamp(), side="right")) + 1
+    if not 0 < back <= len(times):
+        return 0.0
+    seen = total_demand(state.history.newest(back), resource)
+    change = float(seen[-1] - seen[0])
+    return change if math.isfinite(change) else 0.0
 
 
 def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:

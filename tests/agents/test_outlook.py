@@ -61,6 +61,10 @@ def test_what_has_come_since_the_forecast_was_made_stays() -> None:
     assert at(seen, 40.0, 1.0, 0.5, age=timedelta(minutes=10)) == [48.0]
 
 
+def test_beyond_an_old_forecast_all_stays_as_it_is() -> None:
+    assert at(state([pool()], [queue(running=24)]), 40.0, 1.0, 0.5, age=timedelta(days=2)) == [24.0]
+
+
 def test_quotas_and_stopped_queues_bound_what_is_planned_for() -> None:
     tenants = [queue("research", nominal=40, running=16), queue("stopped", running=8, pending=99, active=False)]
     view = View(state([pool()], tenants), forecast({"research": 80.0, "stopped": 107.0}))
