@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from agents.once import once
-from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue
+from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue, Quota
 
 
 def merit_order(pools: Iterable[Pool]) -> list[Pool]:
@@ -118,6 +118,21 @@ def _admitted(group: Sequence[Queue], resource: str) -> dict[str, float]:
     return admitted
 
 
+def open_gpus(state: ClusterState, queue: Queue, resource: str) -> Mapping[str, float] | None:
+    """GPUs that quotas would still let a queue take, by flavor; None where quotas do not bind or are not all seen."""
+    group = next((group for group in cohorts(state) if any(q.name == queue.name for q in group)), (queue,))
+    if math.isinf(quota_gpus(group, resource)):
+        return None
+    unused = _unused_by_flavor(group, resource)
+    quotas = [q for q in queue.quotas if q.accelerator.resource == resource]
+    return {q.flavor: min(unused[q.flavor], _limit(q) - q.used_gpus) for q in quotas}
+
+
+def _limit(quota: Quota) -> float:
+    """GPUs that a queue may run with all that it may borrow."""
+    return math.inf if quota.borrowing_limit_gpus is None else float(quota.nominal_gpus + quota.borrowing_limit_gpus)
+
+
 def _unused_by_flavor(group: Iterable[Queue], resource: str) -> dict[str, float]:
     unused: dict[str, float] = {}
     for quota in (q for queue in group for q in queue.quotas if q.accelerator.resource == resource):
@@ -129,8 +144,7 @@ def _admit(queue: Queue, resource: str, waiting: float, unused: dict[str, float]
     """What the queue's flavors admit of what waits, within its borrowing limits; it is gone for the next queue."""
     admitted = 0.0
     for quota in (q for q in queue.quotas if q.accelerator.resource == resource):
-        limit = math.inf if quota.borrowing_limit_gpus is None else quota.nominal_gpus + quota.borrowing_limit_gpus
-        taken = max(0.0, min(waiting - admitted, unused[quota.flavor], limit - quota.used_gpus))
+        taken = max(0.0, min(waiting - admitted, unused[quota.flavor], _limit(quota) - quota.used_gpus))
         unused[quota.flavor] -= taken
         admitted += taken
     return admitted

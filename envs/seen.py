@@ -71,7 +71,8 @@ class Seen:
         running, pending = ledger.used[0].sum(axis=1), sites.state.meter.waiting[0]
         self.record.note(nth, running, pending)
         pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], ledger.idle[0]))
-        queues = self.queues.of(_rows(running, pending, sites.rules.nominal[0], ledger.used[0]))
+        largest = [self._largest(row) if waits else 0 for row, waits in enumerate(pending.tolist())]
+        queues = self.queues.of(_rows(running, pending, np.array(largest), sites.rules.nominal[0], ledger.used[0]))
         seen = ClusterState(self.now, pools, queues, (), self.record.of_queues(nth))
         return Glance.of(seen, self.foretelling.by(nth))
 
@@ -143,7 +144,17 @@ class Seen:
             dial_value=there + coming,
         )
 
-    def _queue(self, row: int, running: int, pending: float, nominal: Sequence[int], used: Sequence[int]) -> Queue:
+    def _largest(self, row: int) -> int:
+        """GPUs of the largest gang in a line; 0 where those that wait are held back."""
+        work, lines = self.run.sites.work, self.run.sites.state.lines
+        first = lines.first[0, row]
+        parts = ((lines.ready, lines.readies), (lines.aside, lines.asides))
+        places = np.concatenate([part[0, first : first + count[0, row]] for part, count in parts])
+        return int(work.gpus[0, work.at_place[0, places]].max(initial=0))
+
+    def _queue(  # noqa: PLR0913, PLR0917 - its numbers, as `Kept` tells them apart
+        self, row: int, running: int, pending: float, largest: int, nominal: Sequence[int], used: Sequence[int]
+    ) -> Queue:
         name, own = self.run.queues[row], self.prices.queue_waiting_usd_per_gpu_hour
         return Queue(
             name,
@@ -151,6 +162,7 @@ class Seen:
             cohort=self.run.world.cohorts.get(name),
             running_gpus={GPU.resource: float(running)},
             pending_gpus={GPU.resource: float(pending)},
+            largest_pending_gpus={GPU.resource: float(largest)} if largest else {},
             waiting_usd_per_gpu_hour=own.get(name, self.prices.waiting_usd_per_gpu_hour),
         )
 

@@ -141,6 +141,9 @@ class Queue:
     cohort: str | None = None
     running_gpus: Mapping[str, float] = field(default_factory=dict)  # by resource
     pending_gpus: Mapping[str, float] = field(default_factory=dict)  # by resource
+    largest_pending_gpus: Mapping[str, float] = field(
+        default_factory=dict
+    )  # of one gang, by resource; absent: not known
     # Of the running: admitted, and on no node yet. By resource, then by flavor; flavor "": any pool may take them.
     unplaced_gpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     guaranteed_gpus: int | None = None  # told by the operator, over all flavors; None: guardrails derive it

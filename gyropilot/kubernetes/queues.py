@@ -122,6 +122,7 @@ def _kueue_queue(cq: ClusterQueue, entrances: Iterable[LocalQueue], gangs: Seque
             cohort=cq.cohort,
             running_gpus=_sum(g.needs for g in gangs if g.reserved),
             pending_gpus=_sum(_unmet(g) for g in waiting),
+            largest_pending_gpus=_largest(g.needs for g in waiting if not g.reserved),
             weight=cq.weight,
             namespaces=tuple(sorted({e.namespace for e in entrances if e.cluster_queue == cq.name})),
             oldest_wait=_oldest_wait((g.waiting_since for g in waiting), context.now),
@@ -129,6 +130,14 @@ def _kueue_queue(cq: ClusterQueue, entrances: Iterable[LocalQueue], gangs: Seque
         ),
         context.settings,
     )
+
+
+def _largest(needs: Iterable[Mapping[str, int]]) -> Mapping[str, float]:
+    """Of one gang, by resource."""
+    largest: dict[str, float] = {}
+    for resource, gpus in (need for gang in needs for need in gang.items()):
+        largest[resource] = max(largest.get(resource, 0.0), gpus)
+    return largest
 
 
 def _unmet(gang: Gang) -> Mapping[str, int]:

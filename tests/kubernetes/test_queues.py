@@ -77,6 +77,19 @@ def test_a_queue_runs_what_is_admitted_and_waits_for_the_rest() -> None:
     assert queue.cohort == "all"
 
 
+def test_a_queue_tells_of_its_largest_gang_that_waits() -> None:
+    queue = only_queue(
+        with_kueue(
+            made(objects.workload("research", "runs", gpus=8, count=9, admitted=STAMP)),
+            made(objects.workload("research", "small", gpus=8)),
+            made(objects.workload("research", "large", gpus=8, count=4)),
+            made(objects.workload("research", "paused", gpus=8, count=20, active=False)),
+        )
+    )
+
+    assert queue.largest_pending_gpus == {GPU: 32.0}
+
+
 def test_a_quota_tells_limits_use_and_dial() -> None:
     limited = objects.cluster_queue("research", quotas={"h100": objects.quota(16, borrowing=8, lending=4)})
 

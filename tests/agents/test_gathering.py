@@ -1,0 +1,98 @@
+"""A gang runs in one flavor or not at all: room for it is made in one."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.pilots import Reactive
+from agents.pilots.gathering import Gathering, Work
+from gyropilot.domain import Market, Pool, Queue, Quota
+from tests.fakes import GPU, H100, history, pool, queue, state, view
+
+OWNED = replace(
+    pool("owned", flavors=("owned",), nodes=10, ready_nodes=10, idle_gpus=80.0, max_nodes=10, dial_value=10),
+    market=Market.RESERVED,
+)
+BOUGHT = pool("bought", flavors=("bought",), nodes=5, ready_nodes=5, idle_gpus=40.0, max_nodes=50, dial_value=5)
+
+
+def waiting(gpus: float, gang: float, **quotas: int) -> Queue:
+    """A queue with quotas by flavor."""
+    told = quotas or {"owned": 400, "bought": 400}
+    mine = tuple(Quota(flavor, H100, gpus, dial_target=f"research/{flavor}/{GPU}") for flavor, gpus in told.items())
+    return replace(queue(pending=gpus), quotas=mine, largest_pending_gpus={GPU: gang})
+
+
+def test_room_of_two_flavors_is_no_room_for_one_gang() -> None:
+    seen = state([OWNED, BOUGHT], [waiting(120, gang=120)])
+
+    intent = Reactive().steer(view(seen))
+
+    assert intent.pool_gpus == {"bought": 80}
+    assert intent.why("bought") == (
+        "120 GPUs wait and do not fit in 120 idle and 0 coming GPUs: a gang of 120 runs in one flavor"
+    )
+
+
+def test_many_small_gangs_fill_both_flavors() -> None:
+    seen = state([OWNED, BOUGHT], [waiting(120, gang=8)])
+
+    assert Reactive().steer(view(seen)).pool_gpus == {}
+
+
+def test_a_gang_takes_the_flavor_in_which_it_fits_at_once() -> None:
+    enough = replace(BOUGHT, nodes=15, ready_nodes=15, idle_gpus=120.0, dial_value=15)
+    seen = state([OWNED, enough], [waiting(120, gang=120)])
+
+    assert Reactive().steer(view(seen)).pool_gpus == {}
+
+
+def test_pools_of_one_flavor_hold_a_gang_together() -> None:
+    other = replace(BOUGHT, name="bought-too", nodes=10, ready_nodes=10, idle_gpus=80.0, dial_value=10)
+
+    assert Reactive().steer(view(state([BOUGHT, other], [waiting(120, 120)]))).pool_gpus == {}
+
+
+def test_nothing_is_bought_for_a_gang_that_no_flavor_can_ever_hold() -> None:
+    small = replace(BOUGHT, max_nodes=8)
+
+    assert Reactive().steer(view(state([OWNED, small], [waiting(120, gang=120)]))).pool_gpus == {}
+
+
+def test_a_gang_grows_no_flavor_whose_quota_does_not_admit_it() -> None:
+    cheap = replace(BOUGHT, name="cheap", flavors=("cheap",), price_usd_per_gpu_hour=0.5)
+
+    intent = Reactive().steer(view(state([cheap, BOUGHT], [waiting(120, 120, cheap=100, bought=400)])))
+
+    assert intent.pool_gpus == {"bought": 80}
+
+
+def test_idle_nodes_that_wait_for_the_rest_of_their_gang_stay() -> None:
+    ready = replace(BOUGHT, nodes=20, ready_nodes=10, idle_gpus=80.0, dial_value=20)
+    seen = state([OWNED, ready], [waiting(120, gang=120)], history=history({"research": [120.0] * 288}))
+
+    assert Reactive().steer(view(seen)).pool_gpus == {}
+
+
+sizes = st.floats(1, 200)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), sizes, sizes)
+def test_a_gang_that_may_fit_has_room_in_one_flavor_afterwards(
+    owned_idle: int, bought_idle: int, gpus: float, gang: float
+) -> None:
+    pools = [replace(OWNED, idle_gpus=float(owned_idle)), replace(BOUGHT, idle_gpus=float(bought_idle))]
+    gathering = Gathering.of(pools)
+
+    gathering.place(Work(waiting(gpus, gang), gpus, gang=gang), pools)
+
+    have = {p.name: p.idle_gpus + p.coming_gpus + gathering.added.get(p.name, 0) for p in pools}
+    assert max(have.values()) >= min(gang, gpus) - 1e-6
+    assert all(left >= -1e-6 for left in gathering.free.values())
+    assert sum(have.values()) - sum(gathering.free.values()) <= gpus + 1e-6
+    assert all(_whole_nodes(p, gathering.added.get(p.name, 0)) for p in pools)
+
+
+def _whole_nodes(each: Pool, gpus: int) -> bool:
+    return gpus % each.gpus_per_node == 0
