@@ -71,7 +71,7 @@ def test_a_pool_is_told_by_an_environment_variable(monkeypatch: pytest.MonkeyPat
         ("pools: {h100: {market: rented}}", "pools.h100.market got 'rented': input should be"),
         (
             "pilot: {name: magic}",
-            "pilot.name got 'magic': input should be 'hold', 'static', 'reactive' or",
+            "pilot.name got 'magic': input should be 'hold', 'static', 'reactive',",
         ),
         (
             "guardrails: {freeze_windows: [{name: x, start: '0 1 * * *', duration: 1h, timezone: Mars/Base}]}",
