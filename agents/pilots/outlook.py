@@ -111,13 +111,24 @@ def _come_since(state: ClusterState, resource: str, moment: datetime) -> float:
 
 
 def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:
-    """Idle GPUs that are of no use to what waits: it waited a step ago already, and no one pool has as many.
+    """Idle GPUs that are of no use to what waits: those beside the pool in which a gang could gather the most.
 
     A gang that is larger than what is idle in any pool waits for nodes however much is idle in all.
     """
-    pending = kind.share * min(sum(admissible_pending(state, resource).values()), _waited(state, resource))
-    idle = [max(0.0, p.idle_gpus) for p in growable(state, kind.pools)]
-    return sum(idle) - max(idle) if idle and pending > max(idle) else 0.0
+    gang = _gang(state, kind, resource)
+    pools = growable(state, kind.pools)
+    idle = [max(0.0, p.idle_gpus) for p in pools]
+    homes = [gpus for p, gpus in zip(pools, idle, strict=True) if gpus + p.coming_gpus + room_gpus(p) >= gang]
+    return sum(idle) - max(homes) if homes and gang > max(idle) else 0.0
+
+
+def _gang(state: ClusterState, kind: Kind, resource: str) -> float:
+    """GPUs of the largest gang that waits; where gangs are not known, all that waited a step ago already."""
+    pending = admissible_pending(state, resource)
+    known = [q.largest_pending_gpus[resource] for q in state.queues if resource in q.largest_pending_gpus]
+    if known:
+        return min(max(known), sum(pending.values()))
+    return kind.share * min(sum(pending.values()), _waited(state, resource))
 
 
 def _waited(state: ClusterState, resource: str) -> float:

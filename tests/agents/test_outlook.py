@@ -97,5 +97,15 @@ def test_gpus_idle_in_several_pools_are_of_no_use_to_a_gang_that_fits_in_none() 
     assert stranded(36.0, pending=40.0) == 0.0
 
 
+def test_a_gang_gathers_where_it_has_room() -> None:
+    full = pool("own", idle_gpus=24.0, max_nodes=4, flavors=("h100",))
+    other = pool("more", idle_gpus=16.0, flavors=("h100",))
+    waits = queue(nominal=256, pending=40, largest_pending_gpus={GPU: 32.0})
+    seen = state([full, other], [waits])
+    (kind,) = kinds(seen, GPU)
+
+    assert stranded_gpus(seen, kind, GPU) == 24.0
+
+
 def test_what_came_a_moment_ago_may_still_be_admitted() -> None:
     assert stranded(16.0, 20.0, pending=32.0, waited=0.0) == 0.0
