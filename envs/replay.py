@@ -1,6 +1,6 @@
 """What becomes of jobs on a cluster: an exact replay, first come first served, with quotas and borrowing.
 
-Follows Kueue's rules for queues without preemption:
+Follows Kueue's rules:
 
 - A queue uses a flavor up to its nominal quota, and beyond it up to its borrowing limit, of what others of its cohort
   leave unused and lend. What lies above a queue's lending limit is kept for itself.
@@ -12,20 +12,30 @@ Follows Kueue's rules for queues without preemption:
   has a right to. In a strict queue it does so until it starts.
 - A job starts only where so many GPUs are free on nodes, where that is told (Kueue's topology-aware scheduling);
   quotas may well promise more than there is. How nodes are fragmented is not looked at.
+- Where `Preemption` lets them, jobs that fit nowhere stop others: those of other queues that borrow first, then those
+  of lower priority, then those that started last; no more than are needed. What they did since their last checkpoint is
+  lost. They wait where they would had they never run. Until they have stopped, all others that can start do.
+- With fair sharing the heads of queues that borrow least, by their weights, come first, and jobs of other queues stop
+  where that brings shares closer to each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.workloads import Floats, Ints, JobTable
+from gyropilot.errors import SettingsError
 
 if TYPE_CHECKING:
     from envs.compiled.quotas import Ledger, Rules
+    from envs.compiled.stops import Contest
+
+Bools = NDArray[np.bool_]
 
 NOWHERE = -1
 UNLIMITED = 1 << 60
@@ -50,6 +60,41 @@ Shares = Mapping[str, Mapping[str, Share]]
 """By queue, then by flavor in the order in which they are tried."""
 
 
+RESTART_S = 300.0
+"""Of work that a job that had to stop does again, beside what it lost."""
+
+LIGHTEST = 1e-6
+"""Weight but for 0."""
+
+ROOM = 1_024
+"""Spells of jobs that were stopped, beside one of each, that are written down before they are taken away."""
+
+Within = Literal["never", "lower_priority", "lower_or_newer_equal_priority"]
+Reclaim = Literal["never", "lower_priority", "any"]
+Borrow = Literal["never", "lower_priority"]
+FairRule = Literal["less_than_or_equal_to_final_share", "less_than_initial_share"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    """Whom the jobs of a queue may stop to start."""
+
+    within: Within = "never"  # jobs of the same queue
+    reclaim: Reclaim = "never"  # jobs of queues that use more than their quota
+    borrow: Borrow = "never"  # those even where the queue borrows then
+    borrow_up_to: int | None = None  # of which priority at most; None: any that is lower
+
+    def __post_init__(self) -> None:
+        if self.borrow != "never" and self.reclaim == "never":
+            raise SettingsError("a queue that stops others to borrow has to reclaim; set preemption.reclaim too")
+        if self.borrow == "never" and self.borrow_up_to is not None:
+            raise SettingsError("preemption.borrow_up_to is for preemption.borrow: lower_priority; set that too")
+
+
+FAIR: tuple[FairRule, ...] = ("less_than_or_equal_to_final_share", "less_than_initial_share")
+"""Kueue's own rules for whom fair sharing stops, in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """What jobs run on."""
@@ -59,6 +104,27 @@ class Cluster:
     installed: Mapping[str, int] = field(default_factory=dict)  # GPUs on nodes by flavor; not named: as many as quotas
     strict: frozenset[str] = frozenset()  # queues whose head blocks those behind it: StrictFIFO
     keeps_rights: bool = True  # as Kueue; False: heads that do not fit keep nothing from others
+    preemption: Mapping[str, Preemption] = field(default_factory=dict)  # by queue; not named: stops nobody
+    fair_sharing: tuple[FairRule, ...] = ()  # rules for whom it stops; none: shares do not count
+    weights: Mapping[str, float] = field(default_factory=dict)  # by queue, of its fair share; not named: 1
+    restart_s: float = RESTART_S  # of work that a job that was stopped does again beside what it lost
+
+    def __post_init__(self) -> None:
+        if self.fair_sharing not in {(), FAIR, FAIR[:1], FAIR[1:]}:
+            raise SettingsError(f"fair sharing knows {' then '.join(FAIR)}, or one of them")
+        borrowing = sorted(queue for queue, policy in self.preemption.items() if policy.borrow != "never")
+        if self.fair_sharing and borrowing:
+            raise SettingsError(
+                f"queue {borrowing[0]} stops others to borrow, which fair sharing leaves out; drop preemption.borrow"
+            )
+        for queue, weight in self.weights.items():
+            if weight != 0 and not LIGHTEST <= weight < np.inf:
+                raise SettingsError(f"queue {queue} has weight {weight:g}; give 0, or {LIGHTEST:g} and more")
+
+    @property
+    def contested(self) -> bool:
+        """Whether jobs may stop others, or shares count."""
+        return bool(self.fair_sharing) or any(policy != Preemption() for policy in self.preemption.values())
 
     @property
     def flavors(self) -> tuple[str, ...]:
@@ -68,35 +134,71 @@ class Cluster:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Spells:
+    """Times for which jobs ran, earliest start first."""
+
+    job: Ints  # row
+    flavor: Ints
+    start_s: Floats
+    end_s: Floats
+
+    @classmethod
+    def join(cls, parts: Sequence[Spells]) -> Self:
+        """All of them, in order."""
+        columns = [
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("job", "flavor", "start_s", "end_s")
+        ]
+        every = cls(*columns)
+        return every.of(np.lexsort((every.job, every.start_s)))
+
+    def of(self, rows: Bools | Ints) -> Self:
+        return type(self)(self.job[rows], self.flavor[rows], self.start_s[rows], self.end_s[rows])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Replay:
     """When each job of a table ran, and where: one entry per job."""
 
     jobs: JobTable
     flavors: tuple[str, ...]
-    start_s: Floats  # inf: not within the replay
-    end_s: Floats
-    flavor: Ints  # along `flavors`; NOWHERE: never started
+    start_s: Floats  # first; inf: not within the replay
+    end_s: Floats  # inf: it waits, or waits again
+    flavor: Ints  # along `flavors`, in which it ran last; NOWHERE: it waits
+    several: Spells | None = None  # all times for which jobs ran, where some may have been stopped
 
     def running_gpus(self, at_s: Floats) -> Floats:
         """(Q, F, T) GPUs in use by queue and flavor at moments in ascending order."""
-        cells = self.jobs.queue * len(self.flavors) + self.flavor
+        ran = self.spells
+        cells = self.jobs.queue[ran.job] * len(self.flavors) + ran.flavor
         shape = (len(self.jobs.queues), len(self.flavors), len(at_s))
-        ran = self.flavor != NOWHERE
-        return _levels(cells[ran], self.start_s[ran], self.end_s[ran], self.jobs.gpus[ran], at_s, shape)
+        return _levels(cells, ran.start_s, ran.end_s, self.jobs.gpus[ran.job], at_s, shape)
 
     def pending_gpus(self, at_s: Floats) -> Floats:
-        """(Q, T) GPUs asked for and not yet given, by queue."""
+        """(Q, T) GPUs asked for and not given, by queue."""
         shape = (len(self.jobs.queues), len(at_s))
-        return _levels(self.jobs.queue, self.jobs.submit_s, self.start_s, self.jobs.gpus, at_s, shape)
+        if self.several is None:
+            return _levels(self.jobs.queue, self.jobs.submit_s, self.start_s, self.jobs.gpus, at_s, shape)
+        there = _levels(self.jobs.queue, self.jobs.submit_s, self.end_s, self.jobs.gpus, at_s, shape)
+        return there - self.running_gpus(at_s).sum(axis=1)
 
     def running_at(self, moment_s: float) -> Ints:
         """Rows of the jobs that run then, oldest start first."""
-        rows = np.nonzero((self.start_s <= moment_s) & (moment_s < self.end_s))[0]
-        return rows[np.argsort(self.start_s[rows], kind="stable")]
+        ran = self.spells
+        now = ran.of((ran.start_s <= moment_s) & (moment_s < ran.end_s))
+        return now.job[np.lexsort((now.job, now.start_s))]
 
     def waiting_at(self, moment_s: float) -> Ints:
         """Rows of the jobs that wait then, in order of submission."""
-        return np.nonzero((self.jobs.submit_s <= moment_s) & (moment_s < self.start_s))[0]
+        there = (self.jobs.submit_s <= moment_s) & (moment_s < self.end_s)
+        return np.setdiff1d(np.nonzero(there)[0], self.running_at(moment_s))
+
+    @property
+    def spells(self) -> Spells:
+        """All times for which jobs ran; those that have not ended yet, until they would."""
+        if self.several is not None:
+            return self.several
+        ran = np.nonzero(self.flavor != NOWHERE)[0]
+        return Spells(ran, self.flavor[ran], self.start_s[ran], self.end_s[ran])
 
 
 def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Ints, at_s: Floats, shape: tuple[int, ...]) -> Floats:
@@ -111,15 +213,36 @@ def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Ints, at_s: Float
 def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
     from envs.compiled import quotas
+    from envs.compiled.events import advance
+    from envs.compiled.stops import Course, Fates, Kinds
+    from envs.contests import contest
 
+    count, none, nobody = len(jobs), np.zeros(0), np.zeros(0, dtype=np.int64)
     in_line = np.lexsort((jobs.submit_s, -jobs.priority))
-    place = np.argsort(in_line)
     rules, ledger = tables(jobs.queues, cluster)
-    work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, place, in_line)
+    work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, np.argsort(in_line), in_line)
+    checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
+    kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none)
+    fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64))
+    met = contest(jobs, cluster, rules, ledger, room=count + ROOM)
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
-    quotas.advance(work, rules, state, until_s)
-    runs = state.runs
-    return Replay(jobs, cluster.flavors, runs.start_s, runs.start_s + jobs.duration_s, runs.flavor)
+    course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []
+    while not advance(course, met, until_s):
+        stopped.append(_taken(met))
+    if met is None:
+        return Replay(jobs, cluster.flavors, runs.start_s, runs.start_s + jobs.duration_s, runs.flavor)
+    ran = np.nonzero(runs.flavor != NOWHERE)[0]
+    last = Spells(ran, runs.flavor[ran], runs.began_s[ran], runs.end_s[ran])
+    end_s = np.where(runs.flavor == NOWHERE, np.inf, runs.end_s)
+    spells = Spells.join([*stopped, _taken(met), last])
+    return Replay(jobs, cluster.flavors, runs.start_s, end_s, runs.flavor, spells)
+
+
+def _taken(met: Contest) -> Spells:
+    """What is written down, which makes room for more."""
+    spells = met.spells
+    count, spells.count[0] = int(spells.count[0]), 0
+    return Spells(*(column[:count].copy() for column in spells[1:]))
 
 
 def tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:

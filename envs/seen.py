@@ -91,6 +91,7 @@ class Seen:
     def moved_quotas(self, view: View, intent: Intent) -> int:
         """Moves quota as the rebalancer would; how many quotas changed."""
         from envs.compiled.world import lent, one
+        from envs.contests import requoted
 
         if not intent.quota_gpus:
             return 0
@@ -104,6 +105,8 @@ class Seen:
         if actions:
             site = one(self.run.sites, 0)
             lent(site.rules, site.state.ledger)
+        if actions and self.run.contests is not None:
+            requoted(self.run.contests.policies, rules, 0)
         return len(actions)
 
     @property

@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from envs.replay import Cluster, Shares, tables
+from envs.replay import RESTART_S, Cluster, FairRule, Preemption, Shares, tables
 from envs.terms import Flows, PoolTerms
 from envs.workloads import DAY_S, Floats, Ints, JobTable
 
 if TYPE_CHECKING:
+    from envs.compiled.stops import Contest
     from envs.compiled.world import Flow, Site
 
 STEP_S = 300.0
 HOLD_S = 1_800.0
 """For which jobs are held back that had to stop for others."""
 
-RESTART_S = 300.0
 NEVER = np.inf
 
 
@@ -78,10 +78,13 @@ class World:
     step_s: float = STEP_S
     hold_s: float = HOLD_S
     restart_s: float = RESTART_S
+    preemption: Mapping[str, Preemption] = field(default_factory=dict)  # as `envs.replay.Cluster`
+    fair_sharing: tuple[FairRule, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def begin(self, jobs: JobTable, weather: Weather, lots: Floats | None = None) -> Run:
         """A run of its own. `lots` (N,) from 0 to 1 say whom lost nodes hit first; untold, the youngest jobs."""
-        return Run(self, jobs.queues, _together([self._site(jobs, weather, lots)]), np.zeros(1, dtype=np.int64))
+        return self._run([self._site(jobs, weather, lots)], jobs.queues)
 
     def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
         """Several at once: of the same queues, and equally long."""
@@ -89,21 +92,29 @@ class World:
         sites = [
             self._site(_padded(jobs, most), weather, None) for jobs, weather in zip(tables_, weathers, strict=True)
         ]
-        return Run(self, tables_[0].queues, _together(sites), np.zeros(len(sites), dtype=np.int64))
+        return self._run(sites, tables_[0].queues)
 
-    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None) -> Site:
-        from envs.compiled import quotas
+    def _run(self, sites: Sequence[tuple[Site, Contest | None]], queues: tuple[str, ...]) -> Run:
+        contests = [contest for _, contest in sites]
+        every = _together([site for site, _ in sites]), _together(contests) if contests[0] else None
+        return Run(self, queues, *every, np.zeros(len(sites), dtype=np.int64))
+
+    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None) -> tuple[Site, Contest | None]:
+        from envs.compiled import quotas, stops
         from envs.compiled import world as core
+        from envs.contests import contest
 
         pools, steps, count = self.pools, weather.lead.shape[1], len(jobs)
-        rules, ledger = tables(jobs.queues, self._cluster(jobs.queues))
+        cluster = self._cluster(jobs.queues)
+        rules, ledger = tables(jobs.queues, cluster)
         rules = rules._replace(speed=np.array([pool.speed for pool in pools]))
+        met = contest(jobs, cluster, rules, ledger)
         ledger.idle[:] = [pool.nodes * pool.gpus_per_node for pool in pools]
         in_line = np.lexsort((jobs.submit_s, -jobs.priority))
         work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, np.argsort(in_line), in_line)
         lots = np.linspace(1.0, 0.0, count) if lots is None else lots
         checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-        kinds = core.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots)
+        kinds = stops.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots)
         per_node, least, most, there = (
             np.array([getattr(pool, name) for pool in pools], dtype=np.int64)
             for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
@@ -113,7 +124,7 @@ class World:
         none = np.zeros((len(pools), steps + 1), dtype=np.int64)
         nodes = core.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
         nodes.born[:, 0] = there
-        fates = core.Fates(
+        fates = stops.Fates(
             np.zeros(count),
             np.zeros(count, dtype=np.int64),
             np.empty(count),
@@ -121,14 +132,23 @@ class World:
             np.zeros(1, dtype=np.int64),
         )
         state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)
-        return core.Site(work, kinds, rules, terms, state, nodes, fates)
+        return core.Site(work, kinds, rules, terms, state, nodes, fates), met
 
     def _cluster(self, queues: Sequence[str]) -> Cluster:
         from envs.replay import Share
 
         everything = {pool.name: Share(pool.max_gpus) for pool in self.pools}
         shares = {queue: self.shares.get(queue, everything) for queue in queues}
-        return Cluster(shares, self.cohorts, {pool.name: 0 for pool in self.pools}, self.strict)
+        installed = {pool.name: 0 for pool in self.pools}
+        return Cluster(
+            shares,
+            self.cohorts,
+            installed,
+            self.strict,
+            preemption=self.preemption,
+            fair_sharing=self.fair_sharing,
+            weights=self.weights,
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -138,6 +158,7 @@ class Run:
     world: World
     queues: tuple[str, ...]
     sites: Site
+    contests: Contest | None  # where jobs may stop others
     nth: Ints  # (B,) steps that passed
 
     def step(self, nodes: Ints, pause: Floats | None = None) -> Flows:
@@ -155,7 +176,7 @@ class Run:
             )
         dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), np.ascontiguousarray(pause, dtype=np.float64))
         flow = self._nothing()
-        core.step_all(self.sites, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
+        core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
         return Flows(flow.there, flow.busy, flow.waiting, flow.waiting_jobs, flow.lost[:, 0], flow.asked)
 

@@ -118,30 +118,6 @@ class State(NamedTuple):
 
 
 @lean
-def advance(work: Work, rules: Rules, state: State, until_s: float) -> None:
-    """Replays what happens until a moment, that moment included."""
-    clock, lines, count = state.clock, state.lines, len(work.queue)
-    while clock.row[0] < count or clock.running[0]:
-        submits_s = work.submit_s[clock.row[0]] if clock.row[0] < count else np.inf
-        now = min(submits_s, clock.ends[0] if clock.running[0] else np.inf)
-        if now > until_s:
-            break
-        measure(clock, state.meter, now)
-        hope, freed, row = False, False, clock.row[0]
-        while clock.running[0] and clock.ends[0] <= now:
-            flavor = ended(work, rules, state)
-            hope, freed = hope or hopeful(work, rules, state, flavor), True
-        while clock.row[0] < count and work.submit_s[clock.row[0]] <= now:
-            waits(work, state, clock.row[0])
-            clock.row[0] += 1
-        if hope or (freed and clock.row[0] > row):  # who comes now has those who wait already for company
-            recall(lines)
-        settle(work, rules, state, now)
-    if until_s < np.inf:
-        measure(clock, state.meter, until_s)
-
-
-@lean
 def settle(work: Work, rules: Rules, state: State, now: float) -> None:
     """Starts whoever may start now."""
     count, flavors = len(work.queue), rules.nominal.shape[1]
@@ -152,20 +128,20 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
         if rounds > 1 and not any_hope(work, rules, state):
             _all_aside(work, rules, lines)
             break
-        before = _set_aside(lines)
+        before = set_aside(lines)
         found = _stepped_forward(work, lines, rules, ledger, heads)
-        moving = _set_aside(lines) > before
+        moving = set_aside(lines) > before
         for nth in range(found):
             job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
             line, wanted = work.queue[job], work.gpus[job]
             if chosen >= flavors:  # nobody behind it may take in this round what it has a right to
-                heads.reserved[nth] = _reserved(line, chosen - flavors, wanted, rules, ledger)
+                heads.reserved[nth] = reserved(line, chosen - flavors, wanted, rules, ledger)
                 moved(line, chosen - flavors, heads.reserved[nth], rules, ledger)
-            elif _fits(line, chosen, wanted, rules, ledger):
+            elif fits(line, chosen, wanted, rules, ledger):
                 started(work, rules, state, job, chosen, now)
                 moving = True
             else:  # another head took what it was to have
-                _lines_up(line, work.place[job], lines)
+                lines_up(line, work.place[job], lines)
         for nth in range(found):
             if heads.flavor[nth] >= flavors:
                 line = work.queue[work.at_place[heads.place[nth] % count]]
@@ -210,7 +186,7 @@ def released(work: Work, rules: Rules, state: State, job: int) -> None:
 def waits(work: Work, state: State, job: int) -> None:
     """A job joins its line."""
     line = work.queue[job]
-    _lines_up(line, work.place[job], state.lines)
+    lines_up(line, work.place[job], state.lines)
     state.meter.waiting[line] += work.gpus[job]
     state.meter.waiting_jobs[line] += 1
     counted(state.lines, line, work.gpus[job], 1)
@@ -333,7 +309,7 @@ def _anybody(lines: Lines) -> bool:
 
 
 @lean
-def _set_aside(lines: Lines) -> int:
+def set_aside(lines: Lines) -> int:
     """How many were looked at in vain."""
     return int(lines.asides.sum() + lines.blocked.sum())
 
@@ -350,7 +326,7 @@ def _nobody(work: Work, queues: int) -> Lines:
 
 
 @lean
-def _lines_up(line: int, place: int, lines: Lines) -> None:
+def lines_up(line: int, place: int, lines: Lines) -> None:
     lines.readies[line] = joined(lines.ready[lines.first[line] :], lines.readies[line], place)
     lines.blocked[line] = False
 
@@ -360,7 +336,7 @@ def recall(lines: Lines) -> None:
     """Everybody is looked at again."""
     for line in range(len(lines.readies)):
         for nth in range(lines.asides[line]):
-            _lines_up(line, lines.aside[lines.first[line] + nth], lines)
+            lines_up(line, lines.aside[lines.first[line] + nth], lines)
         lines.asides[line] = 0
         lines.blocked[line] = False
 
@@ -412,7 +388,7 @@ def _right(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
 
 
 @lean
-def _reserved(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
+def reserved(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     """GPUs that are kept for a head that has a right to them: of its quota, or of its limit where it would borrow."""
     used = ledger.used[line, flavor]
     borrows = used + wanted > rules.nominal[line, flavor]
@@ -426,13 +402,13 @@ def _choice(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
     for flavor in rules.order[line]:
         if flavor == NOWHERE:
             break
-        if _fits(line, flavor, wanted, rules, ledger):
+        if fits(line, flavor, wanted, rules, ledger):
             return int(flavor)
     return NOWHERE
 
 
 @lean
-def _fits(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> bool:
+def fits(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> bool:
     return bool(wanted <= min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
 
 

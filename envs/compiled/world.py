@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.compiled.heaps import popped, pushed, removed
+from envs.compiled.events import advance, settled
+from envs.compiled.heaps import popped, pushed
 from envs.compiled.lean import lean
 from envs.compiled.quotas import (
     NOWHERE,
@@ -20,14 +21,12 @@ from envs.compiled.quotas import (
     Runs,
     State,
     Work,
-    advance,
     any_hope,
     measure,
     recall,
-    released,
-    settle,
     waits,
 )
+from envs.compiled.stops import HOUR_S, Contest, Course, Fates, Kinds, Policies, Spells, stopped, unsaved
 from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
@@ -46,15 +45,6 @@ class Terms(NamedTuple):
     billed: Ints  # (P,) steps that a node is paid for at least
 
 
-class Kinds(NamedTuple):
-    """Of jobs, (N,)."""
-
-    duration_s: Floats  # at speed 1
-    checkpoint_s: Floats  # between two checkpoints; inf: writes none
-    restart_s: Floats  # of work, before it goes on where it was
-    lot: Floats  # from 0 to 1: whom a lost node hits first
-
-
 class Nodes(NamedTuple):
     """What is there and what is to come; changes."""
 
@@ -63,16 +53,6 @@ class Nodes(NamedTuple):
     due: Ints  # (P, T + 1) nodes that come at the beginning of a step
     born: Ints  # (P, T + 1) nodes that are there since a step
     oldest: Ints  # (P,) the first step since which any is there
-
-
-class Fates(NamedTuple):
-    """What happened to jobs that had to stop; changes."""
-
-    saved_s: Floats  # (N,) of work, at the last checkpoint
-    stops: Ints  # (N,) how often
-    until: Floats  # (N,) a heap of moments until which stopped jobs are held back
-    held: Ints  # (N,) which jobs those are
-    holds: Ints  # (1,) how many
 
 
 class Flow(NamedTuple):
@@ -105,41 +85,57 @@ class Dials(NamedTuple):
     pause: Floats  # (Q,) GPUs to take back
 
 
-HOUR_S = 3_600.0
-
-
 @lean
-def step(site: Site, dials: Dials, nth: int, step_s: float, hold_s: float, flow: Flow) -> None:
+def step(site: Site, contest: Contest | None, dials: Dials, nth: int, step_s: float, hold_s: float, flow: Flow) -> None:
     """The `nth` step: nodes come and go, dials are turned, then jobs run; `flow` is what happened."""
     now, state, meter, nodes, terms = nth * step_s, site.state, site.state.meter, site.nodes, site.terms
     meter.waiting_s[:], meter.waiting_jobs_s[:], meter.busy_s[:], flow.lost[0] = 0.0, 0.0, 0.0, 0.0
     measure(state.clock, meter, now)
     _come(nodes, terms, state.ledger, nth)
-    stopped = False
+    freed = False
     for pool in range(len(nodes.there)):
         taken = int(nodes.there[pool] * terms.loss[pool, nth] + terms.chance[pool, nth])
         if taken:
             flow.lost[0] += _taken_back(site, pool, min(taken, nodes.there[pool]), now)
-            stopped = True
+            freed = True
     _turn(nodes, terms, state.ledger, nth, dials.nodes, flow.asked, flow.there)
     for pool in range(len(flow.there)):
         flow.there[pool] *= step_s / HOUR_S
     for line in range(len(dials.pause)):
         if dials.pause[line] > 0:
             flow.lost[0] += _paused(site, line, dials.pause[line], now, now + hold_s)
-            stopped = True
+            freed = True
     if site.fates.holds[0]:
         _let_go_on(site, now)
-        stopped = True
-    if stopped or any_hope(site.work, site.rules, state):
+        freed = True
+    if contest is not None:
+        contest.lost[0] = 0.0
+        freed = freed or _any_came(nodes, nth)
+    if freed or any_hope(site.work, site.rules, state):
         recall(state.lines)
-        settle(site.work, site.rules, state, now)
-    advance(site.work, site.rules, state, now + step_s)
+        settled(_course(site), contest, now)
+    advance(_course(site), contest, now + step_s)
+    if contest is not None:
+        flow.lost[0] += contest.lost[0]
     for pool in range(len(flow.busy)):
         flow.busy[pool] = meter.busy_s[pool] / HOUR_S
     for line in range(len(flow.waiting)):
         flow.waiting[line] = meter.waiting_s[line] / HOUR_S
         flow.waiting_jobs[line] = meter.waiting_jobs_s[line] / HOUR_S
+
+
+@lean
+def _course(site: Site) -> Course:
+    return Course(site.work, site.rules, site.state, site.kinds, site.fates)
+
+
+@lean
+def _any_came(nodes: Nodes, nth: int) -> bool:
+    """Whether nodes are there since a step."""
+    came = False
+    for pool in range(len(nodes.there)):
+        came = came or nodes.born[pool, nth] > 0
+    return came
 
 
 @lean
@@ -187,7 +183,7 @@ def _taken_back(site: Site, pool: int, taken: int, now: float) -> float:
         if job == NOWHERE:
             break
         busy -= site.work.gpus[job]
-        lost += _stopped(site, job, now)
+        lost += stopped(_course(site), job, now)
         waits(site.work, site.state, job)
     _gone(nodes, pool, taken)
     ledger.idle[pool] -= gpus
@@ -230,12 +226,12 @@ def _paused(site: Site, line: int, gpus: float, now: float, until_s: float) -> f
         for nth in range(clock.running[0]):
             job = clock.gangs[nth]
             if site.work.queue[job] == line:
-                loss = _unsaved(site, job, now)
+                loss = unsaved(_course(site), job, now)
                 if loss < least:
                     found, least = job, loss
         if found == NOWHERE:
             break
-        lost += _stopped(site, found, now)
+        lost += stopped(_course(site), found, now)
         gpus -= site.work.gpus[found]
         fates.holds[0] = pushed(fates.until, fates.held, fates.holds[0], until_s, found)
         site.state.meter.waiting[line] += site.work.gpus[found]
@@ -253,42 +249,6 @@ def _let_go_on(site: Site, now: float) -> None:
         meter.waiting[site.work.queue[job]] -= site.work.gpus[job]
         meter.waiting_jobs[site.work.queue[job]] -= 1
         waits(site.work, site.state, job)
-
-
-@lean
-def _progress(site: Site, job: int, now: float) -> tuple[float, float]:
-    """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
-    runs, kinds, fates = site.state.runs, site.kinds, site.fates
-    did = (now - runs.began_s[job]) * site.rules.speed[runs.flavor[job]]
-    again = kinds.restart_s[job] if fates.stops[job] else 0.0
-    did = max(0.0, did - again)
-    if not np.isfinite(kinds.checkpoint_s[job]):
-        return did, 0.0
-    upto = fates.saved_s[job] + did
-    return did, max(0.0, np.floor(upto / kinds.checkpoint_s[job] + 1e-9) * kinds.checkpoint_s[job] - fates.saved_s[job])
-
-
-@lean
-def _unsaved(site: Site, job: int, now: float) -> float:
-    """Seconds of work that a job would lose if it stopped now, its restart included."""
-    did, kept = _progress(site, job, now)
-    return float(did - kept + site.kinds.restart_s[job])
-
-
-@lean
-def _stopped(site: Site, job: int, now: float) -> float:
-    """A running job stops, and is to wait; GPU-hours of work that it has to do again, its restart included."""
-    runs, clock, fates, gpus = site.state.runs, site.state.clock, site.fates, site.work.gpus[job]
-    did, kept = _progress(site, job, now)
-    again = site.kinds.restart_s[job] if fates.stops[job] else 0.0
-    spared = max(0.0, again - (now - runs.began_s[job]) * site.rules.speed[runs.flavor[job]])
-    fates.saved_s[job] += kept
-    fates.stops[job] += 1
-    runs.left_s[job] = site.kinds.duration_s[job] - fates.saved_s[job] + site.kinds.restart_s[job]
-    clock.running[0] = removed(clock.ends, clock.gangs, clock.running[0], job)
-    released(site.work, site.rules, site.state, job)
-    runs.end_s[job], runs.flavor[job] = np.inf, NOWHERE
-    return float((did - kept + site.kinds.restart_s[job] - spared) * gpus / HOUR_S)
 
 
 @compiled
@@ -344,14 +304,41 @@ def one(sites: Site, b: int) -> Site:
 _one = lean(one)
 
 
+@lean
+def _contest(contests: Contest | None, b: int) -> Contest | None:
+    if contests is None:
+        return None
+    c, p, spells = contests, contests.policies, contests.spells
+    return Contest(
+        Policies(p.within[b], p.reclaim[b], p.borrow_up_to[b], p.alone[b], p.most[b], p.weight[b], p.lends[b], p.fair),
+        c.priority[b],
+        c.told[b],
+        c.tolds[b],
+        c.mark[b],
+        c.candidates[b],
+        c.taken[b],
+        c.chosen[b],
+        c.victims[b],
+        c.dropped[b],
+        c.borrows[b],
+        c.lost[b],
+        Spells(spells.count[b], spells.job[b], spells.flavor[b], spells.start_s[b], spells.end_s[b]),
+    )
+
+
 @compiled
-def step_all(sites: Site, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow) -> None:
+def step_all(
+    sites: Site, contests: Contest | None, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow
+) -> None:
     """A step of each of several clusters, `nth` (B,) of each."""
     for b in range(len(nth)):
-        _step_of(sites, b, dials, nth[b], step_s, hold_s, flows)
+        _step_of(sites, contests, b, dials, nth[b], step_s, hold_s, flows)
 
 
 @lean
-def _step_of(sites: Site, b: int, dials: Dials, nth: int, step_s: float, hold_s: float, flows: Flow) -> None:
+def _step_of(  # noqa: PLR0913, PLR0917 - a step is all of these
+    sites: Site, contests: Contest | None, b: int, dials: Dials, nth: int, step_s: float, hold_s: float, flows: Flow
+) -> None:
     flow = Flow(flows.there[b], flows.busy[b], flows.waiting[b], flows.waiting_jobs[b], flows.lost[b], flows.asked[b])
-    step(_one(sites, b), Dials(dials.nodes[b], dials.pause[b]), nth, step_s, hold_s, flow)
+    dial = Dials(dials.nodes[b], dials.pause[b])
+    step(_one(sites, b), _contest(contests, b), dial, nth, step_s, hold_s, flow)

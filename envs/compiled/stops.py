@@ -1,0 +1,135 @@
+"""Jobs that have to stop before they are done, and what of their work is lost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.compiled.heaps import removed
+from envs.compiled.lean import lean
+from envs.compiled.quotas import NOWHERE, Rules, State, Work, released
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+HOUR_S = 3_600.0
+
+
+class Kinds(NamedTuple):
+    """Of jobs, (N,)."""
+
+    duration_s: Floats  # at speed 1
+    checkpoint_s: Floats  # between two checkpoints; inf: writes none
+    restart_s: Floats  # of work, before it goes on where it was
+    lot: Floats  # from 0 to 1: whom a lost node hits first
+
+
+class Fates(NamedTuple):
+    """What happened to jobs that had to stop; changes."""
+
+    saved_s: Floats  # (N,) of work, at the last checkpoint
+    stops: Ints  # (N,) how often
+    until: Floats  # (N,) a heap of moments until which stopped jobs are held back
+    held: Ints  # (N,) which jobs those are
+    holds: Ints  # (1,) how many
+
+
+class Policies(NamedTuple):
+    """Whom jobs may stop to start; does not change."""
+
+    within: Ints  # (Q,) of the same queue: NEVER, LOWER or LOWER_OR_NEWER
+    reclaim: Ints  # (Q,) of queues that borrow: NEVER, LOWER or ANY
+    borrow_up_to: Ints  # (Q,) up to which priority even to borrow; NOBODY_BELOW: none
+    alone: Bools  # (Q,) in no cohort
+    most: Ints  # (Q, F) GPUs that a queue could have if nobody else had any
+    weight: Floats  # (Q,) of its share
+    lends: Floats  # (C,) GPUs of all flavors
+    fair: int  # which rules of fair sharing are tried: the sum of FINAL and INITIAL, or 0
+
+
+class Spells(NamedTuple):
+    """Times for which jobs ran that were stopped, (K,); not written down where there is no room."""
+
+    count: Ints  # (1,)
+    job: Ints
+    flavor: Ints
+    start_s: Floats
+    end_s: Floats
+
+
+class Contest(NamedTuple):
+    """Who has to stop for whom; changes."""
+
+    policies: Policies
+    priority: Ints  # (N,)
+    told: Bools  # (N,) jobs that run, and are to stop
+    tolds: Ints  # (1,) how many
+    mark: Bools  # (Q, N) who would have to stop for the head of a line
+    candidates: Ints  # (N,) room to work in
+    taken: Bools  # (N,) of those
+    chosen: Ints  # (N,)
+    victims: Ints  # (N,)
+    dropped: Bools  # (Q,)
+    borrows: Bools  # (Q,)
+    lost: Floats  # (1,) GPU-hours of work
+    spells: Spells
+
+
+class Course(NamedTuple):
+    """All that happens to jobs between two steps."""
+
+    work: Work
+    rules: Rules
+    state: State
+    kinds: Kinds
+    fates: Fates
+
+
+class Scene(NamedTuple):
+    """The same, where jobs may stop others."""
+
+    work: Work
+    rules: Rules
+    state: State
+    kinds: Kinds
+    fates: Fates
+    contest: Contest
+
+
+@lean
+def stopped(scene: Course | Scene, job: int, now: float) -> float:
+    """A running job stops, and is to wait; GPU-hours of work that it has to do again, its restart included."""
+    runs, clock, fates, gpus = scene.state.runs, scene.state.clock, scene.fates, scene.work.gpus[job]
+    did, kept = _progress(scene, job, now)
+    again = scene.kinds.restart_s[job] if fates.stops[job] else 0.0
+    spared = max(0.0, again - (now - runs.began_s[job]) * scene.rules.speed[runs.flavor[job]])
+    fates.saved_s[job] += kept
+    fates.stops[job] += 1
+    runs.left_s[job] = scene.kinds.duration_s[job] - fates.saved_s[job] + scene.kinds.restart_s[job]
+    clock.running[0] = removed(clock.ends, clock.gangs, clock.running[0], job)
+    released(scene.work, scene.rules, scene.state, job)
+    runs.end_s[job], runs.flavor[job] = np.inf, NOWHERE
+    return float((did - kept + scene.kinds.restart_s[job] - spared) * gpus / HOUR_S)
+
+
+@lean
+def unsaved(scene: Course | Scene, job: int, now: float) -> float:
+    """Seconds of work that a job would lose if it stopped now, its restart included."""
+    did, kept = _progress(scene, job, now)
+    return float(did - kept + scene.kinds.restart_s[job])
+
+
+@lean
+def _progress(scene: Course | Scene, job: int, now: float) -> tuple[float, float]:
+    """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
+    runs, kinds, fates = scene.state.runs, scene.kinds, scene.fates
+    did = (now - runs.began_s[job]) * scene.rules.speed[runs.flavor[job]]
+    again = kinds.restart_s[job] if fates.stops[job] else 0.0
+    did = max(0.0, did - again)
+    if not np.isfinite(kinds.checkpoint_s[job]):
+        return did, 0.0
+    upto = fates.saved_s[job] + did
+    return did, max(0.0, np.floor(upto / kinds.checkpoint_s[job] + 1e-9) * kinds.checkpoint_s[job] - fates.saved_s[job])
