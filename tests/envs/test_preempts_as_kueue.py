@@ -1,0 +1,261 @@
+"""The replay with preemption and fair sharing beside Kueue itself: the same jobs run, and stop, after each event."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import numpy as np
+import pytest
+
+from envs.replay import FAIR, Cluster, FairRule, Preemption, Reclaim, Replay, Share, Within, replay
+from envs.workloads import JobTable
+from tests.controlplane import objects, parts
+from tests.controlplane.plane import ControlPlane
+from tests.controlplane.processes import Running
+from tests.controlplane.site import missing
+from tests.envs.plain_preemption import plain_replay
+from tests.envs.test_replay import table
+
+NAMESPACE = "stops"
+STEPS = 12
+FLAVORS = ("stops-x", "stops-y")
+SECONDS = 60.0  # for Kueue to do what is expected of it
+APART_S = 1.1  # it tells who came first by whole seconds
+
+Word = TypeVar("Word", bound=str)
+Admitted = dict[str, str]
+"""Flavors by job."""
+
+
+@dataclass
+class Case:
+    """A cohort of its own, and what happens in it: at each step a job comes, or one that runs ends."""
+
+    name: str
+    cluster: Cluster
+    jobs: JobTable
+    ends: dict[int, int] = field(default_factory=dict)  # which job ends, by step
+
+    def job(self, row: int) -> str:
+        return f"{self.name}-job-{row}"
+
+    def expected(self, step: int) -> Admitted:
+        """What runs after a step."""
+        ran = replay(self.jobs, self.cluster, float(step)).spells
+        now = ran.of((ran.start_s <= step) & (ran.end_s > step))
+        return {self.job(job): FLAVORS[flavor] for job, flavor in zip(now.job, now.flavor, strict=True)}
+
+    @property
+    def stops(self) -> int:
+        """How often a job that ran had to stop."""
+        ran = replay(self.jobs, self.cluster, float(STEPS)).spells
+        return len(ran.job) - len(np.unique(ran.job))
+
+
+def cases(name: str, count: int, fair: tuple[FairRule, ...]) -> list[Case]:
+    """Such in which somebody stops, and in which it is told by rules who."""
+    found: list[Case] = []
+    seed = 0
+    while len(found) < count:
+        made, seed = _case(seed, f"{name}-{len(found)}", fair), seed + 1
+        if made.stops >= 2 and _told_by_rules(made):
+            found.append(made)
+    return found
+
+
+def _case(seed: int, name: str, fair: tuple[FairRule, ...]) -> Case:
+    """Three queues of one cohort, with shares, limits and policies at random; more is asked for than there is."""
+    rng = np.random.default_rng(seed)
+    queues = [f"{name}-{letter}" for letter in "abc"]
+    shares = {queue: {flavor: _share(rng) for flavor in rng.permutation(FLAVORS).tolist()} for queue in queues}
+    weights = {queue: float(rng.choice([0.5, 1.0, 2.0])) for queue in queues} if fair else {}
+    policies = {queue: _policy(rng, bool(fair)) for queue in queues}
+    cohort, installed = dict.fromkeys(queues, name), dict.fromkeys(FLAVORS, 1 << 30)
+    cluster = Cluster(shares, cohort, installed, frozenset(), True, policies, fair, weights, restart_s=0.0)
+    ending = rng.random(STEPS) < 0.25
+    comes = [step for step in range(STEPS) if step < 5 or not ending[step]]
+    rows = [(str(rng.choice(queues)), float(step), np.inf, int(rng.integers(1, 7))) for step in comes]
+    made = Case(name, cluster, table(rows, queues, rng.choice([0, 0, 3, 5], len(rows)).tolist()))
+    for step in sorted(set(range(STEPS)) - set(comes)):
+        _end_one(made, step, rng)
+    return made
+
+
+def _share(rng: np.random.Generator) -> Share:
+    nominal = int(rng.integers(0, 7))
+    borrowing = int(rng.integers(0, 5)) if rng.random() < 0.3 else None
+    return Share(nominal, borrowing, int(rng.integers(0, nominal + 1)) if rng.random() < 0.3 else None)
+
+
+def _policy(rng: np.random.Generator, fair: bool) -> Preemption:
+    within = _any(rng, get_args(Within))
+    reclaim = _any(rng, (*get_args(Reclaim), "any"))
+    if fair or reclaim == "never" or rng.random() < 0.5:
+        return Preemption(within, reclaim)
+    return Preemption(within, reclaim, "lower_priority", int(rng.integers(0, 4)) if rng.random() < 0.5 else None)
+
+
+def _any(rng: np.random.Generator, of: Sequence[Word]) -> Word:
+    return of[int(rng.integers(len(of)))]
+
+
+def _end_one(made: Case, step: int, rng: np.random.Generator) -> None:
+    """One of those that run by then, and never stopped, ends at the step."""
+    ran = replay(made.jobs, made.cluster, step - 0.5).spells
+    jobs, times = np.unique(ran.job, return_counts=True)
+    running = [job for job in ran.job[ran.end_s > step - 0.5].tolist() if job in jobs[times == 1]]
+    if not running:
+        return
+    job = int(rng.choice(running))
+    duration_s = made.jobs.duration_s.copy()
+    duration_s[job] = step - ran.start_s[ran.job == job][0]
+    made.jobs = replace(made.jobs, duration_s=duration_s)
+    made.ends[step] = job
+
+
+def _told_by_rules(made: Case) -> bool:
+    """Whether it does not matter who stops first of those that started at the same moment: no rule tells."""
+    one, other = (plain_replay(made.jobs, made.cluster, float(STEPS), latest) for latest in (True, False))
+    return _spells(one) == _spells(other)
+
+
+def _spells(ran: Replay) -> list[tuple[int, float]]:
+    return sorted(zip(ran.spells.job.tolist(), ran.spells.end_s.tolist(), strict=True))
+
+
+def _cluster_queues(made: Case) -> Iterator[objects.Object]:
+    for queue, shares in made.cluster.shares.items():
+        quotas = {name: objects.quota(s.nominal, s.borrowing_limit, s.lending_limit) for name, s in shares.items()}
+        weight = made.cluster.weights.get(queue)
+        told = None if weight is None else str(weight)
+        each = objects.cluster_queue(queue, cohort=made.name, quotas=quotas, weight=told)
+        each["spec"]["preemption"] = _preemption(made.cluster.preemption[queue])
+        yield each
+        yield objects.local_queue(NAMESPACE, queue, name=queue)
+
+
+def _preemption(policy: Preemption) -> objects.Object:
+    told: objects.Object = {
+        "withinClusterQueue": _camel(policy.within),
+        "reclaimWithinCohort": _camel(policy.reclaim),
+        "borrowWithinCohort": {"policy": _camel(policy.borrow)},
+    }
+    if policy.borrow_up_to is not None:
+        told["borrowWithinCohort"]["maxPriorityThreshold"] = policy.borrow_up_to
+    return told
+
+
+def _camel(words: str) -> str:
+    return "".join(word.capitalize() for word in words.split("_"))
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server and Kueue alone, which may be started anew with other settings."""
+    if why := missing("kueue", "manifests"):
+        pytest.skip(why)
+    started = ControlPlane.started(tmp_path_factory.mktemp("stops"), ["kueue"])
+    try:
+        flavors = [objects.resource_flavor(name, labels={}) for name in FLAVORS]
+        started.apply([objects.namespace(NAMESPACE), *flavors])
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "fair"),
+    [("classic", 32, ()), ("fair", 32, FAIR), ("final", 12, FAIR[:1]), ("initial", 12, FAIR[1:])],
+    ids=["by priority and quota", "by shares", "by final shares", "by initial shares"],
+)
+def test_kueue_runs_and_stops_the_same_jobs_after_each_event(
+    plane: ControlPlane, name: str, count: int, fair: tuple[FairRule, ...]
+) -> None:
+    _start_kueue(plane, fair)
+    made = cases(name, count, fair)
+    plane.apply([each for one in made for each in _cluster_queues(one)])
+
+    for step in range(STEPS):
+        began = time.monotonic()
+        for one in made:
+            _happen(plane, one, step)
+        expected = {job: flavor for one in made for job, flavor in one.expected(step).items()}
+        _comes_true(plane, name, expected, f"after step {step}")
+        time.sleep(max(0.0, began + APART_S - time.monotonic()))
+
+    assert sum(one.stops for one in made) > 2 * count
+
+
+def _start_kueue(plane: ControlPlane, fair: tuple[FairRule, ...]) -> None:
+    plane.stop("kueue")
+    command = parts.kueue(plane.site)
+    settings = Path(next(word for word in command.argv if word.startswith("--config=")).removeprefix("--config="))
+    told = json.loads(settings.read_text())
+    if fair:
+        rules = ["".join(word.capitalize() for word in rule.split("_")) for rule in fair]
+        told["fairSharing"] = {"preemptionStrategies": rules}
+    settings.write_text(json.dumps(told))
+    plane.running["kueue"] = Running.start("kueue", command, plane.site)
+
+
+def _happen(plane: ControlPlane, one: Case, step: int) -> None:
+    if step in one.ends:
+        plane.request("DELETE", _path(one.job(one.ends[step])))
+    for job in np.flatnonzero(one.jobs.submit_s == step).tolist():
+        queue, gpus, priority = (getattr(one.jobs, name)[job] for name in ("queue", "gpus", "priority"))
+        each = objects.workload(
+            NAMESPACE,
+            one.job(job),
+            gpus=int(gpus),
+            local_queue=one.jobs.queues[queue],
+            priority=int(priority),
+            owner=None,
+        )
+        plane.apply([{key: value for key, value in each.items() if key != "status"}])
+
+
+def _path(name: str = "") -> str:
+    return f"/apis/{objects.KUEUE}/namespaces/{NAMESPACE}/workloads/{name}".rstrip("/")
+
+
+def _comes_true(plane: ControlPlane, name: str, expected: Admitted, when: str) -> None:
+    """Once those have stopped that were told to: a job's own controller would do that."""
+    until = time.monotonic() + SECONDS
+    while (found := _admitted(plane, name)) != expected and time.monotonic() < until:
+        time.sleep(0.2)
+    assert found == expected, when
+
+
+def _admitted(plane: ControlPlane, name: str) -> Admitted:
+    """By Kueue, and not finished, deleted or told to stop; those that were, stop."""
+    found: Admitted = {}
+    for each in plane.request("GET", _path())["items"]:
+        status = each.get("status", {})
+        mine = each["metadata"]["name"].startswith(f"{name}-")
+        if not mine or "admission" not in status or "deletionTimestamp" in each["metadata"]:
+            continue
+        if any(told["type"] == "Evicted" and told["status"] == "True" for told in status["conditions"]):
+            _stop(plane, each)
+        else:
+            flavors = status["admission"]["podSetAssignments"][0]["flavors"]
+            found[each["metadata"]["name"]] = next(iter(flavors.values()))
+    return found
+
+
+def _stop(plane: ControlPlane, workload: dict[str, Any]) -> None:
+    """As Kueue's own controllers of jobs do: it holds no quota any more, and waits again."""
+    status = workload["status"]
+    del status["admission"]
+    for told in status["conditions"]:
+        if told["type"] in {"QuotaReserved", "Admitted"}:
+            told["status"], told["reason"] = "False", "Pending" if told["type"] == "QuotaReserved" else "NoReservation"
+    conditions = [told for told in status["conditions"] if told["type"] != "Requeued"]
+    again = {"type": "Requeued", "status": "True", "reason": "Preempted", "message": "Stopped for others"}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    status["conditions"] = [*conditions, {**again, "lastTransitionTime": now}]
+    plane.request("PUT", f"{_path(workload['metadata']['name'])}/status", workload)
