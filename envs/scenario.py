@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from envs.replay import Cluster, Share
+from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
 from envs.terms import PoolTerms, Prices
 from envs.workloads import JobTable
 from envs.world import World
@@ -37,8 +37,11 @@ prices:
   usd_per_kwh: 0.1
   carbon_g_per_kwh: 300
 
-# Kueue's ClusterQueues without preemption. A job takes the first flavor, in the order of its queue's shares, in which
-# all of it fits.
+# Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:
+# [less_than_or_equal_to_final_share], [less_than_initial_share].
+fair_sharing: false
+
+# Kueue's ClusterQueues. A job takes the first flavor, in the order of its queue's shares, in which all of it fits.
 queues:
   research:
     cohort: all                # queues of one cohort lend to each other what they do not use
@@ -49,6 +52,12 @@ queues:
     cohort: all
     strategy: StrictFIFO       # the head blocks those behind it; BestEffortFIFO, unless told: they may pass it
     waiting_usd_per_gpu_hour: 20
+    # weight: 2                # of its fair share; 1, unless told
+    # preemption:              # whom its jobs may stop to start: nobody, unless told
+    #   within: lower_priority # of its own: never, lower_priority or lower_or_newer_equal_priority
+    #   reclaim: any           # of queues that use more than their quota: never, lower_priority or any
+    #   borrow: never          # of those even to borrow itself: never or lower_priority
+    #   borrow_up_to: 100      # then of priorities up to this one
     shares:
       h100: {nominal: 16, lending_limit: 0}   # keeps all of its quota to itself
       a100: {nominal: 32}
@@ -65,10 +74,21 @@ class _Share(_Part):
     lending_limit: int | None = Field(default=None, ge=0)
 
 
+class _Preemption(_Part):
+    """`envs.replay.Preemption`."""
+
+    within: Within = "never"
+    reclaim: Reclaim = "never"
+    borrow: Borrow = "never"
+    borrow_up_to: int | None = None
+
+
 class _Queue(_Part):
     cohort: str | None = None
     strategy: Literal["BestEffortFIFO", "StrictFIFO"] = "BestEffortFIFO"
     waiting_usd_per_gpu_hour: float | None = Field(default=None, ge=0)
+    weight: float = Field(default=1.0, ge=0)
+    preemption: _Preemption = _Preemption()
     shares: dict[str, _Share] = Field(min_length=1)
 
 
@@ -108,6 +128,7 @@ class Scenario(_Part):
     flavors: dict[str, int | _Pool] = Field(min_length=1)
     queues: dict[str, _Queue] = Field(min_length=1)
     prices: _Prices = _Prices()
+    fair_sharing: bool | tuple[FairRule, ...] = False
 
     @property
     def gpus(self) -> int:
@@ -122,7 +143,15 @@ class Scenario(_Part):
     @property
     def world(self) -> World:
         cluster = self.cluster
-        return World(self.pools, cluster.shares, cluster.cohorts, cluster.strict)
+        return World(
+            self.pools,
+            cluster.shares,
+            cluster.cohorts,
+            cluster.strict,
+            preemption=cluster.preemption,
+            fair_sharing=cluster.fair_sharing,
+            weights=cluster.weights,
+        )
 
     @property
     def paid(self) -> Prices:
@@ -146,7 +175,10 @@ class Scenario(_Part):
         cohorts = {name: queue.cohort for name, queue in self.queues.items() if queue.cohort}
         strict = frozenset(name for name, queue in self.queues.items() if queue.strategy == "StrictFIFO")
         installed = {pool.name: pool.nodes * pool.gpus_per_node for pool in self.pools}
-        return Cluster(shares, cohorts, installed, strict)
+        preemption = {name: Preemption(**queue.preemption.model_dump()) for name, queue in self.queues.items()}
+        rules = FAIR if self.fair_sharing is True else self.fair_sharing or ()
+        weights = {name: queue.weight for name, queue in self.queues.items()}
+        return Cluster(shares, cohorts, installed, strict, preemption=preemption, fair_sharing=rules, weights=weights)
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -180,6 +212,14 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
         )
 
 
+def refuse_contested(scenario: Scenario) -> None:
+    """Raises SettingsError where jobs may stop others: when each ran is not told by one start."""
+    if scenario.cluster.contested:
+        raise SettingsError(
+            "jobs of this scenario may stop others, or share fairly; add --pilot hold, which tells what is lost by it"
+        )
+
+
 def with_all_queues(scenario: Scenario, jobs: JobTable) -> JobTable:
     """The same jobs in the scenario's queues: those without jobs lend their quotas too."""
     queues = tuple(scenario.queues)
@@ -187,6 +227,15 @@ def with_all_queues(scenario: Scenario, jobs: JobTable) -> JobTable:
 
 
 def _refuse_strange(path: Path, found: Scenario) -> None:
+    try:
+        _ = found.cluster
+    except SettingsError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+    weighed = sorted(name for name, queue in found.queues.items() if queue.weight != 1.0)
+    if weighed and not found.fair_sharing:
+        raise SettingsError(
+            f"{path}: queues.{weighed[0]}.weight counts with fair_sharing alone; set it, or leave weights out"
+        )
     for name, told in found.flavors.items():
         if isinstance(told, int) and told < 0:
             raise SettingsError(f"{path}: flavors.{name} has {told} GPUs; give zero or more")

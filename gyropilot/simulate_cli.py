@@ -237,10 +237,11 @@ def _with_quotas(file: JobFile, path: Path) -> Simulation:
     import numpy as np
 
     from envs.replay import replay
-    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
+    from envs.scenario import read_scenario, refuse_contested, refuse_unknown, with_all_queues
     from gyropilot.report.simulation import Simulation
 
     scenario = read_scenario(path)
+    refuse_contested(scenario)
     refuse_unknown(scenario, file.table.queues)
     ran = replay(with_all_queues(scenario, file.table), scenario.cluster, np.inf)
     world = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors, {len(scenario.queues)} queues with quotas"
