@@ -170,7 +170,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @pytest.mark.parametrize(
     ("name", "count", "fair"),
-    [("classic", 32, ()), ("fair", 32, FAIR), ("final", 12, FAIR[:1]), ("initial", 12, FAIR[1:])],
+    [("classic", 32, ()), ("fair", 16, FAIR), ("final", 12, FAIR[:1]), ("initial", 12, FAIR[1:])],
     ids=["by priority and quota", "by shares", "by final shares", "by initial shares"],
 )
 def test_kueue_runs_and_stops_the_same_jobs_after_each_event(
