@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agents import encoding
-from envs.terms import HOUR_S, Flows, Prices, Rates, bill, rates
+from envs.terms import HOUR_S, Flows, Prices, Rates, bill, rates, rates_at
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable, TrainingProfile, generate
 from envs.world import Run, Weather, World
 
@@ -52,7 +52,9 @@ class Task:
 
     @property
     def rates(self) -> Rates:
-        return rates(self.world.pools, self.queues, self.prices)
+        """Of all steps of an episode, where they change."""
+        at_s: Floats = self.world.step_s * np.arange(self.steps, dtype=np.float64)
+        return rates(self.world.pools, self.queues, self.prices, at_s)
 
     @property
     def width(self) -> int:
@@ -71,11 +73,12 @@ class Fleet:
     demand: Floats = field(init=False)  # (B, Q, T + 1) GPUs at the beginning of each step
     recent: Ints = field(init=False)  # (B, P, KEPT) base targets
     scale_usd: float = field(init=False)
+    costs: Rates = field(init=False)
 
     def __post_init__(self) -> None:
         # What the largest cluster costs in a step: rewards are some tenths of one.
-        costs, pools = self.task.rates, self.task.world.pools
-        most = sum(rate * pool.max_gpus for rate, pool in zip(costs.there, pools, strict=True))
+        self.costs, pools = self.task.rates, self.task.world.pools
+        most = np.max(self.costs.there @ np.array([pool.max_gpus for pool in pools]))
         self.scale_usd = max(1e-9, float(most) * self.task.world.step_s / HOUR_S)
 
     def begin(self) -> Floats:
@@ -92,8 +95,9 @@ class Fleet:
         """A step with `factors` (B, P) of FACTORS: what is seen then, (B,) rewards, and what happened."""
         wanted = np.rint(self.base() * np.array(FACTORS)[factors]).astype(np.int64)
         self.recent = np.concatenate([self.recent[:, :, 1:], self._plain()[:, :, None]], axis=2)
+        costs = rates_at(self.costs, int(self.run.nth[0]))
         flows = self.run.step(wanted)
-        rewards: Floats = -bill(flows, self.task.rates).sum(axis=-1) / self.scale_usd
+        rewards: Floats = -bill(flows, costs).sum(axis=-1) / self.scale_usd
         return self.seen(), rewards, flows
 
     @property
@@ -127,7 +131,8 @@ class Fleet:
         per_node = sites.terms.per_node
         there, coming = (nodes * per_node / most for nodes in (sites.nodes.there, sites.nodes.coming))
         idle = sites.state.ledger.idle / most
-        price = np.broadcast_to(task.rates.there / max(1e-9, task.prices.waiting_usd_per_gpu_hour), there.shape)
+        now = rates_at(self.costs, min(nth, task.steps - 1)).there
+        price = np.broadcast_to(now / max(1e-9, task.prices.waiting_usd_per_gpu_hour), there.shape)
         everything = max(1, int(most.sum()))
         means = [self._mean(nth, round(hours * HOUR_S / task.world.step_s)) / everything for hours in LAGS_H]
         queues = np.concatenate([used / everything, np.log1p(waiting / everything), *means], axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,6 +12,29 @@ from envs.workloads import Floats
 from gyropilot.domain import Market
 
 HOUR_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hourly:
+    """What changes by the hour where a pool is: a value for each hour since the world began, anew after the last.
+
+    Where none are told, one value holds all the time.
+    """
+
+    price_usd_per_gpu_hour: tuple[float, ...] = ()
+    usd_per_kwh: tuple[float, ...] = ()
+    carbon_g_per_kwh: tuple[float, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.price_usd_per_gpu_hour or self.usd_per_kwh or self.carbon_g_per_kwh)
+
+
+def by_hour(values: Sequence[float], otherwise: float, at_s: Floats) -> Floats:
+    """The value of each moment since the world began, in the shape of `at_s`."""
+    if not values:
+        return np.full(np.shape(at_s), otherwise)
+    hours = (np.asarray(at_s) // HOUR_S).astype(np.int64)
+    return np.asarray(values, dtype=np.float64)[hours % len(values)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +57,15 @@ class PoolTerms:
     mass_loss_share: float = 0.5  # of the nodes that are there then
     watts_idle_per_gpu: float = 0.0
     watts_busy_per_gpu: float = 0.0
+    hourly: Hourly = field(default_factory=Hourly)
 
     @property
     def max_gpus(self) -> int:
         return self.max_nodes * self.gpus_per_node
+
+    def price_at(self, moment_s: float) -> float:
+        """USD per GPU-hour."""
+        return float(by_hour(self.hourly.price_usd_per_gpu_hour, self.price_usd_per_gpu_hour, np.array(moment_s)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +83,10 @@ class Prices:
 
 
 class Rates(NamedTuple):
-    """USD per unit of each of `Flows`; Q queues, P pools."""
+    """USD per unit of each of `Flows`; Q queues, P pools.
+
+    What concerns pools, and is not per node, is (T, P) where it changes from step to step.
+    """
 
     there: Floats  # (P,) per GPU-hour
     waiting: Floats  # (Q,) per GPU-hour
@@ -82,35 +113,64 @@ class Flows(NamedTuple):
 KINDS = ("GPUs", "waiting", "lost work", "churn", "energy", "carbon")
 
 
-def rates(pools: Sequence[PoolTerms], queues: Sequence[str], prices: Prices) -> Rates:
-    """In one unit each. Reserved nodes cost nothing more for being there."""
+def rates(pools: Sequence[PoolTerms], queues: Sequence[str], prices: Prices, at_s: Floats | None = None) -> Rates:
+    """In one unit each. Reserved nodes cost nothing more for being there.
+
+    Where a pool has hourly prices, `at_s` (T,) says when steps begin, in seconds since the world began, and what
+    concerns pools is told step by step. Raises ValueError where it is missing then.
+    """
+    if at_s is None and any(pool.hourly for pool in pools):
+        raise ValueError("prices change by the hour; say at which moments they are wanted (at_s)")
+    moments = np.zeros(()) if at_s is None or not any(pool.hourly for pool in pools) else at_s
+
+    def told(name: str, otherwise: Callable[[PoolTerms], float]) -> Floats:
+        return np.stack([by_hour(getattr(p.hourly, name), otherwise(p), moments) for p in pools], axis=-1)
 
     idle = np.array([pool.watts_idle_per_gpu / 1_000 for pool in pools])
     busy = np.array([pool.watts_busy_per_gpu / 1_000 for pool in pools]) - idle
-    there = [0.0 if pool.market is Market.RESERVED else pool.price_usd_per_gpu_hour for pool in pools]
-    carbon = prices.carbon_g_per_kwh * prices.carbon_usd_per_tonne / 1e6
+    owned = np.array([pool.market is Market.RESERVED for pool in pools])
+    there = np.where(owned, 0.0, told("price_usd_per_gpu_hour", lambda pool: pool.price_usd_per_gpu_hour))
+    energy = told("usd_per_kwh", lambda pool: prices.usd_per_kwh)
+    carbon = told("carbon_g_per_kwh", lambda pool: prices.carbon_g_per_kwh) * prices.carbon_usd_per_tonne / 1e6
     own = prices.queue_waiting_usd_per_gpu_hour
     return Rates(
-        there=np.array(there),
+        there=there,
         waiting=np.array([own.get(queue, prices.waiting_usd_per_gpu_hour) for queue in queues]),
         waiting_jobs=np.full(len(queues), prices.waiting_usd_per_job_hour),
         lost=prices.lost_usd_per_gpu_hour,
         asked=np.full(len(pools), prices.churn_usd_per_node),
-        idle_energy=idle * prices.usd_per_kwh,
-        busy_energy=busy * prices.usd_per_kwh,
+        idle_energy=idle * energy,
+        busy_energy=busy * energy,
         idle_carbon=idle * carbon,
         busy_carbon=busy * carbon,
     )
 
 
+def rates_at(costs: Rates, nth: int) -> Rates:
+    """Of one step, where they change from step to step."""
+    if costs.there.ndim == 1:
+        return costs
+    per_pool = ("there", "idle_energy", "busy_energy", "idle_carbon", "busy_carbon")
+    return costs._replace(**{name: getattr(costs, name)[nth] for name in per_pool})
+
+
 def bill(flows: Flows, rates: Rates) -> Floats:
-    """(..., K) USD by KINDS. The one definition of cost: reward, reports, rivals and the bound add these up."""
+    """(..., K) USD by KINDS. The one definition of cost: reward, reports, rivals and the bound add these up.
+
+    Where rates change from step to step, steps are the last axis but one of what flowed.
+    """
     parts = (
-        flows.there @ rates.there,
+        (flows.there * rates.there).sum(axis=-1),
         flows.waiting @ rates.waiting + flows.waiting_jobs @ rates.waiting_jobs,
         flows.lost * rates.lost,
         flows.asked @ rates.asked,
-        flows.there @ rates.idle_energy + flows.busy @ rates.busy_energy,
-        flows.there @ rates.idle_carbon + flows.busy @ rates.busy_carbon,
+        (flows.there * rates.idle_energy + flows.busy * rates.busy_energy).sum(axis=-1),
+        (flows.there * rates.idle_carbon + flows.busy * rates.busy_carbon).sum(axis=-1),
     )
     return np.stack(parts, axis=-1)
+
+
+def carbon_g_per_kwh(pools: Sequence[PoolTerms], prices: Prices, at_s: Floats) -> Floats:
+    """(T, P) what a kWh emits where each pool is, at each moment since the world began."""
+    told = [by_hour(pool.hourly.carbon_g_per_kwh, prices.carbon_g_per_kwh, at_s) for pool in pools]
+    return np.stack(told, axis=-1)
