@@ -42,7 +42,7 @@ class Stream:
     queues: Ints  # (R,) that have any
     parts: Floats  # (R, T + 1) GPUs of their work at speed 1 that becomes possible, under triangles
     longest_s: float  # of what can be done of one job within the window, at speed 1
-    largest_gpus: int
+    largest_gpus: float
     square_gpu_s: float  # sum of gpus x seconds**2 / longest_s, which an unbalanced mix of speeds may hide
     most: Floats | None = None  # (T + 1,) GPUs of those that have been submitted, under triangles; None: not looked at
 
@@ -139,7 +139,7 @@ def _stream(line: Line, jobs: JobTable, within_s: Floats, step_s: float, steps: 
     _, parts = rectangles(row, submit_s, submit_s + jobs.duration_s / line.fastest, height, step_s, shape)
     longest_s = float(within_s.max())
     square = float((jobs.gpus * within_s**2).sum()) / longest_s
-    return Stream(line, queues, parts, longest_s, int(jobs.gpus.max()), square)
+    return Stream(line, queues, parts, longest_s, float(jobs.gpus.max()), square)
 
 
 def by_duration(seconds: Floats, weight: Floats, classes: int) -> Ints:

@@ -41,7 +41,7 @@ def _queue(name: str, jobs: JobTable, days: float) -> TrainingProfile:
         passed[:] = True  # too few to tell quantiles by: all jobs run alike, however they end
     widest = int(np.quantile(jobs.gpus[in_sweep], 0.95)) if in_sweep.any() else 1
     users, tilt = _users(asked)
-    mix = _mix(asked.gpus)
+    mix = _mix(np.ceil(asked.gpus).astype(np.int64))
     return TrainingProfile(
         str(name),
         submissions_per_day=_two_digits(len(asked) / _working_days(asked, days)),

@@ -17,7 +17,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.workloads import DAY_S, ENDINGS, Floats, Ints, JobTable
+from envs.workloads import DAY_S, ENDINGS, Amounts, Floats, Ints, JobTable
 
 CLASSES = ((1, "1 GPU"), (2, "2-4 GPUs"), (5, "5-8 GPUs"), (9, "9-32 GPUs"), (33, "over 32 GPUs"))
 """Classes of gangs, each by its smallest."""
@@ -101,9 +101,9 @@ def swept(jobs: JobTable) -> NDArray[np.bool_]:
     return size[run] >= SWEEP_JOBS
 
 
-def gang_class(gpus: Ints) -> Ints:
-    """(N,) along CLASSES."""
-    found: Ints = np.searchsorted([smallest for smallest, _ in CLASSES], gpus, side="right") - 1
+def gang_class(gpus: Amounts) -> Ints:
+    """(N,) along CLASSES; who takes part of a GPU counts to those of one."""
+    found: Ints = np.searchsorted([smallest for smallest, _ in CLASSES], np.maximum(1, gpus), side="right") - 1
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.workloads import Floats, Ints, JobTable
+from envs.workloads import Floats, Ints, JobTable, in_parts
 from gyropilot.errors import SettingsError
 
 
@@ -58,14 +58,16 @@ def replay(jobs: JobTable, cluster: FixedCluster) -> Runs:
     """What becomes of `jobs`, which lie in order of submission. Raises SettingsError where one could never run."""
     from envs.compiled import fifo
 
+    gpus, parts = in_parts(jobs.gpus)  # parts of a GPU are packed onto nodes as GPUs are
     too_large = np.flatnonzero(jobs.gpus > cluster.gpus)
     if len(too_large):
         raise SettingsError(
             f"{len(too_large)} jobs need more than the cluster's {cluster.gpus} GPUs, the largest "
-            f"{int(jobs.gpus.max())}: they would block all others for ever; give more nodes, or leave those jobs out"
+            f"{jobs.gpus.max():g}: they would block all others for ever; give more nodes, or leave those jobs out"
         )
-    first = np.concatenate([[0], np.cumsum(-(-jobs.gpus // cluster.gpus_per_node))])
+    per_node = cluster.gpus_per_node * parts
+    first = np.concatenate([[0], np.cumsum(-(-gpus // per_node))])
     start_s, node = np.zeros(len(jobs)), np.zeros(first[-1], dtype=np.int64)
-    shape = (cluster.nodes, cluster.gpus_per_node)
-    fifo.replay(jobs.submit_s, jobs.duration_s, jobs.gpus, first, shape, start_s, node)
+    shape = (cluster.nodes, per_node)
+    fifo.replay(jobs.submit_s, jobs.duration_s, gpus, first, shape, start_s, node)
     return Runs(jobs, start_s, start_s + jobs.duration_s, first, node)

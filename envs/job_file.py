@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.workloads import ENDINGS, KINDS, Ending, Floats, Ints, JobTable
+from envs.workloads import ENDINGS, KINDS, MOST_PARTS, Amounts, Ending, Floats, Ints, JobTable, parts_of
 from gyropilot.domain import WorkloadKind
 from gyropilot.errors import SettingsError
 
@@ -60,7 +60,6 @@ def read_jobs(path: Path) -> JobFile:
     kept, notes = _kept(submit_s, duration_s, gpus)
     if not kept.any():
         raise SettingsError(f"{path} holds no job that ran: {', '.join(notes) or 'it has no rows'}; give another file")
-    file.whole_gpus(gpus, kept)
     ending, unknown = file.endings()
     rows = np.flatnonzero(kept)[np.argsort(submit_s[kept], kind="stable")]
     queues, queue = file.named("queue", ONLY_QUEUE)
@@ -69,7 +68,7 @@ def read_jobs(path: Path) -> JobFile:
         queue=queue,
         submit_s=submit_s,
         duration_s=duration_s,
-        gpus=np.nan_to_num(gpus).astype(np.int64),
+        gpus=file.amounts(gpus, kept),
         priority=file.integers("priority"),
         kind=file.kinds(),
         user=file.named("user", "")[1],
@@ -162,14 +161,20 @@ class _File:
             )
         return values
 
-    def whole_gpus(self, gpus: Floats, kept: NDArray[np.bool_]) -> None:
-        """Raises SettingsError where a job takes part of a GPU."""
-        parts = np.flatnonzero(kept & (gpus != np.floor(gpus)))
-        if len(parts):
+    def amounts(self, gpus: Floats, kept: NDArray[np.bool_]) -> Amounts:
+        """(N,) GPUs: whole numbers, or parts of GPUs that are all alike. Raises SettingsError where they cannot be."""
+        known = np.nan_to_num(gpus)
+        if (known[kept] == np.floor(known[kept])).all():
+            return known.astype(np.int64)
+        parts = parts_of(known[kept])
+        if parts is None:
+            row = int(np.flatnonzero(kept & (gpus != np.floor(gpus)))[0])
             raise SettingsError(
-                f"{self.path}: gpus is {gpus[parts[0]]:g} in data row {parts[0] + 1}; jobs take whole GPUs here: round "
-                "them up, or leave those jobs out"
+                f"{self.path}: gpus is {gpus[row]:g} in data row {row + 1}, and with the others no multiple of a "
+                f"{MOST_PARTS}th or larger part of a GPU; round them to hundredths"
             )
+        whole: Floats = np.rint(known * parts) / parts
+        return whole
 
     def integers(self, name: str) -> Ints:
         """(N,) whole numbers, 0 where nothing is told."""

@@ -27,6 +27,8 @@ from gyropilot.domain import WorkloadKind
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Amounts = NDArray[np.int64] | NDArray[np.float64]
+"""Of GPUs: whole ones, or parts where some jobs take part of one."""
 
 KINDS = tuple(WorkloadKind)
 """`JobTable.kind` counts along this."""
@@ -57,7 +59,7 @@ class JobTable:
     queue: Ints
     submit_s: Floats  # since the world began
     duration_s: Floats  # that it runs once started
-    gpus: Ints  # all of them or none
+    gpus: Amounts  # all of them or none
     priority: Ints  # larger goes first
     kind: Ints  # along KINDS
     user: Ints  # within its queue
@@ -87,6 +89,32 @@ class JobTable:
         columns = {name: np.concatenate([getattr(t, name) for t in tables]) for name in _COLUMNS}
         together = cls(tables[0].queues, **columns)
         return together.take(np.argsort(together.submit_s, kind="stable"))
+
+
+MOST_PARTS = 100
+
+
+def parts_of(gpus: Amounts) -> int | None:
+    """The fewest equal parts of a GPU of which all amounts are whole numbers: 7 for MIG slices; None: over MOST_PARTS.
+
+    What is written with few digits counts as what is meant: .143 is a seventh.
+    """
+    if gpus.dtype.kind == "i":
+        return 1
+    amounts = np.unique(gpus)
+    for parts in range(1, MOST_PARTS + 1):
+        times = amounts * parts
+        if (np.rint(times) >= 1).all() and (np.abs(times - np.rint(times)) <= 0.005).all():
+            return parts
+    return None
+
+
+def in_parts(gpus: Amounts) -> tuple[Ints, int]:
+    """The amounts in equal parts of a GPU, and how many parts make one. Raises ValueError where there are none."""
+    parts = parts_of(gpus)
+    if parts is None:
+        raise ValueError(f"amounts of GPUs are no multiples of any part down to a {MOST_PARTS}th; round them")
+    return np.rint(gpus * parts).astype(np.int64), parts
 
 
 _COLUMNS = tuple(f.name for f in fields(JobTable) if f.name != "queues")

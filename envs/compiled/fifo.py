@@ -42,18 +42,20 @@ def replay(
         levels[per_node, each // WORD] |= ONE << np.uint64(each % WORD)
     count[per_node] = nodes
     ends, gangs, running = np.empty(nodes * per_node + 1), np.empty(nodes * per_node + 1, dtype=np.int64), 0
-    now = -np.inf
+    now, freed_s = -np.inf, -np.inf
     for job in range(len(submit_s)):
         now = max(now, submit_s[job])
         while True:
-            while running and ends[0] <= now:
+            # Of one moment ends come first: who starts and ends in it frees nothing until somebody is blocked.
+            while running and ends[0] <= now and freed_s < now:
                 ended = gangs[0]
                 for nth, part in enumerate(node[first[ended] : first[ended + 1]]):
                     _moved(part, min(per_node, gpus[ended] - nth * per_node), free, levels, count)
                 running = popped(ends, gangs, running)
+            freed_s = now
             if _fits(gpus[job], count, per_node):
                 break
-            now = ends[0]
+            now, freed_s = ends[0], -np.inf
         start_s[job] = now
         for nth in range(first[job + 1] - first[job]):
             taken = min(per_node, gpus[job] - nth * per_node)

@@ -1,5 +1,7 @@
 """A plain fixed cluster, held against an independent simulator."""
 
+from dataclasses import replace as changed
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,6 +122,15 @@ def test_twenty_thousand_jobs_on_a_thousand_gpus_start_when_an_independent_simul
     assert (found.wait_s > 0).mean() > 0.1  # or it would prove little
 
 
+def test_who_starts_and_ends_in_one_moment_frees_nothing_for_others_of_that_moment() -> None:
+    jobs = [(0.0, 0.0, 1)] * 5 + [(0.0, 1.0, 1), (0.0, 1.0, 3), (0.0, 1.0, 5)]
+
+    found = replay(table(*jobs), FixedCluster(nodes=3, gpus_per_node=4))
+
+    assert found.start_s.tolist() == start_times([PlainJob(*job) for job in jobs], 3, 4)
+    assert found.start_s.tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
+
+
 def ran(*jobs: tuple[float, float, int]) -> Runs:
     """(submitted, lasts, GPUs) on two nodes of eight."""
     return replay(table(*jobs), EIGHTS)
@@ -141,3 +152,11 @@ def table(*jobs: tuple[float, float, int]) -> JobTable:
         user=none,
         checkpoint_s=np.full(count, np.inf),
     )
+
+
+def test_parts_of_a_gpu_share_it() -> None:
+    jobs = table((0, 100, 1), (0, 100, 1), (0, 100, 1))
+
+    runs = replay(changed(jobs, gpus=np.array([0.5, 0.5, 0.5])), FixedCluster(1, 1))
+
+    assert runs.start_s.tolist() == [0, 0, 100]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from envs.job_file import read_jobs
-from envs.workloads import KINDS
+from envs.workloads import KINDS, parts_of
 from gyropilot.errors import SettingsError
 
 NOTHING: Mapping[str, list[Any]] = {}
@@ -94,7 +94,7 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
     ("columns", "why"),
     [
         ({"gpus": ["8", "many", "2"]}, "gpus is 'many' in data row 2, which is no number"),
-        ({"gpus": [8, 0.5, 2]}, r"gpus is 0.5 in data row 2; jobs take whole GPUs here"),
+        ({"gpus": [8, 0.37, 0.143]}, r"gpus is 0.37 in data row 2, and with the others no multiple of a 100th"),
         ({"kind": ["sweep", "sweeping", None]}, "kind 'sweeping' is none of training, fine-tuning"),
         ({"duration_s": [None, None, None]}, "holds no job that ran: 3 jobs are left out"),
     ],
@@ -129,3 +129,22 @@ def written(
     else:
         frame.to_parquet(path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("gpus", "parts", "read"),
+    [
+        ([8, 2, 1], 1, [8, 2, 1]),
+        ([0.5, 2, 1], 2, [0.5, 2, 1]),
+        ([0.143, 1, 0.4286], 7, [1 / 7, 1, 3 / 7]),  # MIG slices as they are written down
+        ([0.5, 0.2, 1], 10, [0.5, 0.2, 1]),
+        ([0.37, 1, 4], 100, [0.37, 1, 4]),
+    ],
+)
+def test_parts_of_gpus_are_multiples_of_the_largest_part_that_fits_all(
+    gpus: list[float], parts: int, read: list[float], tmp_path: Path
+) -> None:
+    found = read_jobs(written(tmp_path, {"gpus": gpus})).table.gpus
+
+    assert parts_of(found) == parts
+    assert sorted(found.tolist()) == pytest.approx(sorted(read), abs=1e-12)
