@@ -61,10 +61,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from envs.bound_crowds import edged
 from envs.bound_demand import Line, Pouring, rectangles, streams
 from envs.bound_plan import Columns, World, most_nodes, plan
 from envs.bound_program import Program, Solution
-from envs.terms import Flows, PoolTerms, Prices, Rates, bill, rates
+from envs.terms import HOUR_S, Flows, PoolTerms, Prices, Rates, bill, rates
 from envs.workloads import Floats, JobTable
 from gyropilot.errors import SettingsError
 
@@ -120,8 +121,7 @@ def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers 
     which each of up to two programmes has.
     """
     losses_s = interruptions or {}
-    costs = _without_rewards(rates(pools, jobs.queues, prices))
-    _refuse(pools, costs, step_s, steps)
+    costs = _costs(pools, jobs.queues, prices, step_s, steps)
     _refuse_strange("interruptions", losses_s, pools)
     asked = Asked(jobs, pools, costs, step_s, steps, cohort_s)
     worlds = [_poured(asked, eligible or {}, losses_s, as_fast=False)]
@@ -145,8 +145,7 @@ def as_fast_as_can_be(
     jobs: JobTable, pools: Sequence[PoolTerms], prices: Prices, step_s: float, steps: int, cohort_s: float | None
 ) -> World:
     """A world that costs no more, in which each pool is as fast as the fastest, all open to all (**Twice**)."""
-    costs = _without_rewards(rates(pools, jobs.queues, prices))
-    _refuse(pools, costs, step_s, steps)
+    costs = _costs(pools, jobs.queues, prices, step_s, steps)
     return _poured(Asked(jobs, pools, costs, step_s, steps, cohort_s), {}, {}, as_fast=True)
 
 
@@ -172,7 +171,19 @@ def _solved(world: World, queues: int, time_limit_s: float) -> Bound:
     return _bound(found, columns, world, queues)
 
 
-def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int) -> None:
+def _costs(pools: Sequence[PoolTerms], queues: Sequence[str], prices: Prices, step_s: float, steps: int) -> Rates:
+    """What is paid at least; of triangles where prices change by the hour."""
+    _refuse_nothing(pools, step_s, steps)
+    begin_s: Floats = step_s * np.arange(steps, dtype=np.float64)
+    first, last = (rates(pools, queues, prices, at_s) for at_s in (begin_s, begin_s + step_s - 1e-6))
+    costs = _without_rewards(edged(first, last))
+    for name, cost in costs._asdict().items():
+        if not np.all(np.isfinite(cost) & (np.asarray(cost) >= 0)):
+            raise SettingsError(f"the price of {name.replace('_', ' ')} is {cost}; prices must not be negative")
+    return costs
+
+
+def _refuse_nothing(pools: Sequence[PoolTerms], step_s: float, steps: int) -> None:
     if not pools or step_s <= 0 or steps < 1:
         raise SettingsError(
             f"nothing to bound with {len(pools)} pools and {steps} steps of {step_s:g} s; give one pool and one step"
@@ -180,9 +191,8 @@ def _refuse(pools: Sequence[PoolTerms], costs: Rates, step_s: float, steps: int)
     slow = [pool.name for pool in pools if pool.speed <= 0]
     if slow:
         raise SettingsError(f"pool {slow[0]} does no work; give a speed above 0")
-    for name, cost in costs._asdict().items():
-        if not np.all(np.isfinite(cost) & (np.asarray(cost) >= 0)):
-            raise SettingsError(f"the price of {name.replace('_', ' ')} is {cost}; prices must not be negative")
+    if step_s > HOUR_S and any(pool.hourly for pool in pools):
+        raise SettingsError(f"steps of {step_s:g} s are longer than the hour by which prices change; give shorter ones")
 
 
 def _refuse_large(lines: Sequence[Line], pools: int, steps: int, classes: int) -> None:
@@ -262,19 +272,23 @@ def _bound(found: Solution, columns: Columns, world: World, queues: int) -> Boun
     """What the plan says, in flows and what they cost."""
     values = found.values
     there = values[columns.there]
-    busy, waiting, waiting_jobs = np.zeros(len(there)), np.zeros(queues), np.zeros(queues)
-    backlog = np.zeros((queues, world.steps))
+    busy, backlog = np.zeros_like(there), np.zeros((queues, world.steps))
+    waiting, waiting_jobs = np.zeros(
+        (2, there.shape[1], queues)
+    )  # all of it at the first edge: its price never changes
     for crowd in columns.crowds:
-        busy[crowd.pools] += values[crowd.running].sum(axis=1) * world.hours
+        busy[crowd.pools] += values[crowd.running]
         for stream, late, waited in crowd.told(values):
             parts = _split(late, stream.parts)
             share = waited * parts.sum(axis=1) / (parts.sum() or 1.0)
             backlog[stream.queues] += parts * world.hours
-            waiting[stream.queues] += share
-            waiting_jobs[stream.queues] += share / stream.largest_gpus
-    asked = values[columns.asked].sum(axis=1) / np.array([pool.gpus_per_node for pool in world.pools])
-    flows = Flows(there.sum(axis=1) * world.hours, busy, waiting, waiting_jobs, np.zeros(()), asked)
-    return Bound(found.cost, bill(flows, world.rates), _by_step(there), backlog, found.seconds)
+            waiting[0, stream.queues] += share
+            waiting_jobs[0, stream.queues] += share / stream.largest_gpus
+    asked = values[columns.asked].T / np.array([pool.gpus_per_node for pool in world.pools])
+    lost = np.zeros(there.shape[1])
+    flows = Flows(there.T * world.hours, busy.T * world.hours, waiting, waiting_jobs, lost, asked)
+    usd = bill(flows, world.rates).sum(axis=0)
+    return Bound(found.cost, usd, _by_step(there), backlog, found.seconds)
 
 
 def _split(late: Floats, parts: Floats) -> Floats:

@@ -44,6 +44,27 @@ class Grid:
         return self.step_s / HOUR_S
 
 
+PER_POOL = ("there", "idle_energy", "busy_energy", "idle_carbon", "busy_carbon")
+
+
+def edged(first: Rates, last: Rates) -> Rates:
+    """What is paid at least under each triangle, (T + 1, P), of what is paid as each step begins and as it ends.
+
+    A triangle lies in two steps, the outer ones in one. Where prices never change, they stay as they are.
+    """
+    if first.there.ndim == 1:
+        return first
+    least = {name: np.minimum(getattr(first, name), getattr(last, name)) for name in PER_POOL}
+    return first._replace(
+        **{name: np.minimum(np.vstack([told[:1], told]), np.vstack([told, told[-1:]])) for name, told in least.items()}
+    )
+
+
+def by_edge(rate: Floats) -> Floats:
+    """(P, T + 1) or (P, 1) of a rate per pool."""
+    return rate[:, None] if rate.ndim == 1 else rate.T
+
+
 class Late(NamedTuple):
     """What a stream's work comes to."""
 
@@ -96,8 +117,8 @@ def _waiting_usd(stream: Stream) -> float:
 
 
 def _running(program: Program, grid: Grid, line: Line) -> Ints:
-    busy = grid.hours * (grid.rates.busy_energy + grid.rates.busy_carbon)
-    return program.add_columns((len(line.pools), grid.steps + 1), busy[line.pools, None])
+    busy = grid.hours * by_edge(grid.rates.busy_energy + grid.rates.busy_carbon)
+    return program.add_columns((len(line.pools), grid.steps + 1), busy[line.pools])
 
 
 # all pools alike fast

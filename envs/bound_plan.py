@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.bound_crowds import Crowd, Grid, crowds
+from envs.bound_crowds import Crowd, Grid, by_edge, crowds
 from envs.bound_demand import Stream, smoothed
 from envs.bound_program import INFINITE, Program
 from envs.terms import HOUR_S, PoolTerms, Rates
@@ -79,9 +79,9 @@ def _columns(program: Program, world: World) -> Columns:
         most[row] = (pool.nodes * begun + more) * pool.gpus_per_node
         free[row, lead:] = INFINITE
     per_gpu = costs.asked / np.array([pool.gpus_per_node for pool in world.pools])
-    there = hours * (costs.there + costs.idle_energy + costs.idle_carbon)
+    there = hours * by_edge(costs.there + costs.idle_energy + costs.idle_carbon)
     return Columns(
-        there=program.add_columns(least.shape, there[:, None], least, most),
+        there=program.add_columns(least.shape, there, least, most),
         asked=program.add_columns(least.shape, per_gpu[:, None], 0.0, free),
         crowds=crowds(program, world.grid, world.streams),
     )

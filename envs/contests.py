@@ -23,21 +23,21 @@ def contest(jobs: JobTable, cluster: Cluster, rules: Rules, ledger: Ledger, room
     if not cluster.contested:
         return None
     count, queues = len(jobs), len(jobs.queues)
-    some = [np.zeros(count, dtype=np.int64) for _ in range(3)]
-    spells = [np.zeros(room, dtype=kind) for kind in (np.int64, np.int64, np.float64, np.float64)]
+    nobody, none, never = np.zeros((3, count), dtype=np.int64), np.zeros((2, room), dtype=np.int64), np.zeros((2, room))
     return Contest(
         _policies(jobs, cluster, rules, ledger),
         jobs.priority,
         np.zeros(count, dtype=np.bool_),
         np.zeros(1, dtype=np.int64),
         np.zeros((queues, count), dtype=np.bool_),
-        some[0],
+        nobody[0],
         np.zeros(count, dtype=np.bool_),
-        *some[1:],
+        nobody[1],
+        nobody[2],
         np.zeros(queues, dtype=np.bool_),
         np.zeros(queues, dtype=np.bool_),
         np.zeros(1),
-        Spells(np.zeros(1, dtype=np.int64), *spells),
+        Spells(np.zeros(1, dtype=np.int64), none[0], none[1], never[0], never[1]),
     )
 
 

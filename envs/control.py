@@ -116,7 +116,7 @@ class Fleet:
         wanted = np.zeros((self.count, len(pools)), dtype=np.int64)
         for row in sorted(range(len(pools)), key=lambda row: pools[row].price_usd_per_gpu_hour / pools[row].speed):
             per_node = pools[row].gpus_per_node
-            used = sites.nodes.there[:, row] * per_node - sites.state.ledger.idle[:, row]
+            used = sites.nodes.there[:, row] * per_node - self.run.idle[:, row]
             gpus = np.clip(np.maximum(left, used), 0, pools[row].max_gpus)
             wanted[:, row] = np.ceil(gpus / per_node)
             left = np.maximum(0.0, left - wanted[:, row] * per_node)
@@ -125,12 +125,12 @@ class Fleet:
     def seen(self) -> Floats:
         """(B, W) from 0 to a few."""
         nth, sites, task = int(self.run.nth[0]), self.run.sites, self.task
-        used, waiting = sites.state.ledger.used.sum(axis=2), sites.state.meter.waiting
+        used, waiting = self.run.used.sum(axis=2), self.run.waiting
         self.demand[:, :, nth] = used + waiting
         most = np.array([max(1, pool.max_gpus) for pool in task.world.pools])
-        per_node = sites.terms.per_node
+        per_node = sites.terms.per_node / self.run.parts
         there, coming = (nodes * per_node / most for nodes in (sites.nodes.there, sites.nodes.coming))
-        idle = sites.state.ledger.idle / most
+        idle = self.run.idle / most
         now = rates_at(self.costs, min(nth, task.steps - 1)).there
         price = np.broadcast_to(now / max(1e-9, task.prices.waiting_usd_per_gpu_hour), there.shape)
         everything = max(1, int(most.sum()))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.job_file import JobFile
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster, State, updated
@@ -114,6 +115,21 @@ def crowded(faults: Sequence[Fault], jobs: JobTable, rng: np.random.Generator) -
             order = np.argsort(submit_s, kind="stable")
             jobs, origin = replace(jobs.take(rows[order]), submit_s=submit_s[order]), origin[rows[order]]
     return jobs, origin
+
+
+def crowded_file(faults: Sequence[Fault], file: JobFile, began_s: float, rng: np.random.Generator) -> JobFile:
+    """The same of a file whose moment `began_s` is the world's first; a copy is named after its first, with +1, +2."""
+    jobs, origin = crowded(faults, replace(file.table, submit_s=file.table.submit_s - began_s), rng)
+    if len(origin) == len(file.ids) and (origin == np.arange(len(origin))).all():
+        return file
+    seen: dict[int, int] = {}
+    ids = []
+    for row in origin.tolist():
+        seen[row] = seen.get(row, -1) + 1
+        ids.append(f"{file.ids[row]}+{seen[row]}" if seen[row] else str(file.ids[row]))
+    more, fewer = len(origin) - len(seen), len(file.ids) - len(seen)
+    note = f"bursts and shifts of demand added {more:,} jobs and left out {fewer:,}"
+    return JobFile(replace(jobs, submit_s=jobs.submit_s + began_s), np.array(ids), (*file.notes, note))
 
 
 def _multiplied(fault: Demand, jobs: JobTable, rng: np.random.Generator) -> tuple[Ints, Floats]:

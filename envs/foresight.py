@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.bound import Bound
-from envs.terms import PoolTerms, Prices, bill, rates
+from envs.terms import PoolTerms, Prices, bill, rates, rates_at
 from envs.workloads import Floats, Ints, JobTable
 from envs.world import Weather, World
 
@@ -68,9 +68,10 @@ class Known:
 
     def _paid(self, plans: Sequence[Ints]) -> Floats:
         run = self.world.begin_all([self.jobs] * len(plans), [self.weather] * len(plans))
-        costs = rates(self.world.pools, self.jobs.queues, self.prices)
+        at_s: Floats = self.world.step_s * np.arange(self.steps, dtype=np.float64)
+        costs = rates(self.world.pools, self.jobs.queues, self.prices, at_s)
         wanted = np.array(plans)
-        return np.stack([bill(run.step(wanted[:, step]), costs) for step in range(self.steps)], axis=1)
+        return np.stack([bill(run.step(wanted[:, step]), rates_at(costs, step)) for step in range(self.steps)], axis=1)
 
 
 def foreseen(known: Known, bound: Bound, others: Sequence[Ints] = ()) -> Plan:

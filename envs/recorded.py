@@ -38,6 +38,11 @@ class Record:
         for table, now in ((self.running, running), (self.pending, pending), (self.demand, running + pending)):
             table[:-1, nth], table[-1, nth] = now, now.sum()
 
+    def miss(self, nth: int) -> None:
+        """No reading at the beginning of a step: a gap is not a zero."""
+        for table in (self.running, self.pending, self.demand):
+            table[:, nth] = np.nan
+
     def at(self, nth: int) -> datetime:
         return datetime.fromtimestamp(self.began_s + nth * self.step_s, UTC)
 
@@ -45,16 +50,21 @@ class Record:
         """Until a reading, what is seen on a real cluster."""
         seen = self._until(nth)
         queues = DemandHistory(self.lines[:-1], self.times[seen], self.running[:-1, seen], self.pending[:-1, seen])
-        # No reading is missing, and what was added up once need not be again.
-        vars(queues).update(demand=self.demand[:-1, seen], totals={self.lines[-1].resource: self.demand[-1, seen]})
+        if not self._misses_any(seen):  # then what was added up once need not be again
+            totals = {self.lines[-1].resource: self.demand[-1, seen]}
+            vars(queues).update(demand=self.demand[:-1, seen], totals=totals)
         return queues
 
     def whole(self, nth: int) -> DemandHistory:
         """The same with the total, as forecasters get it."""
         seen = self._until(nth)
         whole = DemandHistory(self.lines, self.times[seen], self.running[:, seen], self.pending[:, seen])
-        vars(whole).update(demand=self.demand[:, seen], seen=np.full(len(self.lines), len(whole.times)))
+        if not self._misses_any(seen):
+            vars(whole).update(demand=self.demand[:, seen], seen=np.full(len(self.lines), len(whole.times)))
         return whole
+
+    def _misses_any(self, steps: slice) -> bool:
+        return bool(np.isnan(self.demand[-1, steps]).any())
 
     def _until(self, nth: int) -> slice:
         return slice(max(0, nth + 1 - round(REMEMBERED.total_seconds() / self.step_s)), nth + 1)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.workloads import Floats, Ints, JobTable
+from envs.workloads import Amounts, Floats, Ints, JobTable, in_parts
 from gyropilot.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ class Replay:
         if self.several is None:
             return _levels(self.jobs.queue, self.jobs.submit_s, self.start_s, self.jobs.gpus, at_s, shape)
         there = _levels(self.jobs.queue, self.jobs.submit_s, self.end_s, self.jobs.gpus, at_s, shape)
-        return there - self.running_gpus(at_s).sum(axis=1)
+        waiting: Floats = there - self.running_gpus(at_s).sum(axis=1)
+        return waiting
 
     def running_at(self, moment_s: float) -> Ints:
         """Rows of the jobs that run then, oldest start first."""
@@ -201,7 +202,7 @@ class Replay:
         return Spells(ran, self.flavor[ran], self.start_s[ran], self.end_s[ran])
 
 
-def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Ints, at_s: Floats, shape: tuple[int, ...]) -> Floats:
+def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Amounts, at_s: Floats, shape: tuple[int, ...]) -> Floats:
     """GPUs held per cell at each moment, by jobs that hold theirs from (inclusive) until (exclusive)."""
     moments = len(at_s)
     change = np.zeros((int(np.prod(shape[:-1])), moments + 1))
@@ -219,15 +220,16 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
 
     count, none, nobody = len(jobs), np.zeros(0), np.zeros(0, dtype=np.int64)
     in_line = np.lexsort((jobs.submit_s, -jobs.priority))
-    rules, ledger = tables(jobs.queues, cluster)
-    work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, np.argsort(in_line), in_line)
+    gpus, parts = in_parts(jobs.gpus)
+    rules, ledger = tables(jobs.queues, cluster, parts)
+    work = quotas.Work(jobs.submit_s, jobs.queue, gpus, np.argsort(in_line), in_line)
     checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-    kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none)
+    kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody)
     fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64))
     met = contest(jobs, cluster, rules, ledger, room=count + ROOM)
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
     course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []
-    while not advance(course, met, until_s):
+    while not advance(course, met, until_s) and met is not None:
         stopped.append(_taken(met))
     if met is None:
         return Replay(jobs, cluster.flavors, runs.start_s, runs.start_s + jobs.duration_s, runs.flavor)
@@ -241,12 +243,14 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
 def _taken(met: Contest) -> Spells:
     """What is written down, which makes room for more."""
     spells = met.spells
-    count, spells.count[0] = int(spells.count[0]), 0
-    return Spells(*(column[:count].copy() for column in spells[1:]))
+    written = slice(int(spells.noted[0]))
+    spells.noted[0] = 0
+    job, flavor, start_s, end_s = spells.job, spells.flavor, spells.start_s, spells.end_s
+    return Spells(job[written].copy(), flavor[written].copy(), start_s[written].copy(), end_s[written].copy())
 
 
-def tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
-    """A cluster in numbers, with nothing in use."""
+def tables(queues: Sequence[str], cluster: Cluster, parts: int = 1) -> tuple[Rules, Ledger]:
+    """A cluster in numbers, with nothing in use; GPUs are counted in so many parts of one."""
     from envs.compiled.quotas import Ledger, Rules
 
     flavors = cluster.flavors
@@ -266,5 +270,6 @@ def tables(queues: Sequence[str], cluster: Cluster) -> tuple[Rules, Ledger]:
     idle = np.array([cluster.installed.get(name, UNLIMITED) for name in flavors], dtype=np.int64)
     strict = np.array([queue in cluster.strict for queue in queues], dtype=np.bool_)
     speed = np.ones(len(flavors))
-    rules = Rules(order, nominal, most, kept, cohort, strict, speed, cluster.keeps_rights)
-    return rules, Ledger(np.zeros_like(nominal), free, idle)
+    most, idle = (np.minimum(limits, UNLIMITED // parts) * parts for limits in (most, idle))
+    rules = Rules(order, nominal * parts, most, kept * parts, cohort, strict, speed, cluster.keeps_rights)
+    return rules, Ledger(np.zeros_like(nominal), free * parts, idle)

@@ -94,8 +94,9 @@ def turned(seen: Seen, view: View, intent: Intent) -> float:
     """Turns the dials as wanted; USD of the step that follows."""
     wanted, back = seen.dials(intent)
     seen.moved_quotas(view, intent)
+    now_s = np.array([seen.nth * seen.run.world.step_s])
     flows = seen.run.step(wanted, back)
-    return float(bill(flows, rates(seen.run.world.pools, seen.run.queues, seen.prices)).sum())
+    return float(bill(flows, rates(seen.run.world.pools, seen.run.queues, seen.prices, now_s)).sum())
 
 
 @dataclass(eq=False, slots=True)

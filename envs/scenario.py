@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
-from envs.terms import PoolTerms, Prices
+from envs.terms import HOUR_S, Hourly, PoolTerms, Prices
 from envs.workloads import JobTable
 from envs.world import World
 from gyropilot.domain import Market
@@ -30,6 +31,10 @@ flavors:
     lead_s: 600                  # from asking for a node until its GPUs can be used
     watts_idle_per_gpu: 60
     watts_busy_per_gpu: 400
+    # hourly:                    # instead of one value, one for each hour since it began; anew after the last
+    #   price_usd_per_gpu_hour: [2.5, 2.5, 1.2, 1.0]
+    #   usd_per_kwh: [0.1, 0.3]
+    #   carbon_g_per_kwh: [300, 120]
 
 # What is paid beside GPUs, in USD.
 prices:
@@ -40,6 +45,15 @@ prices:
 # Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:
 # [less_than_or_equal_to_final_share], [less_than_initial_share].
 fair_sharing: false
+
+# What goes wrong, in hours since it began. Of what names no pool, or no queue, all are meant.
+# faults:
+#   - {kind: outage, pool: a100, at_h: 24, lasts_h: 6, share: 0.5}   # of its nodes; none comes until it is over
+#   - {kind: stuck-provisioning, pool: a100, at_h: 30, lasts_h: 2}   # what should come meanwhile comes then
+#   - {kind: burst, queue: research, at_h: 36, lasts_h: 4, times: 3} # so many times as many jobs
+#   - {kind: demand-shift, queue: research, at_h: 48, times: 0.5}    # for good
+#   - {kind: forecast-bias, at_h: 12, lasts_h: 6, times: 1.5}        # forecasts say so many times as much
+#   - {kind: metric-loss, at_h: 60, lasts_h: 1}                      # nothing is seen, so nothing is decided
 
 # Kueue's ClusterQueues. A job takes the first flavor, in the order of its queue's shares, in which all of it fits.
 queues:
@@ -68,6 +82,9 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+_Amount = Annotated[float, Field(ge=0)]
+
+
 class _Share(_Part):
     nominal: int = Field(ge=0)
     borrowing_limit: int | None = Field(default=None, ge=0)
@@ -92,6 +109,14 @@ class _Queue(_Part):
     shares: dict[str, _Share] = Field(min_length=1)
 
 
+class _Hourly(_Part):
+    """`envs.terms.Hourly`."""
+
+    price_usd_per_gpu_hour: tuple[_Amount, ...] = ()
+    usd_per_kwh: tuple[_Amount, ...] = ()
+    carbon_g_per_kwh: tuple[_Amount, ...] = ()
+
+
 class _Pool(_Part):
     """`PoolTerms`, whose name is the flavor's."""
 
@@ -110,6 +135,7 @@ class _Pool(_Part):
     mass_loss_share: float = Field(default=0.5, ge=0, le=1)
     watts_idle_per_gpu: float = Field(default=0.0, ge=0)
     watts_busy_per_gpu: float = Field(default=0.0, ge=0)
+    hourly: _Hourly = _Hourly()
 
 
 class _Prices(_Part):
@@ -122,6 +148,76 @@ class _Prices(_Part):
     carbon_g_per_kwh: float = Field(default=0.0, ge=0)
 
 
+class _Fault(_Part):
+    """`envs.faults`, in hours since the world begins."""
+
+    at_h: float = Field(ge=0)
+
+
+class _Outage(_Fault):
+    kind: Literal["outage"]
+    lasts_h: float = Field(gt=0)
+    pool: str | None = None
+    share: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def fault(self) -> Fault:
+        return Outage(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, pool=self.pool, share=self.share)
+
+
+class _Stuck(_Fault):
+    kind: Literal["stuck-provisioning"]
+    lasts_h: float = Field(gt=0)
+    pool: str | None = None
+
+    @property
+    def fault(self) -> Fault:
+        return Stuck(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, pool=self.pool)
+
+
+class _Burst(_Fault):
+    kind: Literal["burst"]
+    lasts_h: float = Field(gt=0)
+    times: float = Field(ge=0, le=100)
+    queue: str | None = None
+
+    @property
+    def fault(self) -> Fault:
+        return Demand(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, times=self.times, queue=self.queue)
+
+
+class _Shift(_Fault):
+    kind: Literal["demand-shift"]
+    times: float = Field(ge=0, le=100)
+    queue: str | None = None
+
+    @property
+    def fault(self) -> Fault:
+        return Demand(at_s=self.at_h * HOUR_S, times=self.times, queue=self.queue)
+
+
+class _Bias(_Fault):
+    kind: Literal["forecast-bias"]
+    lasts_h: float = Field(gt=0)
+    times: float = Field(ge=0, le=100)
+
+    @property
+    def fault(self) -> Fault:
+        return Bias(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, times=self.times)
+
+
+class _Blind(_Fault):
+    kind: Literal["metric-loss"]
+    lasts_h: float = Field(gt=0)
+
+    @property
+    def fault(self) -> Fault:
+        return Blind(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S)
+
+
+_AnyFault = Annotated[_Outage | _Stuck | _Burst | _Shift | _Bias | _Blind, Field(discriminator="kind")]
+
+
 class Scenario(_Part):
     """Flavors, and queues with shares of them."""
 
@@ -129,6 +225,12 @@ class Scenario(_Part):
     queues: dict[str, _Queue] = Field(min_length=1)
     prices: _Prices = _Prices()
     fair_sharing: bool | tuple[FairRule, ...] = False
+    faults: tuple[_AnyFault, ...] = ()
+
+    @property
+    def surprises(self) -> tuple[Fault, ...]:
+        """What `envs.faults` takes."""
+        return tuple(told.fault for told in self.faults)
 
     @property
     def gpus(self) -> int:
@@ -214,10 +316,19 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
 
 def refuse_contested(scenario: Scenario) -> None:
     """Raises SettingsError where jobs may stop others: when each ran is not told by one start."""
+    if scenario.faults:
+        raise SettingsError("faults of this scenario happen to whoever steers it; add --pilot hold, or leave them out")
     if scenario.cluster.contested:
         raise SettingsError(
             "jobs of this scenario may stop others, or share fairly; add --pilot hold, which tells what is lost by it"
         )
+
+
+def refuse_changes(scenario: Scenario, who: str) -> None:
+    """Raises SettingsError where something happens at a moment of its own, and `who` begins at many."""
+    if scenario.faults or any(pool.hourly for pool in scenario.pools):
+        what = "faults" if scenario.faults else "prices by the hour"
+        raise SettingsError(f"{who} cuts jobs into days that begin anew, so {what} have no moment; leave them out")
 
 
 def with_all_queues(scenario: Scenario, jobs: JobTable) -> JobTable:
@@ -250,6 +361,11 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
                 f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
                 f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
             )
+    for fault in found.faults:
+        named = (getattr(fault, "pool", None), found.flavors), (getattr(fault, "queue", None), found.queues)
+        for whom, known in named:
+            if whom is not None and whom not in known:
+                raise SettingsError(f"{path}: a fault ({fault.kind}) names {whom}; there are {', '.join(known)}")
     for name, queue in found.queues.items():
         strange = [flavor for flavor in queue.shares if flavor not in found.flavors]
         if strange:
@@ -263,7 +379,8 @@ def _terms(name: str, told: int | _Pool) -> PoolTerms:
         gpus = max(0, told)
         return PoolTerms(name, gpus, gpus, gpus, gpus_per_node=1, market=Market.RESERVED)
     most = told.nodes if told.max_nodes is None else told.max_nodes
-    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most})
+    hourly = Hourly(**told.hourly.model_dump())
+    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly})
 
 
 def _place(parts: tuple[int | str, ...]) -> str:

@@ -14,7 +14,7 @@ from agents.rebalancer import Rebalancer
 from envs.foretelling import Foretelling, Glance
 from envs.recorded import Record
 from envs.replay import Share
-from envs.terms import Prices
+from envs.terms import Prices, carbon_g_per_kwh, prices_at
 from envs.workloads import MONDAY_S, Floats, Ints
 from envs.world import Run
 from forecasting.naive import Naive
@@ -66,15 +66,19 @@ class Seen:
 
     def view(self) -> View:
         """The cluster now, and a forecast that is at most FORECAST_S old."""
-        nth, sites = self.nth, self.run.sites
-        ledger, nodes = sites.state.ledger, sites.nodes
-        running, pending = ledger.used[0].sum(axis=1), sites.state.meter.waiting[0]
+        nth, run, nodes = self.nth, self.run, self.run.sites.nodes
+        used, pending = run.used[0], run.waiting[0]
+        running = used.sum(axis=1)
         self.record.note(nth, running, pending)
-        pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], ledger.idle[0]))
-        largest = [self._largest(row) if waits else 0 for row, waits in enumerate(pending.tolist())]
-        queues = self.queues.of(_rows(running, pending, np.array(largest), sites.rules.nominal[0], ledger.used[0]))
+        pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], run.idle[0], *self._by_hour()))
+        largest = [self._largest(row) if waits else 0.0 for row, waits in enumerate(pending.tolist())]
+        queues = self.queues.of(_rows(running, pending, np.array(largest), run.nominal[0], used))
         seen = ClusterState(self.now, pools, queues, (), self.record.of_queues(nth))
         return Glance.of(seen, self.foretelling.by(nth))
+
+    def look_away(self) -> None:
+        """What is now is never known."""
+        self.record.miss(self.nth)
 
     def dials(self, intent: Intent) -> tuple[Ints, Floats]:
         """(1, P) nodes and (1, Q) GPUs to take back. For one GPU more a node comes; for one less none goes."""
@@ -100,8 +104,9 @@ class Seen:
         for action in actions:
             queue, flavor = action.target.removesuffix(f"/{GPU.resource}").rsplit("/", 1)
             at = (0, self.run.queues.index(queue), pools.index(flavor))
-            rules.most[at] += action.after - rules.nominal[at]
-            rules.nominal[at] = action.after
+            after = action.after * self.run.parts
+            rules.most[at] += after - rules.nominal[at]
+            rules.nominal[at] = after
         if actions:
             site = one(self.run.sites, 0)
             lent(site.rules, site.state.ledger)
@@ -124,7 +129,12 @@ class Seen:
     def now(self) -> datetime:
         return self.record.at(self.nth)
 
-    def _pool(self, row: int, there: int, coming: int, idle: int) -> Pool:
+    def _by_hour(self) -> tuple[Floats, Floats]:
+        """(P,) USD per GPU-hour and g CO2e per kWh, now."""
+        pools, now_s = self.run.world.pools, np.array([self.nth * self.run.world.step_s])
+        return prices_at(pools, now_s)[0], carbon_g_per_kwh(pools, self.prices, now_s)[0]
+
+    def _pool(self, row: int, there: int, coming: int, idle: float, price: float, carbon: float) -> Pool:
         terms = self.run.world.pools[row]
         return Pool(
             terms.name,
@@ -137,26 +147,26 @@ class Seen:
             max_nodes=terms.max_nodes,
             market=terms.market,
             lead_time=timedelta(seconds=terms.lead_s),
-            price_usd_per_gpu_hour=terms.price_usd_per_gpu_hour,
+            price_usd_per_gpu_hour=price,
             watts_idle_per_gpu=terms.watts_idle_per_gpu,
             watts_busy_per_gpu=terms.watts_busy_per_gpu,
-            carbon_g_per_kwh=self.prices.carbon_g_per_kwh,
+            carbon_g_per_kwh=carbon,
             flavors=(terms.name,),
             dial=None if terms.min_nodes == terms.max_nodes else Dial.POOL_SIZE,
             dial_target=f"pools/{terms.name}",
             dial_value=there + coming,
         )
 
-    def _largest(self, row: int) -> int:
+    def _largest(self, row: int) -> float:
         """GPUs of the largest gang in a line; 0 where those that wait are held back."""
         work, lines = self.run.sites.work, self.run.sites.state.lines
         first = lines.first[0, row]
         parts = ((lines.ready, lines.readies), (lines.aside, lines.asides))
         places = np.concatenate([part[0, first : first + count[0, row]] for part, count in parts])
-        return int(work.gpus[0, work.at_place[0, places]].max(initial=0))
+        return float(work.gpus[0, work.at_place[0, places]].max(initial=0)) / self.run.parts
 
-    def _queue(  # noqa: PLR0913, PLR0917 - its numbers, as `Kept` tells them apart
-        self, row: int, running: int, pending: float, largest: int, nominal: Sequence[int], used: Sequence[int]
+    def _queue(
+        self, row: int, running: int, pending: float, largest: float, nominal: Sequence[int], used: Sequence[int]
     ) -> Queue:
         name, own = self.run.queues[row], self.prices.queue_waiting_usd_per_gpu_hour
         return Queue(
@@ -165,7 +175,7 @@ class Seen:
             cohort=self.run.world.cohorts.get(name),
             running_gpus={GPU.resource: float(running)},
             pending_gpus={GPU.resource: float(pending)},
-            largest_pending_gpus={GPU.resource: float(largest)} if largest else {},
+            largest_pending_gpus={GPU.resource: largest} if largest else {},
             waiting_usd_per_gpu_hour=own.get(name, self.prices.waiting_usd_per_gpu_hour),
         )
 

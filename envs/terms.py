@@ -63,10 +63,6 @@ class PoolTerms:
     def max_gpus(self) -> int:
         return self.max_nodes * self.gpus_per_node
 
-    def price_at(self, moment_s: float) -> float:
-        """USD per GPU-hour."""
-        return float(by_hour(self.hourly.price_usd_per_gpu_hour, self.price_usd_per_gpu_hour, np.array(moment_s)))
-
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -168,6 +164,12 @@ def bill(flows: Flows, rates: Rates) -> Floats:
         (flows.there * rates.idle_carbon + flows.busy * rates.busy_carbon).sum(axis=-1),
     )
     return np.stack(parts, axis=-1)
+
+
+def prices_at(pools: Sequence[PoolTerms], at_s: Floats) -> Floats:
+    """(T, P) USD per GPU-hour, at each moment since the world began."""
+    told = [by_hour(pool.hourly.price_usd_per_gpu_hour, pool.price_usd_per_gpu_hour, at_s) for pool in pools]
+    return np.stack(told, axis=-1)
 
 
 def carbon_g_per_kwh(pools: Sequence[PoolTerms], prices: Prices, at_s: Floats) -> Floats:

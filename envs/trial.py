@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.protocols import Pilot
+from envs.faults import Fault, blind, misled
 from envs.seen import Seen
 from envs.tally import Waits, waits_of
-from envs.terms import KINDS, Flows, Prices, bill, rates
+from envs.terms import KINDS, Flows, Prices, bill, carbon_g_per_kwh, rates
 from envs.workloads import DAY_S, Floats, Ints, JobTable
 from envs.world import STEP_S, Run, Weather, World
 from forecasting.naive import Naive
@@ -35,7 +36,7 @@ class Trial:
     end_s: Floats
     stops: Ints  # (N,)
     quota_moves: int
-    carbon_g_per_kwh: float
+    carbon_g_per_kwh: Floats | float  # (T, P) where it changes by the hour
 
     @property
     def total_usd(self) -> float:
@@ -78,12 +79,18 @@ class Trial:
 
     @property
     def kg_co2(self) -> float:
-        return self.kwh * self.carbon_g_per_kwh / 1_000
+        return float((self._kwh * self.carbon_g_per_kwh).sum() / 1_000)
 
     @property
     def kwh(self) -> float:
+        return float(self._kwh.sum())
+
+    @property
+    def _kwh(self) -> Floats:
+        """(T, P)."""
         idle, busy = (np.array([getattr(p, f"watts_{s}_per_gpu") for p in self.world.pools]) for s in ("idle", "busy"))
-        return float((self.flows.there @ idle + self.flows.busy @ (busy - idle)).sum() / 1_000)
+        drawn: Floats = (self.flows.there * idle + self.flows.busy * (busy - idle)) / 1_000
+        return drawn
 
     @property
     def decisions_per_day(self) -> float:
@@ -108,21 +115,36 @@ def tried(
     prices: Prices,
     weather: Weather,
     forecaster: Forecaster | None = None,
+    faults: Sequence[Fault] = (),
 ) -> Trial:
-    """The whole run under one pilot, which looks every step."""
+    """The whole run under one pilot, which looks every step.
+
+    Of `faults` those count here that mislead or blind it; jobs and weather are as others have changed them already.
+    """
     run = world.begin(jobs, weather)
-    seen = Seen(run, prices, forecaster or Naive())
+    seen = Seen(run, prices, misled(faults, forecaster or Naive()))
     flows, nodes, turns, moves = list[Flows](), list[Ints](), list[Ints](), 0
-    for _ in range(run.steps):
-        view = seen.view()
-        intent = pilot.steer(view)
-        wanted, back = seen.dials(intent)
-        moves += seen.moved_quotas(view, intent)
+    for dark in blind(faults, run.steps, world.step_s):
+        wanted, back, moved = _unseen(seen) if dark else _steered(seen, pilot)
+        moves += moved
         turns.append(wanted[0] - seen.asked)
         flows.append(run.step(wanted, back))
         nodes.append(wanted[0])
     dials = Dialled(np.array(nodes), np.array(turns), moves)
     return _counted(pilot.name, run, jobs, prices, flows, dials)
+
+
+def _steered(seen: Seen, pilot: Pilot) -> tuple[Ints, Floats, int]:
+    """(1, P) nodes and (1, Q) GPUs to take back, as the pilot wants them, and how many quotas it moved."""
+    view = seen.view()
+    intent = pilot.steer(view)
+    return *seen.dials(intent), seen.moved_quotas(view, intent)
+
+
+def _unseen(seen: Seen) -> tuple[Ints, Floats, int]:
+    """Less sight, less action: everything stays as it is."""
+    seen.look_away()
+    return seen.asked[None], np.zeros((1, len(seen.run.queues))), 0
 
 
 class Dialled(NamedTuple):
@@ -135,7 +157,8 @@ class Dialled(NamedTuple):
 
 def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequence[Flows], dials: Dialled) -> Trial:
     together = Flows(*(np.concatenate(part) for part in zip(*flows, strict=True)))
-    usd = bill(together, rates(run.world.pools, run.queues, prices))
+    at_s: Floats = run.world.step_s * np.arange(len(together.lost), dtype=np.float64)
+    usd = bill(together, rates(run.world.pools, run.queues, prices, at_s))
     runs = run.sites.state.runs
     return Trial(
         name,
@@ -149,7 +172,7 @@ def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequenc
         end_s=runs.end_s[0],
         stops=run.sites.fates.stops[0],
         quota_moves=dials.quota_moves,
-        carbon_g_per_kwh=prices.carbon_g_per_kwh,
+        carbon_g_per_kwh=carbon_g_per_kwh(run.world.pools, prices, at_s),
     )
 
 

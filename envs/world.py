@@ -7,7 +7,7 @@ five minutes:
 - The market takes nodes back: single ones by chance, many at once now and then. Jobs on them stop; which ones, their
   lots say. Work since the last checkpoint is lost, and a restart costs work too.
 - Dials are turned: how many nodes a pool should have (idle ones leave, oldest first; what runs is never stopped for
-  it), and how many GPUs are taken back from a queue (least lost work per GPU first; these jobs are held back a while).
+  it), and how many GPUs are taken back from a queue (by the preemptor's rule; these jobs are held back a while).
 
 Chance is drawn beforehand (`Weather`), so that all who are compared meet the same. Several worlds lie in one set of
 arrays and are stepped in one loop of machine code.
@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from envs.pauses import making_way, ranks
 from envs.replay import RESTART_S, Cluster, FairRule, Preemption, Shares, tables
 from envs.terms import Flows, PoolTerms
-from envs.workloads import DAY_S, Floats, Ints, JobTable
+from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable, in_parts
 
 if TYPE_CHECKING:
     from envs.compiled.stops import Contest
@@ -84,43 +85,48 @@ class World:
 
     def begin(self, jobs: JobTable, weather: Weather, lots: Floats | None = None) -> Run:
         """A run of its own. `lots` (N,) from 0 to 1 say whom lost nodes hit first; untold, the youngest jobs."""
-        return self._run([self._site(jobs, weather, lots)], jobs.queues)
+        parts = in_parts(jobs.gpus)[1]
+        return self._run([self._site(jobs, weather, lots, parts)], jobs.queues, parts)
 
     def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
         """Several at once: of the same queues, and equally long."""
         most = max(len(jobs) for jobs in tables_)
+        parts = in_parts(np.concatenate([jobs.gpus for jobs in tables_]))[1]
         sites = [
-            self._site(_padded(jobs, most), weather, None) for jobs, weather in zip(tables_, weathers, strict=True)
+            self._site(_padded(jobs, most), weather, None, parts)
+            for jobs, weather in zip(tables_, weathers, strict=True)
         ]
-        return self._run(sites, tables_[0].queues)
+        return self._run(sites, tables_[0].queues, parts)
 
-    def _run(self, sites: Sequence[tuple[Site, Contest | None]], queues: tuple[str, ...]) -> Run:
+    def _run(self, sites: Sequence[tuple[Site, Contest | None]], queues: tuple[str, ...], parts: int) -> Run:
         contests = [contest for _, contest in sites]
         every = _together([site for site, _ in sites]), _together(contests) if contests[0] else None
-        return Run(self, queues, *every, np.zeros(len(sites), dtype=np.int64))
+        return Run(self, queues, *every, np.zeros(len(sites), dtype=np.int64), parts)
 
-    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None) -> tuple[Site, Contest | None]:
+    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None, parts: int) -> tuple[Site, Contest | None]:
+        """Arrays that count GPUs in so many parts of one."""
         from envs.compiled import quotas, stops
         from envs.compiled import world as core
         from envs.contests import contest
 
         pools, steps, count = self.pools, weather.lead.shape[1], len(jobs)
         cluster = self._cluster(jobs.queues)
-        rules, ledger = tables(jobs.queues, cluster)
+        rules, ledger = tables(jobs.queues, cluster, parts)
         rules = rules._replace(speed=np.array([pool.speed for pool in pools]))
         met = contest(jobs, cluster, rules, ledger)
-        ledger.idle[:] = [pool.nodes * pool.gpus_per_node for pool in pools]
+        ledger.idle[:] = [pool.nodes * pool.gpus_per_node * parts for pool in pools]
         in_line = np.lexsort((jobs.submit_s, -jobs.priority))
-        work = quotas.Work(jobs.submit_s, jobs.queue, jobs.gpus, np.argsort(in_line), in_line)
+        gpus = np.rint(jobs.gpus * parts).astype(np.int64)
+        work = quotas.Work(jobs.submit_s, jobs.queue, gpus, np.argsort(in_line), in_line)
         lots = np.linspace(1.0, 0.0, count) if lots is None else lots
         checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-        kinds = stops.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots)
+        kinds = stops.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots, ranks(jobs))
         per_node, least, most, there = (
             np.array([getattr(pool, name) for pool in pools], dtype=np.int64)
             for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
         )
         billed = np.array([ceil(pool.billed_at_least_s / self.step_s) for pool in pools], dtype=np.int64)
-        terms = core.Terms(per_node, least, most, *weather, billed)
+        terms = core.Terms(per_node * parts, least, most, *weather, billed)
         none = np.zeros((len(pools), steps + 1), dtype=np.int64)
         nodes = core.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
         nodes.born[:, 0] = there
@@ -160,6 +166,7 @@ class Run:
     sites: Site
     contests: Contest | None  # where jobs may stop others
     nth: Ints  # (B,) steps that passed
+    parts: int  # of a GPU, in which all arrays of `sites` count GPUs
 
     def step(self, nodes: Ints, pause: Floats | None = None) -> Flows:
         """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now."""
@@ -174,11 +181,38 @@ class Run:
                 f"nodes are {nodes.shape} and GPUs to take back {pause.shape}; wanted are one row for each of "
                 f"{clusters} clusters, of {len(self.world.pools)} pools and of {queues} queues"
             )
-        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), np.ascontiguousarray(pause, dtype=np.float64))
+        now_s = (self.nth * self.world.step_s).astype(np.float64)
+        stop = making_way(self.sites, pause * self.parts, now_s)
+        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), stop)
         flow = self._nothing()
         core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
-        return Flows(flow.there, flow.busy, flow.waiting, flow.waiting_jobs, flow.lost[:, 0], flow.asked)
+        there, busy, waiting = flow.there / self.parts, flow.busy / self.parts, flow.waiting / self.parts
+        return Flows(there, busy, waiting, flow.waiting_jobs, flow.lost[:, 0] / self.parts, flow.asked)
+
+    @property
+    def used(self) -> Amounts:
+        """(B, Q, P) GPUs on which jobs run."""
+        return self._whole(self.sites.state.ledger.used)
+
+    @property
+    def idle(self) -> Amounts:
+        """(B, P) GPUs on nodes that are there, and that nobody uses."""
+        return self._whole(self.sites.state.ledger.idle)
+
+    @property
+    def waiting(self) -> Amounts:
+        """(B, Q) GPUs that jobs wait for, those that are held back included."""
+        return self._whole(self.sites.state.meter.waiting)
+
+    @property
+    def nominal(self) -> Amounts:
+        """(B, Q, P) GPUs of quota."""
+        return self._whole(self.sites.rules.nominal)
+
+    def _whole(self, parts: Amounts) -> Amounts:
+        """In GPUs."""
+        return parts if self.parts == 1 else parts / self.parts
 
     def _nothing(self) -> Flow:
         from envs.compiled.world import Flow

@@ -16,6 +16,7 @@ from gyropilot.terminal import Format, FormatOption, OutputOption, progress, rep
 
 if TYPE_CHECKING:
     from envs.bound import Bound
+    from envs.faults import Fault
     from envs.foresight import Known, Plan
     from envs.job_file import JobFile
     from envs.trial import Trial
@@ -176,6 +177,7 @@ class Steered(NamedTuple):
 def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], None]) -> Trials:
     import numpy as np
 
+    from envs.faults import crowded_file, weathered
     from envs.foresight import Known
     from envs.scenario import read_scenario, refuse_unknown, with_all_queues
     from envs.trial import steps_of
@@ -184,25 +186,29 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
 
     scenario = read_scenario(path)
     refuse_unknown(scenario, file.table.queues)
-    world, table = scenario.world, with_all_queues(scenario, file.table)
-    began_s = float(table.submit_s.min(initial=np.inf) // world.step_s * world.step_s) if len(table) else 0.0
+    world, faults, rng = scenario.world, scenario.surprises, np.random.default_rng(asked.seed)
+    submits_s = file.table.submit_s
+    began_s = float(submits_s.min() // world.step_s * world.step_s) if len(submits_s) else 0.0
+    met = crowded_file(faults, file, began_s, rng.spawn(1)[0])
+    table = with_all_queues(scenario, met.table)
     jobs = replace(table, submit_s=table.submit_s - began_s)
-    weather = Weather.drawn(world.pools, steps_of(jobs), np.random.default_rng(asked.seed))
+    weather = weathered(faults, Weather.drawn(world.pools, steps_of(jobs), rng), world.pools, world.step_s)
     known = Known(world, jobs, scenario.paid, weather)
-    trials = tuple(_tried(name, settings, known, asked.forecaster, told) for name, settings in asked.pilots.items())
+    trials = tuple(_tried(name, known, asked, faults, told) for name in asked.pilots)
     bound, plan = _yardsticks(known, trials, told) if asked.bound else (None, None)
     words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
-    return Trials(words, file, trials, bound, began_s, plan)
+    return Trials(words, met, trials, bound, began_s, plan)
 
 
-def _tried(name: str, settings: PilotSettings, known: Known, forecaster: str, told: Callable[[str], None]) -> Trial:
+def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], told: Callable[[str], None]) -> Trial:
     """By the name that was asked for; each pilot has a forecaster of its own."""
     from agents.pilots import make_pilot
     from envs.trial import tried
     from forecasting.registry import make
 
     told(f"{name} steers")
-    trial = tried(known.world, known.jobs, make_pilot(settings), known.prices, known.weather, make(forecaster))
+    pilot, forecaster = make_pilot(asked.pilots[name]), make(asked.forecaster)
+    trial = tried(known.world, known.jobs, pilot, known.prices, known.weather, forecaster, faults)
     return replace(trial, pilot=name)
 
 

@@ -101,11 +101,12 @@ def _course(jobs: Path, path: Path, base: PilotSettings, forecaster: str) -> Cou
     from agents.pilots import make_pilot
     from envs.job_file import read_jobs
     from envs.residual import Course
-    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
+    from envs.scenario import read_scenario, refuse_changes, refuse_unknown, with_all_queues
     from forecasting.registry import make
 
     scenario, table = read_scenario(path), read_jobs(jobs).table
     refuse_unknown(scenario, table.queues)
+    refuse_changes(scenario, "train")
     if not len(table):
         raise SettingsError(f"{jobs} holds no job that ran; there is nothing to learn from")
     world = scenario.world

@@ -68,12 +68,13 @@ def tune(  # noqa: PLR0913, PLR0917 - its options
 
 def _ground(jobs: Path, scenario: Path, until: float | None) -> Ground:
     from envs.job_file import read_jobs
-    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
+    from envs.scenario import read_scenario, refuse_changes, refuse_unknown, with_all_queues
     from envs.windows import Ground
     from envs.workloads import DAY_S
 
     cluster, table = read_scenario(scenario), read_jobs(jobs).table
     refuse_unknown(cluster, table.queues)
+    refuse_changes(cluster, "tune")
     if not len(table):
         raise SettingsError(f"{jobs} holds no job that ran; there is nothing to tune by")
     first_s, last_s = float(table.submit_s[0]), float(table.submit_s[-1])

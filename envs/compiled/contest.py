@@ -86,11 +86,11 @@ def _let_go(scene: Scene, now: float) -> None:
 @lean
 def _written_down(scene: Scene, job: int, now: float) -> None:
     spells, runs = scene.contest.spells, scene.state.runs
-    at = spells.count[0]
+    at = spells.noted[0]
     if at < len(spells.job) and runs.began_s[job] < now:
         spells.job[at], spells.flavor[at] = job, runs.flavor[job]
         spells.start_s[at], spells.end_s[at] = runs.began_s[job], now
-        spells.count[0] += 1
+        spells.noted[0] += 1
 
 
 @lean

@@ -23,7 +23,7 @@ def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
         now = min(submits_s, clock.ends[0] if clock.running[0] else np.inf)
         if now > until_s:
             break
-        if contest is not None and 0 < len(contest.spells.job) < contest.spells.count[0] + clock.running[0]:
+        if contest is not None and 0 < len(contest.spells.job) < contest.spells.noted[0] + clock.running[0]:
             return False
         measure(clock, state.meter, now)
         hope, freed, row = False, False, clock.row[0]

@@ -16,7 +16,8 @@ def lean(loop: Loop) -> Loop:
     """As `compiled`, for loops that make no arrays and give none back to Python.
 
     A cluster is some sixty arrays, handed from loop to loop; to count each of them at each call took two thirds of a
-    step. Whoever calls from Python keeps the arrays alive, so nothing within has to.
+    step. Whoever calls from Python keeps the arrays alive, so nothing within has to. A compiled loop that counts must
+    not get arrays from a lean one: it would give back what was never taken.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
     try:

@@ -25,6 +25,7 @@ class Kinds(NamedTuple):
     checkpoint_s: Floats  # between two checkpoints; inf: writes none
     restart_s: Floats  # of work, before it goes on where it was
     lot: Floats  # from 0 to 1: whom a lost node hits first
+    rank: Ints  # lower ones make way first for other queues
 
 
 class Fates(NamedTuple):
@@ -53,7 +54,7 @@ class Policies(NamedTuple):
 class Spells(NamedTuple):
     """Times for which jobs ran that were stopped, (K,); not written down where there is no room."""
 
-    count: Ints  # (1,)
+    noted: Ints  # (1,) how many
     job: Ints
     flavor: Ints
     start_s: Floats

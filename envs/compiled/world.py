@@ -82,7 +82,7 @@ class Dials(NamedTuple):
     """What is wanted of a cluster for a step."""
 
     nodes: Ints  # (P,)
-    pause: Floats  # (Q,) GPUs to take back
+    stop: Ints  # (K,) jobs that make way; NOWHERE: nobody
 
 
 @lean
@@ -101,10 +101,9 @@ def step(site: Site, contest: Contest | None, dials: Dials, nth: int, step_s: fl
     _turn(nodes, terms, state.ledger, nth, dials.nodes, flow.asked, flow.there)
     for pool in range(len(flow.there)):
         flow.there[pool] *= step_s / HOUR_S
-    for line in range(len(dials.pause)):
-        if dials.pause[line] > 0:
-            flow.lost[0] += _paused(site, line, dials.pause[line], now, now + hold_s)
-            freed = True
+    if len(dials.stop):
+        flow.lost[0] += _paused(site, dials.stop, now, now + hold_s)
+        freed = True
     if site.fates.holds[0]:
         _let_go_on(site, now)
         freed = True
@@ -218,25 +217,24 @@ def _gone(nodes: Nodes, pool: int, fewer: int, nth: int = 0, billed: int = 0) ->
 
 
 @lean
-def _paused(site: Site, line: int, gpus: float, now: float, until_s: float) -> float:
-    """Stops jobs of a queue until so many GPUs are free, least lost work per GPU first; GPU-hours that are lost."""
-    clock, fates, lost = site.state.clock, site.fates, 0.0
-    while gpus > 0:
-        found, least = NOWHERE, np.inf
-        for nth in range(clock.running[0]):
-            job = clock.gangs[nth]
-            if site.work.queue[job] == line:
-                loss = unsaved(_course(site), job, now)
-                if loss < least:
-                    found, least = job, loss
-        if found == NOWHERE:
-            break
-        lost += stopped(_course(site), found, now)
-        gpus -= site.work.gpus[found]
-        fates.holds[0] = pushed(fates.until, fates.held, fates.holds[0], until_s, found)
-        site.state.meter.waiting[line] += site.work.gpus[found]
-        site.state.meter.waiting_jobs[line] += 1
+def _paused(site: Site, stop: Ints, now: float, until_s: float) -> float:
+    """Stops those of some jobs that still run, and holds them back; GPU-hours that are lost."""
+    fates, meter, lost = site.fates, site.state.meter, 0.0
+    for job in stop:
+        if job == NOWHERE or site.state.runs.flavor[job] == NOWHERE:
+            continue
+        lost += stopped(_course(site), job, now)
+        fates.holds[0] = pushed(fates.until, fates.held, fates.holds[0], until_s, job)
+        meter.waiting[site.work.queue[job]] += site.work.gpus[job]
+        meter.waiting_jobs[site.work.queue[job]] += 1
     return lost
+
+
+@lean
+def lost_hours(course: Course, jobs: Ints, now: float, hours: Floats) -> None:
+    """Fills `hours` (N,) with the GPU-hours of work that running jobs would lose if they stopped now."""
+    for nth in range(len(jobs)):
+        hours[nth] = unsaved(course, jobs[nth], now) * course.work.gpus[jobs[nth]] / HOUR_S
 
 
 @lean
@@ -269,7 +267,7 @@ def one(sites: Site, b: int) -> Site:
     runs, lines, clock, meter, heads = s.runs, s.lines, s.clock, s.meter, s.heads
     return Site(
         Work(w.submit_s[b], w.queue[b], w.gpus[b], w.place[b], w.at_place[b]),
-        Kinds(k.duration_s[b], k.checkpoint_s[b], k.restart_s[b], k.lot[b]),
+        Kinds(k.duration_s[b], k.checkpoint_s[b], k.restart_s[b], k.lot[b], k.rank[b]),
         Rules(r.order[b], r.nominal[b], r.most[b], r.kept[b], r.cohort[b], r.strict[b], r.speed[b], r.keeps_rights),
         Terms(t.per_node[b], t.least[b], t.most[b], t.lead[b], t.loss[b], t.chance[b], t.billed[b]),
         State(
@@ -322,7 +320,7 @@ def _contest(contests: Contest | None, b: int) -> Contest | None:
         c.dropped[b],
         c.borrows[b],
         c.lost[b],
-        Spells(spells.count[b], spells.job[b], spells.flavor[b], spells.start_s[b], spells.end_s[b]),
+        Spells(spells.noted[b], spells.job[b], spells.flavor[b], spells.start_s[b], spells.end_s[b]),
     )
 
 
@@ -340,5 +338,5 @@ def _step_of(  # noqa: PLR0913, PLR0917 - a step is all of these
     sites: Site, contests: Contest | None, b: int, dials: Dials, nth: int, step_s: float, hold_s: float, flows: Flow
 ) -> None:
     flow = Flow(flows.there[b], flows.busy[b], flows.waiting[b], flows.waiting_jobs[b], flows.lost[b], flows.asked[b])
-    dial = Dials(dials.nodes[b], dials.pause[b])
+    dial = Dials(dials.nodes[b], dials.stop[b])
     step(_one(sites, b), _contest(contests, b), dial, nth, step_s, hold_s, flow)

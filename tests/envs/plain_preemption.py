@@ -461,7 +461,9 @@ class _Fair:
 
     def targets(self) -> list[int]:
         candidates = self.world.candidates(self.queue, self.row, self.flavor)
-        strategies, stopped, again = self.world.cluster.fair_sharing, [], []
+        stopped: list[int] = []
+        again: list[int] = []
+        strategies = self.world.cluster.fair_sharing
         done = self._first(candidates, strategies[0], stopped, again)
         if not done and len(strategies) > 1:
             done = self._second(again, stopped)

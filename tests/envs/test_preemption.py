@@ -1,13 +1,14 @@
 """The fast replay with jobs that stop others against the plain one."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.replay import FAIR, Cluster, Preemption, Replay, Share, Shares, replay
+from envs.replay import FAIR, Cluster, Preemption, Reclaim, Replay, Share, Shares, Within, replay
 from envs.terms import PoolTerms
 from envs.world import Weather, World
 from gyropilot.errors import SettingsError
@@ -15,6 +16,8 @@ from tests.envs.plain_preemption import plain_replay
 from tests.envs.test_replay import Job, table
 
 QUEUES = ("a", "b", "c")
+WITHIN: Sequence[Within] = get_args(Within)
+RECLAIM: Sequence[Reclaim] = get_args(Reclaim)
 LIMITS = st.none() | st.integers(0, 12)
 JOBS = st.lists(
     st.tuples(st.sampled_from(QUEUES), st.integers(0, 40), st.integers(1, 30), st.integers(1, 12)), max_size=30
@@ -23,8 +26,8 @@ JOBS = st.lists(
 
 @st.composite
 def preemptions(draw: st.DrawFn, fair: bool) -> Preemption:
-    within = draw(st.sampled_from(["never", "lower_priority", "lower_or_newer_equal_priority"]))
-    reclaim = draw(st.sampled_from(["never", "lower_priority", "any"]))
+    within = draw(st.sampled_from(WITHIN))
+    reclaim = draw(st.sampled_from(RECLAIM))
     if fair or reclaim == "never" or draw(st.booleans()):
         return Preemption(within, reclaim)
     return Preemption(within, reclaim, "lower_priority", draw(st.none() | st.integers(-1, 3)))
@@ -88,7 +91,7 @@ def spells(ran: Replay) -> list[tuple[int, int, float, float]]:
     return sorted(zip(*columns, strict=True), key=lambda spell: (spell[2], spell[0]))
 
 
-def ran(jobs: list[Job], shares: Shares, priority: list[int], **rules: Any) -> list[tuple[int, float, float]]:
+def ran(jobs: Sequence[Job], shares: Shares, priority: list[int], **rules: Any) -> list[tuple[int, float, float]]:
     """Who ran, from when until when; queues of one cohort."""
     cluster = Cluster(shares, dict.fromkeys(shares, "all"), restart_s=0.0, **rules)
     return [

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.replay import FAIR, Preemption
-from envs.scenario import Scenario, read_scenario, refuse_contested
+from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
 from gyropilot.errors import SettingsError
 
 
@@ -54,3 +55,50 @@ def test_what_is_not_simulated_is_refused(more: str, queue: dict[str, str], why:
 def test_where_jobs_may_stop_others_one_start_of_each_does_not_tell_it_all(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="add --pilot hold"):
         refuse_contested(scenario(tmp_path, preemption="{within: lower_priority}"))
+
+
+FAULTS = """faults:
+  - {kind: outage, pool: h100, at_h: 24, lasts_h: 6, share: 0.5}
+  - {kind: stuck-provisioning, at_h: 1, lasts_h: 2}
+  - {kind: burst, queue: a, at_h: 2, lasts_h: 3, times: 4}
+  - {kind: demand-shift, at_h: 5, times: 0.5}
+  - {kind: forecast-bias, at_h: 6, lasts_h: 1, times: 1.5}
+  - {kind: metric-loss, at_h: 7, lasts_h: 1}
+"""
+
+
+def test_faults_are_those_that_are_told(tmp_path: Path) -> None:
+    hour_s = 3_600.0
+
+    assert scenario(tmp_path, FAULTS).surprises == (
+        Outage(at_s=24 * hour_s, lasts_s=6 * hour_s, pool="h100", share=0.5),
+        Stuck(at_s=hour_s, lasts_s=2 * hour_s),
+        Demand(at_s=2 * hour_s, lasts_s=3 * hour_s, times=4.0, queue="a"),
+        Demand(at_s=5 * hour_s, times=0.5),
+        Bias(at_s=6 * hour_s, lasts_s=hour_s, times=1.5),
+        Blind(at_s=7 * hour_s, lasts_s=hour_s),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("{kind: outage, pool: h200, at_h: 1, lasts_h: 1}", r"a fault \(outage\) names h200; there are h100"),
+        ("{kind: burst, queue: b, at_h: 1, lasts_h: 1, times: 2}", r"a fault \(burst\) names b; there are a"),
+        ("{kind: flood, at_h: 1}", "faults.0: input tag 'flood'"),
+        ("{kind: outage, at_h: 1}", "faults.0.outage.lasts_h: field required"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(fault: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=why):
+        scenario(tmp_path, f"faults: [{fault}]")
+
+
+def test_who_cuts_jobs_into_days_refuses_what_has_a_moment(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="so faults have no moment; leave them out"):
+        refuse_changes(scenario(tmp_path, FAULTS), "tune")
+
+
+def test_faults_need_somebody_who_steers(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="add --pilot hold"):
+        refuse_contested(scenario(tmp_path, FAULTS))

@@ -9,9 +9,10 @@ import pytest
 from agents.pilots import ALL_PILOTS, Hold, Newsvendor, Reactive, Static
 from agents.protocols import Pilot
 from envs.bound import clairvoyant
+from envs.faults import Bias, Blind
 from envs.replay import Share
 from envs.seen import GPU, Seen
-from envs.terms import KINDS, PoolTerms, Prices
+from envs.terms import KINDS, Hourly, PoolTerms, Prices
 from envs.trial import Trial, paired, steps_of, tried
 from envs.workloads import JobTable, TrainingProfile, generate
 from envs.world import STEP_S, Run, Weather, World
@@ -182,3 +183,106 @@ def test_the_same_jobs_and_weather_give_the_same_bill() -> None:
     jobs = busy(1.0)
 
     assert steered(Newsvendor(), jobs).total_usd == steered(Newsvendor(), jobs).total_usd
+
+
+HALF_AND_HALF = Hourly((1.0, 1.0, 4.0, 4.0), usd_per_kwh=(0.05, 0.4), carbon_g_per_kwh=(50.0, 700.0))
+
+
+@pytest.mark.parametrize("pilot", [Reactive(), Newsvendor()], ids=lambda pilot: pilot.name)
+def test_no_pilot_pays_less_than_the_bound_where_prices_change_by_the_hour(pilot: Pilot) -> None:
+    pool = replace(POOL, hourly=HALF_AND_HALF, watts_idle_per_gpu=100.0, watts_busy_per_gpu=600.0)
+    prices = replace(PRICES, carbon_usd_per_tonne=100.0)
+    jobs = busy(1.0, seed=3)
+
+    trial = steered(pilot, jobs, pool, prices=prices)
+    bound = clairvoyant(jobs, [pool], prices, STEP_S, steps_of(jobs))
+
+    assert 0 < bound.usd <= trial.total_usd
+    assert bound.usd == pytest.approx(bound.usd_by_kind.sum())
+    assert trial.kg_co2 > 0
+
+
+def test_the_bound_is_the_same_where_every_hour_has_the_same_price() -> None:
+    jobs = busy(0.5, seed=4)
+    same = replace(POOL, hourly=Hourly((POOL.price_usd_per_gpu_hour,) * 24, (0.1,) * 24, (400.0,) * 24))
+
+    constant, hourly = (clairvoyant(jobs, [pool], PRICES, STEP_S, steps_of(jobs)).usd for pool in (POOL, same))
+
+    assert hourly == pytest.approx(constant)
+
+
+def test_a_pilot_sees_the_price_of_the_hour() -> None:
+    run = begun(World((replace(POOL, hourly=HALF_AND_HALF),)), table([("a", 10, 3_000, 8)]))
+    seen = Seen(run, PRICES)
+    told = []
+    for _ in range(40):
+        told.append(seen.view().state.pool("x").price_usd_per_gpu_hour)
+        run.step(np.array([[2]]))
+
+    assert told == [1.0] * 24 + [4.0] * 16
+
+
+def test_nothing_is_turned_while_metrics_are_lost() -> None:
+    jobs = busy()
+    lost = Blind(at_s=6 * 3_600.0, lasts_s=3 * 3_600.0)
+
+    trial = tried(World((POOL,)), jobs, Reactive(), PRICES, Weather.calm((POOL,), steps_of(jobs)), faults=[lost])
+
+    assert not trial.turns[72:108].any()
+    assert trial.turns[:72].any()
+    assert trial.turns[108:].any()
+
+
+def test_a_gap_in_what_is_seen_is_not_a_zero() -> None:
+    run = begun(World((POOL,)), table([("a", 10, 30_000, 8)]))
+    seen = Seen(run, PRICES)
+    for nth in range(6):
+        if nth in {2, 3}:
+            seen.look_away()
+        else:
+            seen.view()
+        run.step(np.array([[2]]))
+
+    demand = seen.view().state.history.demand[0]
+
+    assert np.isnan(demand[2:4]).all()
+    assert demand[[0, 1, 4, 5, 6]].tolist() == [0.0, 8.0, 8.0, 8.0, 8.0]
+
+
+def test_a_pilot_that_is_misled_buys_more() -> None:
+    jobs = busy()
+    weather = Weather.calm((POOL,), steps_of(jobs))
+
+    honest = tried(World((POOL,)), jobs, Newsvendor(), PRICES, weather)
+    misled = tried(World((POOL,)), jobs, Newsvendor(), PRICES, weather, faults=[Bias(times=3.0)])
+
+    assert misled.provisioned_gpu_hours > 1.1 * honest.provisioned_gpu_hours
+
+
+def test_parts_of_gpus_share_them() -> None:
+    whole = table([("a", 10, 3_000, 1), ("a", 20, 3_000, 1), ("b", 30, 3_000, 1)])
+    parts = replace(whole, gpus=np.array([0.5, 0.5, 0.25]))
+    one = replace(POOL, nodes=1, max_nodes=1, gpus_per_node=1)
+
+    runs = [begun(World((one,)), jobs) for jobs in (whole, parts)]
+    for run in runs:
+        used = [run.step(np.array([[1]])).busy.sum() for _ in range(40)]
+
+    assert [run.sites.state.runs.start_s[0].tolist() for run in runs] == [[10, 3_010, 6_010], [10, 20, 3_010]]
+    assert sum(used) == pytest.approx((0.5 + 0.5 + 0.25) * 3_000 / 3_600)
+
+
+def test_a_world_of_parts_is_the_same_world_in_other_numbers() -> None:
+    jobs = busy(0.5, seed=5)
+    small = replace(jobs, gpus=jobs.gpus / 4)
+    shrunk = replace(POOL, gpus_per_node=2)
+    shares = {"a": {"x": Share(12, lending_limit=4)}, "b": {"x": Share(8)}}
+    smaller = {"a": {"x": Share(3, lending_limit=1)}, "b": {"x": Share(2)}}
+    weather = Weather.calm((POOL,), steps_of(jobs))
+
+    in_wholes = tried(World((POOL,), shares, {"a": "all", "b": "all"}), jobs, Hold(), PRICES, weather)
+    in_parts = tried(World((shrunk,), smaller, {"a": "all", "b": "all"}), small, Hold(), PRICES, weather)
+
+    assert in_parts.start_s.tolist() == in_wholes.start_s.tolist()
+    assert in_parts.flows.waiting.sum() == pytest.approx(in_wholes.flows.waiting.sum() / 4)
+    assert in_parts.used_gpu_hours == pytest.approx(in_wholes.used_gpu_hours / 4)
