@@ -175,20 +175,25 @@ class Run:
         clusters, queues = len(self.nth), len(self.queues)
         if self.nth.max() >= self.steps:
             raise ValueError(f"the run is over after its {self.steps} steps; begin another")
-        pause = np.zeros((clusters, queues)) if pause is None else pause
-        if nodes.shape != (clusters, len(self.world.pools)) or pause.shape != (clusters, queues):
+        back = (clusters, queues) if pause is None else pause.shape
+        if nodes.shape != (clusters, len(self.world.pools)) or back != (clusters, queues):
             raise ValueError(
-                f"nodes are {nodes.shape} and GPUs to take back {pause.shape}; wanted are one row for each of "
+                f"nodes are {nodes.shape} and GPUs to take back {back}; wanted are one row for each of "
                 f"{clusters} clusters, of {len(self.world.pools)} pools and of {queues} queues"
             )
-        now_s = (self.nth * self.world.step_s).astype(np.float64)
-        stop = making_way(self.sites, pause * self.parts, now_s)
-        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), stop)
+        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause))
         flow = self._nothing()
         core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
         there, busy, waiting = flow.there / self.parts, flow.busy / self.parts, flow.waiting / self.parts
         return Flows(there, busy, waiting, flow.waiting_jobs, flow.lost[:, 0] / self.parts, flow.asked)
+
+    def _stopping(self, pause: Floats | None) -> Ints:
+        """(B, K) jobs that make way."""
+        if pause is None or not pause.any():
+            return np.empty((len(self.nth), 0), dtype=np.int64)
+        now_s = (self.nth * self.world.step_s).astype(np.float64)
+        return making_way(self.sites, pause * self.parts, now_s)
 
     @property
     def used(self) -> Amounts:
