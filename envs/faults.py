@@ -142,9 +142,9 @@ def _multiplied(fault: Demand, jobs: JobTable, rng: np.random.Generator) -> tupl
     often = np.where(touched, whole + (rng.random(len(jobs)) < fault.times - whole), 1)
     rows = np.repeat(np.arange(len(jobs)), often)
     again = np.concatenate([[False], rows[1:] == rows[:-1]])
-    # Copies keep their hour of the day as well as they can: within an hour of the first, and within the while.
+    # Copies keep their hour of the day: within an hour of the first, and what would leave the while comes in again.
     apart_s = rng.uniform(-3_600.0, 3_600.0, len(rows))
-    copied_s = np.clip(jobs.submit_s[rows] + apart_s, fault.at_s, over_s)
+    copied_s = fault.at_s + np.mod(jobs.submit_s[rows] + apart_s - fault.at_s, max(over_s - fault.at_s, 1e-9))
     return rows, np.where(again, copied_s, jobs.submit_s[rows])
 
 

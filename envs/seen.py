@@ -107,6 +107,8 @@ class Seen:
             after = action.after * self.run.parts
             rules.most[at] += after - rules.nominal[at]
             rules.nominal[at] = after
+            lends = self.run.world.shares[queue][flavor].lending_limit
+            rules.kept[at] = 0 if lends is None else max(0, after - lends * self.run.parts)
         if actions:
             site = one(self.run.sites, 0)
             lent(site.rules, site.state.ledger)

@@ -191,8 +191,9 @@ def paired(one: Trial, other: Trial, rng: np.random.Generator, draws: int = 2_00
         return float("nan"), float("nan"), float("nan")
     mid = 100 * (one.total_usd / other.total_usd - 1)
     days = rng.integers(0, max(1, len(mine)), (draws, len(mine)))
-    if len(mine) < 2 or (theirs[days].sum(axis=1) <= 0).any():
+    paid = theirs[days].sum(axis=1) > 0
+    if len(mine) < 2 or paid.mean() < 0.99:
         return float("nan"), mid, float("nan")
-    ratios = 100 * (mine[days].sum(axis=1) / theirs[days].sum(axis=1) - 1)
+    ratios = 100 * (mine[days].sum(axis=1)[paid] / theirs[days].sum(axis=1)[paid] - 1)
     low, high = np.quantile(ratios, (0.05, 0.95))
     return float(low), mid, float(high)

@@ -195,7 +195,7 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     weather = weathered(faults, Weather.drawn(world.pools, steps_of(jobs), rng), world.pools, world.step_s)
     known = Known(world, jobs, scenario.paid, weather)
     trials = tuple(_tried(name, known, asked, faults, told) for name in asked.pilots)
-    bound, plan = _yardsticks(known, trials, told) if asked.bound else (None, None)
+    bound, plan = _yardsticks(known, trials, bool(faults), told) if asked.bound else (None, None)
     words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
     return Trials(words, met, trials, bound, began_s, plan)
 
@@ -212,7 +212,9 @@ def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], tol
     return replace(trial, pilot=name)
 
 
-def _yardsticks(known: Known, trials: Sequence[Trial], told: Callable[[str], None]) -> tuple[Bound, Plan]:
+def _yardsticks(
+    known: Known, trials: Sequence[Trial], may_lose: bool, told: Callable[[str], None]
+) -> tuple[Bound, Plan]:
     """What no pilot stays below, and what somebody paid who knew all jobs."""
     from envs.bound import clairvoyant
     from envs.foresight import foreseen
@@ -220,7 +222,9 @@ def _yardsticks(known: Known, trials: Sequence[Trial], told: Callable[[str], Non
     told("what no pilot stays below")
     world = known.world
     eligible = {queue: tuple(shares) for queue, shares in world.shares.items()}
-    bound = clairvoyant(known.jobs, world.pools, known.prices, world.step_s, known.steps, eligible)
+    # Of nodes that an outage may take none is sure to be paid for.
+    pools = [replace(pool, min_nodes=0) for pool in world.pools] if may_lose else world.pools
+    bound = clairvoyant(known.jobs, pools, known.prices, world.step_s, known.steps, eligible)
     told("what a plan pays that knew all jobs")
     return bound, foreseen(known, bound, [trial.nodes for trial in trials])
 

@@ -57,7 +57,7 @@ def tune(  # noqa: PLR0913, PLR0917 - its options
             raise SettingsError(f"--out {out} is also {option}, which it would replace; give another file")
     with progress() as told:
         told("reading jobs")
-        effort = Effort(budget, max(1, round(days / 2)), forecaster, seed)
+        effort = Effort(budget, max(1, -(-days // 2)), forecaster, seed)
         found = tuned(pilot, [_ground(jobs, scenario, until)], effort, told)
     command = ["gyropilot", "tune", "--pilot", pilot, "--jobs", str(jobs), "--scenario", str(scenario)]
     command += [] if until is None else ["--until", f"{until:g}"]

@@ -22,7 +22,8 @@ class Work(NamedTuple):
     gpus: float
     flavor: str = ""
     admitted: bool = False
-    gang: float = 0.0  # the largest of it that runs whole or not at all; 0: not known
+    gang: float = 0.0  # the largest that waits, and runs whole or not at all; 0: not known
+    pending: float = 0.0  # all that waits, within quota or not
     open_gpus: Mapping[str, float] | None = None  # what quotas still admit, by flavor; None: not known
 
     def fits(self, pool: Pool) -> bool:
@@ -32,7 +33,7 @@ class Work(NamedTuple):
         """Whether quotas let its gang run in one of the flavors; those that are not known forbid nothing."""
         if self.open_gpus is None or not flavors:
             return True
-        return any(self.open_gpus.get(flavor, 0.0) >= min(self.gang, self.gpus) for flavor in flavors)
+        return any(self.open_gpus.get(flavor, 0.0) >= self.gang for flavor in flavors)
 
 
 @dataclass(eq=False, slots=True)
@@ -49,12 +50,12 @@ class Gathering:
     def place(self, work: Work, pools: Sequence[Pool]) -> None:
         """Gives work what is free in pools that it may use, in their order, then what they grow by."""
         usable = [p for p in pools if work.fits(p)]
-        gang = min(work.gang, work.gpus)
-        if gang > 0:
-            home = self._home(gang, [p for p in usable if work.admits_gang(p.flavors)])
+        if work.gang <= work.gpus:
             # A gang for which no flavor has room, now or ever, waits in vain: nothing is bought for it.
-            self._gather(gang, home)
-        self._gather(work.gpus - gang, usable)
+            self._gather(work.gang, self._home(work.gang, [p for p in usable if work.admits_gang(p.flavors)]))
+            self._gather(work.gpus - work.gang, usable)
+        else:  # no quota admits it, and those beside it may start
+            self._gather(min(work.gpus, work.pending - work.gang), usable)
 
     def spare_gpus(self, pool: Pool) -> int:
         """Idle GPUs that nobody waits for; those that come do not make up for them, as work would have to wait."""

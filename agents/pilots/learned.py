@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.encoding import FACTORS, Encoded, Rows, encode
+from agents.pilots.present import present_demand
+from agents.pilots.reactive import gathered
 from agents.protocols import Pilot
 from agents.supply import admissible_gpus, merit_order, removable_gpus, room_gpus, supply_gpus
 from gyropilot.domain import ClusterState, Intent, Pool, View
@@ -51,9 +53,10 @@ def scaled(view: View, wanted: Intent, factors: Mapping[str, float]) -> Intent:
     changes, reasons = dict(wanted.pool_gpus), dict(wanted.reasons)
     moved = [p for p in view.state.pools if factors.get(p.name, 1.0) != 1.0]
     usable = _usable(view.state, wanted) if moved else {}
+    spare = {p.name: gathered(view.state, p.accelerator.resource).spare_gpus(p) for p in moved}
     for pool in merit_order(moved):
         factor, base, resource = factors[pool.name], wanted.pool_gpus.get(pool.name, 0), pool.accelerator.resource
-        gpus = base if math.isnan(factor) else resized(pool, base, factor, usable[resource])
+        gpus = base if math.isnan(factor) else resized(pool, base, factor, usable[resource], spare[pool.name])
         usable[resource] -= max(0, gpus - base)
         changes.pop(pool.name, None)
         reasons.pop(pool.name, None)
@@ -63,24 +66,35 @@ def scaled(view: View, wanted: Intent, factors: Mapping[str, float]) -> Intent:
     return replace(wanted, pool_gpus=changes, reasons=reasons)
 
 
-def resized(pool: Pool, change: int, factor: float, usable: float) -> int:
-    """GPUs to add or remove where the base wants `change`: whole nodes, within what can come, go and be used."""
+def resized(pool: Pool, change: int, factor: float, usable: float, spare: int) -> int:
+    """GPUs to add or remove where the base wants `change`: whole nodes, within what can come, go and be used.
+
+    What somebody waits for, of `spare` idle GPUs or beside them, does not go, and nothing is added to what is coming.
+    """
     supply = supply_gpus(pool)
     nodes = math.floor(min(max(factor, FACTORS[0]), FACTORS[-1]) * (supply + change) / pool.gpus_per_node + 0.5)
     gpus = nodes * pool.gpus_per_node - supply
     if gpus < 0:
-        return -min(-gpus, removable_gpus(pool))
-    most = max(0, change, min(room_gpus(pool), change + _whole_nodes(pool, usable)))
+        idle = min(removable_gpus(pool), max(spare, -change))
+        return -min(-gpus, int(_whole_nodes(pool, idle)))
+    more = 0.0 if pool.coming_gpus else _whole_nodes(pool, usable)
+    most = max(0, change, min(room_gpus(pool), change + more))
     return int(min(gpus, most))
 
 
 def _usable(state: ClusterState, wanted: Intent) -> dict[str, float]:
-    """GPUs by resource that quotas would let somebody use beyond what the base wants to have."""
+    """GPUs by resource that may be had beyond what the base wants: as far as quotas let somebody use them.
+
+    And as far as there is demand for half of all: looks that each ask for twice as much end there.
+    """
     more = {p.name: supply_gpus(p) + wanted.pool_gpus.get(p.name, 0) for p in state.pools}
-    return {
-        resource: max(0.0, admissible_gpus(state, resource) - sum(more[p.name] for p in state.pools_of(resource)))
-        for resource in state.resources
-    }
+    usable: dict[str, float] = {}
+    for resource in state.resources:
+        node = max((p.gpus_per_node for p in state.pools_of(resource)), default=0)
+        most = max(FACTORS[-1] * present_demand(state, resource), node)
+        have = sum(more[p.name] for p in state.pools_of(resource))
+        usable[resource] = max(0.0, min(admissible_gpus(state, resource), most) - have)
+    return usable
 
 
 def _whole_nodes(pool: Pool, gpus: float) -> float:

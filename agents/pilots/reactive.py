@@ -11,7 +11,7 @@ from agents.pilots.past import peak_demand
 from agents.pilots.placing import growable, shrink_to, total_supply
 from agents.shares import whole
 from agents.supply import admissible_pending, open_gpus, serves
-from gyropilot.domain import ClusterState, Intent, Pool, View
+from gyropilot.domain import ClusterState, Intent, Pool, Queue, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Reactive:
             idle, coming = sum(p.idle_gpus for p in usable), sum(p.coming_gpus for p in usable)
             what = f"{_who_waits(state, pool, work)} do not fit in {idle:g} idle and {coming} coming GPUs"
             fits = sum(w.gpus for w in work) <= idle + coming
-            return f"{what}: a gang of {max(w.gang for w in work):g} runs in one flavor" if fits else what
+            gang = max(w.gang for w in work)
+            return f"{what}: a gang of {gang:g} runs in one flavor" if fits and gang else what
         peak = peak_demand(state, resource, self.scale_down_after) or 0.0
         minutes = self.scale_down_after / timedelta(minutes=1)
         return f"at most {peak:g} of {total_supply(pools)} GPUs were asked for in the last {minutes:g} min"
@@ -86,13 +87,24 @@ def _without_node(state: ClusterState, resource: str, pools: list[Pool]) -> list
         for flavor, gpus in q.unplaced_gpus.get(resource, {}).items()
     ]
     waiting = [
-        Work(q, gpus, gang=q.largest_pending_gpus.get(resource, 0.0), open_gpus=open_gpus(state, q, resource))
+        Work(
+            q,
+            gpus,
+            gang=_largest(q, resource),
+            pending=q.pending_gpus[resource],
+            open_gpus=open_gpus(state, q, resource),
+        )
         for q in state.queues
         if (gpus := pending.get(q.name, 0.0)) > 0
     ]
     return sorted(
         [*unplaced, *waiting], key=lambda w: (not w.admitted, sum(w.fits(p) for p in pools), w.queue.name, w.flavor)
     )
+
+
+def _largest(queue: Queue, resource: str) -> float:
+    """As the queue tells; a reading of all that waits may be older, and less."""
+    return min(queue.largest_pending_gpus.get(resource, 0.0), queue.pending_gpus[resource])
 
 
 def _who_waits(state: ClusterState, pool: Pool, work: list[Work]) -> str:

@@ -69,7 +69,10 @@ class Receding:
         for kind in kinds(view.state, resource):
             ahead = outlook(view, kind, resource, levels(self.quantile, self.paths), self.horizon, self.start_up)
             plan = ahead.plan()
-            if plan is not None:
+            if plan is None:
+                reactive = self._as_reactive(view.state, resource)
+                wishes |= {p.name: reactive[p.name] for p in kind.pools if p.name in reactive}
+            else:
                 changes = self._growth(ahead, plan) | self._removal(view.state, kind, resource, plan)
                 wishes |= {p.name: (changes[p.name], _why(ahead, p, changes)) for p in kind.pools if p.name in changes}
         return wishes
