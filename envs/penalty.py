@@ -133,12 +133,17 @@ class Penalised:
 
     @property
     def usd(self) -> float:
-        return float(self.penalised.mean())
+        """Of two bounds the higher: a penalty that was fitted to few days may do harm."""
+        return float(self._higher.mean())
+
+    @property
+    def _higher(self) -> Floats:
+        return self.penalised if self.penalised.mean() > self.clairvoyant.mean() else self.clairvoyant
 
     @property
     def interval(self) -> tuple[float, float]:
         """90 %, of the expectation."""
-        half = NORMAL_90 * float(self.penalised.std(ddof=1)) / sqrt(len(self.penalised))
+        half = NORMAL_90 * float(self._higher.std(ddof=1)) / sqrt(len(self._higher))
         return self.usd - half, self.usd + half
 
 

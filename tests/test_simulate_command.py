@@ -205,6 +205,32 @@ def test_pilots_steer_the_same_jobs_side_by_side(jobs: Path, steered: Path) -> N
     assert [queue["queue"] for queue in hold["queues"]] == [None, "vision", "nlp"]
 
 
+def test_no_pilot_pays_less_than_the_bound_where_an_outage_takes_nodes_that_always_cost(
+    jobs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "outage.yaml"
+    path.write_text(
+        "flavors: {x: {nodes: 6, min_nodes: 6, max_nodes: 6, gpus_per_node: 4, lead_s: 600}}\n"
+        "queues: {vision: {shares: {x: {nominal: 24}}}, nlp: {shares: {x: {nominal: 24}}}}\n"
+        "prices: {waiting_usd_per_gpu_hour: 0.1}\n"
+        "faults: [{kind: outage, at_h: 0.1, lasts_h: 24}]\n"
+    )
+
+    told = json.loads(answered(jobs, "--scenario", path, "--pilot", "hold", "--bound", "--format", "json"))
+
+    assert told["bound_usd"] <= told["pilots"][0]["usd"]
+
+
+def test_bursts_add_jobs_that_are_named_after_others(jobs: Path, steered: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "burst.yaml", tmp_path / "jobs.parquet"
+    path.write_text(steered.read_text() + "faults: [{kind: burst, queue: nlp, at_h: 0, lasts_h: 2, times: 3}]\n")
+
+    answered(jobs, "--scenario", path, "--pilot", "hold", "--jobs-out", out)
+
+    ids = pd.read_parquet(out)["job_id"].tolist()
+    assert sorted(ids) == ["a", "b", "b+1", "b+2", "c", "c+1", "c+2"]
+
+
 def test_the_table_of_pilots_says_what_was_paid_and_what_nobody_can_stay_below(jobs: Path, steered: Path) -> None:
     text = answered(jobs, "--scenario", steered, "--pilot", "hold,reactive", "--bound")
 

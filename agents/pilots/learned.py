@@ -85,14 +85,15 @@ def resized(pool: Pool, change: int, factor: float, usable: float, spare: int) -
 def _usable(state: ClusterState, wanted: Intent) -> dict[str, float]:
     """GPUs by resource that may be had beyond what the base wants: as far as quotas let somebody use them.
 
-    And as far as there is demand for half of all: looks that each ask for twice as much end there.
+    And as far as there is demand for half of all, now or by the base: looks that each ask for twice as much end there.
     """
     more = {p.name: supply_gpus(p) + wanted.pool_gpus.get(p.name, 0) for p in state.pools}
     usable: dict[str, float] = {}
     for resource in state.resources:
         node = max((p.gpus_per_node for p in state.pools_of(resource)), default=0)
-        most = max(FACTORS[-1] * present_demand(state, resource), node)
         have = sum(more[p.name] for p in state.pools_of(resource))
+        grows = any(wanted.pool_gpus.get(p.name, 0) > 0 for p in state.pools_of(resource))
+        most = max(FACTORS[-1] * max(present_demand(state, resource), have if grows else 0), node)
         usable[resource] = max(0.0, min(admissible_gpus(state, resource), most) - have)
     return usable
 

@@ -75,6 +75,14 @@ def test_idle_nodes_that_wait_for_the_rest_of_their_gang_stay() -> None:
     assert Reactive().steer(view(seen)).pool_gpus == {}
 
 
+def test_those_beside_a_gang_that_no_quota_admits_get_their_room() -> None:
+    many = replace(waiting(532, gang=512), quotas=(Quota("bought", H100, 64, dial_target=f"research/bought/{GPU}"),))
+
+    intent = Reactive().steer(view(state([replace(BOUGHT, idle_gpus=0.0)], [many])))
+
+    assert intent.pool_gpus == {"bought": 24}
+
+
 sizes = st.floats(1, 200)
 
 
@@ -83,12 +91,12 @@ def test_a_gang_that_may_fit_has_room_in_one_flavor_afterwards(
     owned_idle: int, bought_idle: int, gpus: float, gang: float
 ) -> None:
     pools = [replace(OWNED, idle_gpus=float(owned_idle)), replace(BOUGHT, idle_gpus=float(bought_idle))]
-    gathering = Gathering.of(pools)
+    gathering, gang = Gathering.of(pools), min(gang, gpus)
 
     gathering.place(Work(waiting(gpus, gang), gpus, gang=gang), pools)
 
     have = {p.name: p.idle_gpus + p.coming_gpus + gathering.added.get(p.name, 0) for p in pools}
-    assert max(have.values()) >= min(gang, gpus) - 1e-6
+    assert max(have.values()) >= gang - 1e-6
     assert all(left >= -1e-6 for left in gathering.free.values())
     assert sum(have.values()) - sum(gathering.free.values()) <= gpus + 1e-6
     assert all(_whole_nodes(p, gathering.added.get(p.name, 0)) for p in pools)

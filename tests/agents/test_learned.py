@@ -16,7 +16,7 @@ from agents.supply import removable_gpus, room_gpus
 from gyropilot.domain import Intent, Market, Pool, Quota, View
 from tests.agents.networks import always, silent
 from tests.agents.worlds import in_any_world, views
-from tests.fakes import H100, forecast, pool, queue, state
+from tests.fakes import GPU, H100, forecast, pool, queue, state
 
 WHY = "forecast p83 demand in 6 min is 48 GPUs, 32 are there; a GPU-hour costs 2.00 USD, waiting 10.00"
 
@@ -115,6 +115,31 @@ def test_without_a_number_from_the_network_it_is_its_base_and_says_so() -> None:
 def test_a_factor_beyond_double_counts_as_double() -> None:
     assert scaled(seen(), Intent("base", pool_gpus={"h100": 16}), {"h100": 50.0}).pool_gpus == {"h100": 64}
     assert scaled(seen(pool()), Intent("base"), {"h100": 0.0}).pool_gpus == {"h100": -16}
+
+
+def test_looks_that_each_ask_for_twice_as_much_end_at_twice_the_demand() -> None:
+    one, supply = replace(pool(idle_gpus=0.0), max_nodes=None), [32]
+    for _ in range(8):
+        free = replace(queue(running=32.0), quotas=())
+        view = View(state([one], [free]), forecast({"research": 32.0}))
+        nodes = one.nodes + scaled(view, Intent("base"), {"h100": 2.0}).pool_gpus.get("h100", 0) // 8
+        one = replace(one, nodes=nodes, ready_nodes=nodes, dial_value=nodes, idle_gpus=8.0 * nodes - 32)
+        supply.append(one.gpus)
+
+    assert supply[-1] == 64
+
+
+def test_nothing_is_added_to_what_is_coming() -> None:
+    coming = pool(idle_gpus=0.0, dial_value=6)
+
+    assert scaled(seen(coming), Intent("base"), {"h100": 2.0}).pool_gpus == {}
+
+
+def test_idle_nodes_that_somebody_waits_for_do_not_go() -> None:
+    wait = replace(queue(nominal=64, running=16.0, pending=24.0), largest_pending_gpus={GPU: 24.0})
+    view = View(state([pool(idle_gpus=16.0, dial_value=5)], [wait]), forecast({"research": 32.0}))
+
+    assert scaled(view, Intent("base"), {"h100": 0.5}).pool_gpus == {}
 
 
 @in_any_world

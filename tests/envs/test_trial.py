@@ -110,6 +110,20 @@ def test_quotas_move_as_the_rebalancer_moves_them() -> None:
     assert seen.view().state.queue("b").quotas[0].nominal_gpus == 8
 
 
+def test_quota_that_moved_can_be_used_where_its_giver_lends_none() -> None:
+    shares = {"a": {"x": Share(16, lending_limit=0)}, "b": {"x": Share(32)}}
+    pool = replace(POOL, nodes=6, max_nodes=6)
+    run = begun(World((pool,), shares, {"a": "all", "b": "all"}), table([("a", 10, 60, 1), ("b", 10, 3_000, 40)]))
+    seen = Seen(run, PRICES)
+    view = seen.view()
+
+    seen.moved_quotas(view, Intent("test", quota_gpus={Line("a", GPU.resource): -8, Line("b", GPU.resource): 8}))
+    run.step(np.array([[6]]))
+
+    assert run.nominal[0, :, 0].tolist() == [8, 40]
+    assert run.used[0, 1, 0] == 40
+
+
 def test_hold_turns_nothing() -> None:
     trial = steered(Hold(), busy())
 
