@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from forecasting.naive import Naive
 from gyropilot.domain import Market
 from gyropilot.settings import PilotSettings
 from models.school import Plan, Recipe, School
-from models.teaching import Lesson
+
+if TYPE_CHECKING:
+    from models.teaching import Lesson
 
 POOLS = (
     PoolTerms("owned", 4, 4, 4, market=Market.RESERVED),
@@ -41,5 +43,7 @@ def school(days: float = 5.5, **changes: Any) -> School:
 
 def lesson(folder: Path, **changes: Any) -> Lesson:
     """One seed."""
+    from models.teaching import Lesson  # brings torch
+
     how: dict[str, Any] = {"base": PilotSettings(), "forecaster": "naive", "scenario": "", "steps": 96, "seeds": (0,)}
     return Lesson(**{**how, "folder": folder, **changes})
