@@ -24,7 +24,7 @@ from tests.envs.test_replay import table
 NAMESPACE = "stops"
 STEPS = 12
 FLAVORS = ("stops-x", "stops-y")
-SECONDS = 60.0  # for Kueue to do what is expected of it
+SECONDS = 30.0  # for Kueue to do what is expected of it
 APART_S = 1.1  # it tells who came first by whole seconds
 
 Word = TypeVar("Word", bound=str)
