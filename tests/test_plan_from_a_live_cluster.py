@@ -70,7 +70,8 @@ def scarce(live: ControlPlane) -> ControlPlane:
         ]
     )
     bound = "/api/v1/namespaces/scarce/pods?fieldSelector=spec.nodeName!="
-    usage = f'max(kueue_cluster_queue_resource_usage{{cluster_queue="scarce",resource="{GPU}"}})'
+    # For long enough that no reading is left from when one of the two was admitted.
+    usage = f'max(min_over_time(kueue_cluster_queue_resource_usage{{cluster_queue="scarce",resource="{GPU}"}}[20s]))'
     live.wait_until(lambda: len(live.request("GET", bound)["items"]) == 1 and _seen(live, usage) == 16.0, 60)
     return live
 
