@@ -51,6 +51,14 @@ MONDAY_S = 4 * DAY_S
 """The first Monday of the epoch, 1970-01-05T00:00Z."""
 
 
+def _nothing() -> Floats:
+    return np.zeros(0)
+
+
+def _no_amounts() -> Ints:
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class JobTable:
     """Jobs in order of submission: one array per column, one entry per job."""
@@ -64,11 +72,27 @@ class JobTable:
     kind: Ints  # along KINDS
     user: Ints  # within its queue
     checkpoint_s: Floats  # between two checkpoints; inf: writes none
-    ending: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # along ENDINGS; not told: all passed
+    # What follows need not be told.
+    ending: Ints = field(default_factory=_no_amounts)  # along ENDINGS; passed
+    least_gpus: Amounts = field(default_factory=_no_amounts)  # that do where `gpus` are not to be had; `gpus`
+    scaling: Floats = field(default_factory=_nothing)  # with n GPUs it is (n / gpus) ** scaling as fast; 1
+    leaves_s: Floats = field(default_factory=_nothing)  # after submission, done or not, running or waiting; inf
+    deadline_s: Floats = field(default_factory=_nothing)  # after submission, to have ended by; inf
+    data_gb: Floats = field(default_factory=_nothing)  # that have to be where it runs; 0
 
     def __post_init__(self) -> None:
-        if len(self.ending) != len(self):
-            object.__setattr__(self, "ending", np.zeros(len(self), np.int64))
+        count = len(self)
+        untold = {
+            "ending": np.zeros(count, np.int64),
+            "least_gpus": self.gpus,
+            "scaling": np.ones(count),
+            "leaves_s": np.full(count, np.inf),
+            "deadline_s": np.full(count, np.inf),
+            "data_gb": np.zeros(count),
+        }
+        for name, values in untold.items():
+            if len(getattr(self, name)) != count:
+                object.__setattr__(self, name, values)
 
     def __len__(self) -> int:
         return len(self.submit_s)
