@@ -8,8 +8,8 @@ import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +46,8 @@ def _escaped(value: str) -> str:
 class PrometheusServer:
     """Debian's prometheus as a context manager: back-fills `lines` of OpenMetrics, starts, and stops.
 
-    `scrape` are entries of scrape_configs, `web` is the content of --web.config.file (TLS, basic auth).
+    `scrape` are entries of scrape_configs, `web` is the content of --web.config.file (TLS, basic auth; then `login`
+    is a name and password that it takes).
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class PrometheusServer:
         scrape: Sequence[Mapping[str, Any]] = (),
         web: Mapping[str, Any] | None = None,
         scrape_interval: str = "5s",
+        login: tuple[str, str] | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder, self.login = folder, login
         self.port = _free_port()
         self.url = f"{'https' if web and 'tls_server_config' in web else 'http'}://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -119,23 +121,21 @@ class PrometheusServer:
         assert self._process is not None
         end = time.monotonic() + _READY_WITHIN_S
         while time.monotonic() < end and self._process.poll() is None:
-            if _answers(f"{self.url}/-/ready"):
+            if _answers(f"{self.url}/-/ready", self.login):
                 return
             time.sleep(0.1)
         self.stop()
         pytest.fail(f"Prometheus did not start: {(self.folder / 'log').read_text()[-2000:]}")
 
 
-def _answers(url: str) -> bool:
-    """True for any answer but "not ready": with basic auth, it is a 401."""
+def _answers(url: str, login: tuple[str, str] | None) -> bool:
+    """Whether it is ready: before, it says 503, or 401 to whoever it does not know."""
     trusting_all = ssl.create_default_context()
     trusting_all.check_hostname, trusting_all.verify_mode = False, ssl.CERT_NONE
+    told = {"Authorization": f"Basic {b64encode(':'.join(login).encode()).decode()}"} if login else {}
     try:
-        with urllib.request.urlopen(url, timeout=5, context=trusting_all):
+        with urllib.request.urlopen(urllib.request.Request(url, headers=told), timeout=5, context=trusting_all):
             return True
-    except urllib.error.HTTPError as problem:
-        with problem:
-            return problem.code == 401
     except OSError:
         return False
 

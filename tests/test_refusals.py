@@ -17,7 +17,7 @@ from tests.controlplane.plane import ControlPlane
 from tests.controlplane.site import missing
 from tests.servers import PrometheusServer, Series, openmetrics
 
-BCRYPT_OF_SECRET = "$2b$04$gLLnrUhfQLFiqTAsiYXPoeUdHHTdMzE2g4GRkPScPNYA3OPNi/KU6"
+BCRYPT_OF_SECRET = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -116,7 +116,7 @@ def test_an_empty_prometheus_is_refused_with_what_is_missing(
 def test_a_wrong_token_of_prometheus_is_named_and_not_shown(
     plane: ControlPlane, start_prometheus: Callable[..., PrometheusServer], tmp_path: Path, refused: Refused
 ) -> None:
-    server = start_prometheus(web={"basic_auth_users": {"reader": BCRYPT_OF_SECRET}})
+    server = start_prometheus(web={"basic_auth_users": {"reader": BCRYPT_OF_SECRET}}, login=("reader", "secret"))
     config = tmp_path / "gyropilot.yaml"
     config.write_text(f"prometheus: {{url: '{server.url}', bearer_token: hunter2}}")
 

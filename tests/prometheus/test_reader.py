@@ -281,7 +281,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 def test_a_wrong_password_is_told(start_prometheus: Callable[..., PrometheusServer]) -> None:
     web = {"basic_auth_users": {"ops": "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"}}
-    server = start_prometheus(web=web)
+    server = start_prometheus(web=web, login=("ops", "secret"))
 
     def reader(password: str) -> PrometheusReader:
         told = {"url": server.url, "username": "ops", "password": password, "retries": 0}
