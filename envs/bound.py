@@ -82,6 +82,10 @@ MOST_COLUMNS = 10_000_000
 """Of the programme, some 10 GB in the solver: beyond that it would be the machine that says no."""
 
 
+LARGE = 100_000
+"""Columns from which programmes of different speeds are solved through their inside: three days of 16 queues."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Bound:
     """What any pilot pays at least within the window, and the plan that no pilot can carry out."""
@@ -167,7 +171,8 @@ def _poured(
 def _solved(world: World, queues: int, time_limit_s: float) -> Bound:
     program = Program()
     columns = plan(program, world)
-    found = program.solve(time_limit_s)
+    mixed = any(stream.line.mixed for stream in world.streams)
+    found = program.solve(time_limit_s, interior=mixed and program.columns >= LARGE)
     return _bound(found, columns, world, queues)
 
 
