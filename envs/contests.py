@@ -23,7 +23,7 @@ def contest(jobs: JobTable, cluster: Cluster, rules: Rules, ledger: Ledger, room
     if not cluster.contested:
         return None
     count, queues = len(jobs), len(jobs.queues)
-    nobody, none, never = np.zeros((3, count), dtype=np.int64), np.zeros((2, room), dtype=np.int64), np.zeros((2, room))
+    nobody, none, never = np.zeros((3, count), dtype=np.int64), np.zeros((3, room), dtype=np.int64), np.zeros((2, room))
     return Contest(
         _policies(jobs, cluster, rules, ledger),
         jobs.priority,
@@ -37,7 +37,7 @@ def contest(jobs: JobTable, cluster: Cluster, rules: Rules, ledger: Ledger, room
         np.zeros(queues, dtype=np.bool_),
         np.zeros(queues, dtype=np.bool_),
         np.zeros(1),
-        Spells(np.zeros(1, dtype=np.int64), none[0], none[1], never[0], never[1]),
+        Spells(np.zeros(1, dtype=np.int64), none[0], none[1], none[2], never[0], never[1]),
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from envs.bound import Bound
 from envs.terms import PoolTerms, Prices, bill, rates, rates_at
-from envs.workloads import Floats, Ints, JobTable
+from envs.workloads import Amounts, Floats, Ints, JobTable
 from envs.world import Weather, World
 
 STRETCHES_S = (3_600.0, 300.0)
@@ -110,16 +110,17 @@ def _used(known: Known, plan: Ints) -> Ints:
     used = np.zeros((known.steps, len(pools)), dtype=np.int64)
     for row, pool in enumerate(pools):
         mine = (runs.flavor[0] == row) & (runs.start_s[0] < known.steps * step_s)
-        gpus = _peaks(runs.start_s[0][mine], runs.end_s[0][mine], known.jobs.gpus[mine], step_s, known.steps)
+        gpus = _peaks(runs.start_s[0][mine], runs.end_s[0][mine], run.held[0][mine], step_s, known.steps)
         used[:, row] = -(-gpus // pool.gpus_per_node)
     return used
 
 
-def _peaks(start_s: Floats, end_s: Floats, gpus: Ints, step_s: float, steps: int) -> Ints:
+def _peaks(start_s: Floats, end_s: Floats, gpus: Amounts, step_s: float, steps: int) -> Ints:
     """(T,) most GPUs in use in each step; what ends goes before what starts at the same moment."""
     at_s = np.concatenate([end_s, start_s])
     order = np.argsort(at_s, kind="stable")
-    at_s, level = at_s[order], np.cumsum(np.concatenate([-gpus, gpus])[order])
+    level = np.ceil(np.cumsum(np.concatenate([-gpus, gpus])[order]) - 1e-6).astype(np.int64)  # GPUs may be parts
+    at_s = at_s[order]
     inside = at_s < steps * step_s
     peaks = np.zeros(steps, dtype=np.int64)
     np.maximum.at(peaks, (at_s[inside] // step_s).astype(np.int64), level[inside])

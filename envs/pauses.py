@@ -42,13 +42,13 @@ def _of_queue(site: Site, line: int, need: float, now_s: float) -> Ints:
     from envs.compiled.victims import victims
     from envs.compiled.world import lost_hours
 
-    work, clock = site.work, site.state.clock
+    work, clock, held = site.work, site.state.clock, site.state.runs.gpus
     running = clock.gangs[: clock.running[0]]
     mine = running[(work.queue[running] == line) & _wanted(site, line)[site.state.runs.flavor[running]]]
-    jobs = mine[np.lexsort((mine, work.gpus[mine]))]
+    jobs = mine[np.lexsort((mine, held[mine]))]
     hours = np.zeros(len(jobs))
     lost_hours(Course(work, site.rules, site.state, site.kinds, site.fates), jobs, now_s, hours)
-    stop: Ints = jobs[victims(int(np.ceil(need)), work.gpus[jobs], hours, site.kinds.rank[jobs])]
+    stop: Ints = jobs[victims(int(np.ceil(need)), held[jobs], hours, site.kinds.rank[jobs])]
     return stop
 
 

@@ -28,11 +28,12 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.workloads import Amounts, Floats, Ints, JobTable, in_parts
+from envs.terms import Speed, speeds
+from envs.workloads import KINDS, Amounts, Floats, Ints, JobTable, grain, in_parts
 from gyropilot.errors import SettingsError
 
 if TYPE_CHECKING:
-    from envs.compiled.quotas import Ledger, Rules
+    from envs.compiled.quotas import Ledger, Rules, Work
     from envs.compiled.stops import Contest
 
 Bools = NDArray[np.bool_]
@@ -108,6 +109,7 @@ class Cluster:
     fair_sharing: tuple[FairRule, ...] = ()  # rules for whom it stops; none: shares do not count
     weights: Mapping[str, float] = field(default_factory=dict)  # by queue, of its fair share; not named: 1
     restart_s: float = RESTART_S  # of work that a job that was stopped does again beside what it lost
+    speed: Mapping[str, Speed] = field(default_factory=dict)  # by flavor; not named: 1
 
     def __post_init__(self) -> None:
         if self.fair_sharing not in {(), FAIR, FAIR[:1], FAIR[1:]}:
@@ -139,20 +141,20 @@ class Spells:
 
     job: Ints  # row
     flavor: Ints
+    gpus: Amounts  # that they held
     start_s: Floats
     end_s: Floats
 
     @classmethod
     def join(cls, parts: Sequence[Spells]) -> Self:
         """All of them, in order."""
-        columns = [
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("job", "flavor", "start_s", "end_s")
-        ]
+        names = ("job", "flavor", "gpus", "start_s", "end_s")
+        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
         every = cls(*columns)
         return every.of(np.lexsort((every.job, every.start_s)))
 
     def of(self, rows: Bools | Ints) -> Self:
-        return type(self)(self.job[rows], self.flavor[rows], self.start_s[rows], self.end_s[rows])
+        return type(self)(self.job[rows], self.flavor[rows], self.gpus[rows], self.start_s[rows], self.end_s[rows])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -164,6 +166,7 @@ class Replay:
     start_s: Floats  # first; inf: not within the replay
     end_s: Floats  # inf: it waits, or waits again
     flavor: Ints  # along `flavors`, in which it ran last; NOWHERE: it waits
+    gpus: Amounts  # that it held last; 0: it never ran
     several: Spells | None = None  # all times for which jobs ran, where some may have been stopped
 
     def running_gpus(self, at_s: Floats) -> Floats:
@@ -171,7 +174,7 @@ class Replay:
         ran = self.spells
         cells = self.jobs.queue[ran.job] * len(self.flavors) + ran.flavor
         shape = (len(self.jobs.queues), len(self.flavors), len(at_s))
-        return _levels(cells, ran.start_s, ran.end_s, self.jobs.gpus[ran.job], at_s, shape)
+        return _levels(cells, ran.start_s, ran.end_s, ran.gpus, at_s, shape)
 
     def pending_gpus(self, at_s: Floats) -> Floats:
         """(Q, T) GPUs asked for and not given, by queue."""
@@ -179,7 +182,9 @@ class Replay:
         if self.several is None:
             return _levels(self.jobs.queue, self.jobs.submit_s, self.start_s, self.jobs.gpus, at_s, shape)
         there = _levels(self.jobs.queue, self.jobs.submit_s, self.end_s, self.jobs.gpus, at_s, shape)
-        waiting: Floats = there - self.running_gpus(at_s).sum(axis=1)
+        ran = self.several
+        running = _levels(self.jobs.queue[ran.job], ran.start_s, ran.end_s, self.jobs.gpus[ran.job], at_s, shape)
+        waiting: Floats = there - running
         return waiting
 
     def running_at(self, moment_s: float) -> Ints:
@@ -199,7 +204,7 @@ class Replay:
         if self.several is not None:
             return self.several
         ran = np.nonzero(self.flavor != NOWHERE)[0]
-        return Spells(ran, self.flavor[ran], self.start_s[ran], self.end_s[ran])
+        return Spells(ran, self.flavor[ran], self.gpus[ran], self.start_s[ran], self.end_s[ran])
 
 
 def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Amounts, at_s: Floats, shape: tuple[int, ...]) -> Floats:
@@ -219,10 +224,9 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     from envs.contests import contest
 
     count, none, nobody = len(jobs), np.zeros(0), np.zeros(0, dtype=np.int64)
-    in_line = np.lexsort((jobs.submit_s, -jobs.priority))
-    gpus, parts = in_parts(jobs.gpus)
+    parts = parts_of_all([jobs])
     rules, ledger = tables(jobs.queues, cluster, parts)
-    work = quotas.Work(jobs.submit_s, jobs.queue, gpus, np.argsort(in_line), in_line)
+    work = asked(jobs, parts)
     checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
     kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody)
     fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64))
@@ -230,23 +234,54 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
     course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []
     while not advance(course, met, until_s) and met is not None:
-        stopped.append(_taken(met))
+        stopped.append(_taken(met, parts))
+    held = whole(runs.gpus, parts)
     if met is None:
-        return Replay(jobs, cluster.flavors, runs.start_s, runs.start_s + jobs.duration_s, runs.flavor)
+        return Replay(jobs, cluster.flavors, runs.start_s, runs.end_s, runs.flavor, held)
     ran = np.nonzero(runs.flavor != NOWHERE)[0]
-    last = Spells(ran, runs.flavor[ran], runs.began_s[ran], runs.end_s[ran])
+    last = Spells(ran, runs.flavor[ran], held[ran], runs.began_s[ran], runs.end_s[ran])
     end_s = np.where(runs.flavor == NOWHERE, np.inf, runs.end_s)
-    spells = Spells.join([*stopped, _taken(met), last])
-    return Replay(jobs, cluster.flavors, runs.start_s, end_s, runs.flavor, spells)
+    spells = Spells.join([*stopped, _taken(met, parts), last])
+    return Replay(jobs, cluster.flavors, runs.start_s, end_s, runs.flavor, held, spells)
 
 
-def _taken(met: Contest) -> Spells:
+def parts_of_all(jobs: Sequence[JobTable]) -> int:
+    """The parts of a GPU in which all jobs are counted. Raises ValueError where there are none."""
+    return in_parts(np.concatenate([gpus for each in jobs for gpus in (each.gpus, each.least_gpus)]))[1]
+
+
+def asked(jobs: JobTable, parts: int) -> Work:
+    """What jobs ask for, in so many parts of a GPU."""
+    from envs.compiled.quotas import Work
+
+    in_line = np.lexsort((jobs.submit_s, -jobs.priority))
+    gpus, least = (np.rint(amounts * parts).astype(np.int64) for amounts in (jobs.gpus, jobs.least_gpus))
+    return Work(
+        jobs.submit_s,
+        jobs.queue,
+        gpus,
+        np.argsort(in_line),
+        in_line,
+        jobs.kind,
+        np.minimum(least, gpus),
+        grain(gpus, least, parts),
+        jobs.scaling,
+    )
+
+
+def whole(amounts: Amounts, parts: int) -> Amounts:
+    """In GPUs what is counted in parts of one."""
+    return amounts if parts == 1 else amounts / parts
+
+
+def _taken(met: Contest, parts: int) -> Spells:
     """What is written down, which makes room for more."""
     spells = met.spells
     written = slice(int(spells.noted[0]))
     spells.noted[0] = 0
-    job, flavor, start_s, end_s = spells.job, spells.flavor, spells.start_s, spells.end_s
-    return Spells(job[written].copy(), flavor[written].copy(), start_s[written].copy(), end_s[written].copy())
+    ints = (each[written].copy() for each in (spells.job, spells.flavor))
+    times_s = (each[written].copy() for each in (spells.start_s, spells.end_s))
+    return Spells(*ints, whole(spells.gpus[written].copy(), parts), *times_s)
 
 
 def tables(queues: Sequence[str], cluster: Cluster, parts: int = 1) -> tuple[Rules, Ledger]:
@@ -269,7 +304,9 @@ def tables(queues: Sequence[str], cluster: Cluster, parts: int = 1) -> tuple[Rul
             free[cohort[row], column] += share.nominal - share.kept
     idle = np.array([cluster.installed.get(name, UNLIMITED) for name in flavors], dtype=np.int64)
     strict = np.array([queue in cluster.strict for queue in queues], dtype=np.bool_)
-    speed = np.ones(len(flavors))
+    speed = np.ones((len(KINDS), len(flavors)))
+    for column, name in enumerate(flavors):
+        speed[:, column] = speeds(cluster.speed.get(name, 1.0))
     most, idle = (np.minimum(limits, UNLIMITED // parts) * parts for limits in (most, idle))
     rules = Rules(order, nominal * parts, most, kept * parts, cohort, strict, speed, cluster.keeps_rights)
     return rules, Ledger(np.zeros_like(nominal), free * parts, idle)

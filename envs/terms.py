@@ -8,10 +8,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from envs.workloads import KINDS as JOB_KINDS
 from envs.workloads import Floats
 from gyropilot.domain import Market
 
 HOUR_S = 3_600.0
+
+
+Speed = float | Mapping[str, float]
+"""Work done per second, next to that of the accelerator on which durations were told: of all jobs, or by kind of job;
+of kinds that are not named 1."""
+
+
+def speeds(told: Speed) -> Floats:
+    """(K,) along the kinds of jobs."""
+    if isinstance(told, Mapping):
+        return np.array([float(told.get(kind, 1.0)) for kind in JOB_KINDS])
+    return np.full(len(JOB_KINDS), float(told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class PoolTerms:
     gpus_per_node: int = 8
     market: Market = Market.ON_DEMAND
     price_usd_per_gpu_hour: float = 2.5  # while a node is there; of reserved nodes whether it is there or not
-    speed: float = 1.0  # work done per second, next to that of the accelerator on which durations were told
+    speed: Speed = 1.0
     lead_s: float = 600.0  # median from asking for a node until its GPUs can be used
     lead_sigma: float = 0.0  # of the logarithm of that
     billed_at_least_s: float = 0.0  # a node that leaves earlier is paid for as long
@@ -62,6 +75,11 @@ class PoolTerms:
     @property
     def max_gpus(self) -> int:
         return self.max_nodes * self.gpus_per_node
+
+    @property
+    def typical_speed(self) -> float:
+        """One number for all jobs, where which they will be is not known: the mean of all kinds."""
+        return float(speeds(self.speed).mean())
 
 
 @dataclass(frozen=True, slots=True)

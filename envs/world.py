@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from envs.pauses import making_way, ranks
-from envs.replay import RESTART_S, Cluster, FairRule, Preemption, Shares, tables
+from envs.replay import RESTART_S, Cluster, FairRule, Preemption, Shares, asked, parts_of_all, tables, whole
 from envs.terms import Flows, PoolTerms
-from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable, in_parts
+from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 
 if TYPE_CHECKING:
     from envs.compiled.stops import Contest
@@ -85,13 +85,13 @@ class World:
 
     def begin(self, jobs: JobTable, weather: Weather, lots: Floats | None = None) -> Run:
         """A run of its own. `lots` (N,) from 0 to 1 say whom lost nodes hit first; untold, the youngest jobs."""
-        parts = in_parts(jobs.gpus)[1]
+        parts = parts_of_all([jobs])
         return self._run([self._site(jobs, weather, lots, parts)], jobs.queues, parts)
 
     def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
         """Several at once: of the same queues, and equally long."""
         most = max(len(jobs) for jobs in tables_)
-        parts = in_parts(np.concatenate([jobs.gpus for jobs in tables_]))[1]
+        parts = parts_of_all(tables_)
         sites = [
             self._site(_padded(jobs, most), weather, None, parts)
             for jobs, weather in zip(tables_, weathers, strict=True)
@@ -112,12 +112,9 @@ class World:
         pools, steps, count = self.pools, weather.lead.shape[1], len(jobs)
         cluster = self._cluster(jobs.queues)
         rules, ledger = tables(jobs.queues, cluster, parts)
-        rules = rules._replace(speed=np.array([pool.speed for pool in pools]))
         met = contest(jobs, cluster, rules, ledger)
         ledger.idle[:] = [pool.nodes * pool.gpus_per_node * parts for pool in pools]
-        in_line = np.lexsort((jobs.submit_s, -jobs.priority))
-        gpus = np.rint(jobs.gpus * parts).astype(np.int64)
-        work = quotas.Work(jobs.submit_s, jobs.queue, gpus, np.argsort(in_line), in_line)
+        work = asked(jobs, parts)
         lots = np.linspace(1.0, 0.0, count) if lots is None else lots
         checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
         kinds = stops.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots, ranks(jobs))
@@ -154,6 +151,7 @@ class World:
             preemption=self.preemption,
             fair_sharing=self.fair_sharing,
             weights=self.weights,
+            speed={pool.name: pool.speed for pool in self.pools},
         )
 
 
@@ -215,9 +213,13 @@ class Run:
         """(B, Q, P) GPUs of quota."""
         return self._whole(self.sites.rules.nominal)
 
-    def _whole(self, parts: Amounts) -> Amounts:
-        """In GPUs."""
-        return parts if self.parts == 1 else parts / self.parts
+    @property
+    def held(self) -> Amounts:
+        """(B, N) GPUs that jobs hold or held last; 0: they never ran."""
+        return self._whole(self.sites.state.runs.gpus)
+
+    def _whole(self, amounts: Amounts) -> Amounts:
+        return whole(amounts, self.parts)
 
     def _nothing(self) -> Flow:
         from envs.compiled.world import Flow

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 
 from envs.compiled.heaps import left
 from envs.compiled.lean import lean
-from envs.compiled.quotas import NOWHERE, Lines, fits, lines_up, moved, recall, reserved, set_aside, started, waits
+from envs.compiled.quotas import (
+    NOWHERE,
+    Lines,
+    fits,
+    lines_up,
+    moved,
+    recall,
+    reserved,
+    set_aside,
+    made_room,
+    started,
+    waits,
+)
 from envs.compiled.stops import Contest, Scene, stopped
 
 Ints = NDArray[np.int64]
@@ -88,7 +100,7 @@ def _written_down(scene: Scene, job: int, now: float) -> None:
     spells, runs = scene.contest.spells, scene.state.runs
     at = spells.noted[0]
     if at < len(spells.job) and runs.began_s[job] < now:
-        spells.job[at], spells.flavor[at] = job, runs.flavor[job]
+        spells.job[at], spells.flavor[at], spells.gpus[at] = job, runs.flavor[job], runs.gpus[job]
         spells.start_s[at], spells.end_s[at] = runs.began_s[job], now
         spells.noted[0] += 1
 
@@ -105,7 +117,7 @@ def _round(scene: Scene, now: float, may_tell: bool) -> bool:
         if contest.policies.fair:
             _turn(scene, nth, found)
         job = work.at_place[heads.place[nth] % count]
-        bid, way = Bid(work.queue[job], job, heads.flavor[nth] % flavors, work.gpus[job]), heads.flavor[nth] // flavors
+        bid, way = Bid(work.queue[job], job, heads.flavor[nth] % flavors, heads.gpus[nth]), heads.flavor[nth] // flavors
         heads.reserved[nth] = 0
         if way == WAITS:
             heads.reserved[nth] = _right(scene, bid)
@@ -114,7 +126,7 @@ def _round(scene: Scene, now: float, may_tell: bool) -> bool:
             heads.reserved[nth] = bid.gpus if more else 0
             gone += more
         elif _fits_without(scene, bid, gone):
-            started(work, rules, scene.state, job, bid.flavor, now)
+            started(work, rules, scene.state, job, bid.flavor, bid.gpus, now)
             moving = True
         else:  # another head took what it was to have
             lines_up(bid.line, work.place[job], scene.state.lines)
@@ -185,7 +197,7 @@ def _without(scene: Scene, jobs: Ints, count: int, sign: int) -> None:
 
 @lean
 def _shifted(scene: Scene, job: int, sign: int) -> None:
-    flavor, gpus = scene.state.runs.flavor[job], sign * scene.work.gpus[job]
+    flavor, gpus = scene.state.runs.flavor[job], sign * scene.state.runs.gpus[job]
     moved(scene.work.queue[job], flavor, gpus, scene.rules, scene.state.ledger)
 
 
@@ -198,7 +210,7 @@ def _nominated(scene: Scene) -> int:
         if not lines.readies[line]:
             continue
         place = lines.ready[lines.first[line]]
-        way_in = _way_in(scene, line, work.at_place[place])
+        gpus, way_in = _entry(scene, line, work.at_place[place])
         if way_in == NOWHERE or way_in // flavors == WAITS:
             if scene.rules.strict[line]:
                 lines.blocked[line] = True
@@ -212,9 +224,9 @@ def _nominated(scene: Scene) -> int:
             lines.readies[line] = left(lines.ready[lines.first[line] :], lines.readies[line])
         key, at = place + (len(work.queue) if contest.borrows[line] else 0), found
         while at > 0 and heads.place[at - 1] > key:
-            heads.place[at], heads.flavor[at] = heads.place[at - 1], heads.flavor[at - 1]
+            made_room(heads, at)
             at -= 1
-        heads.place[at], heads.flavor[at] = key, way_in
+        heads.place[at], heads.flavor[at], heads.gpus[at] = key, way_in, gpus
         found += 1
     return found
 
@@ -227,16 +239,16 @@ def _turn(scene: Scene, nth: int, found: int) -> None:
     least = (0, False, 0.0, 0)
     for at in range(nth, found):
         place = heads.place[at] % len(work.queue)
-        job = work.at_place[place]
-        line, flavor = work.queue[job], heads.flavor[at] % flavors
-        moved(line, flavor, work.gpus[job], rules, ledger)
+        line, flavor = work.queue[work.at_place[place]], heads.flavor[at] % flavors
+        moved(line, flavor, heads.gpus[at], rules, ledger)
         over = not scene.contest.policies.alone[line] and ledger.used[line, flavor] > rules.nominal[line, flavor]
         key = (rules.cohort[line], over, _share(scene, line), place)
-        moved(line, flavor, -work.gpus[job], rules, ledger)
+        moved(line, flavor, -heads.gpus[at], rules, ledger)
         if at == nth or key < least:
             best, least = at, key
     heads.place[nth], heads.place[best] = heads.place[best], heads.place[nth]
     heads.flavor[nth], heads.flavor[best] = heads.flavor[best], heads.flavor[nth]
+    heads.gpus[nth], heads.gpus[best] = heads.gpus[best], heads.gpus[nth]
 
 
 @lean
@@ -255,7 +267,37 @@ def _share(scene: Scene, line: int) -> float:
 
 
 @lean
-def _way_in(scene: Scene, line: int, job: int) -> int:
+def _entry(scene: Scene, line: int, job: int) -> tuple[int, int]:
+    """With how many GPUs a head would start, and its way in: with fewer only where it has none with all."""
+    gpus, flavors = scene.work.gpus[job], scene.rules.nominal.shape[1]
+    way_in = _way_in(scene, line, job, gpus)
+    if scene.work.least[job] < gpus and (way_in == NOWHERE or way_in // flavors == WAITS):
+        gpus = _fewer(scene, line, job)
+        _unmarked(scene, line)
+        way_in = _way_in(scene, line, job, gpus)  # once more: borrowing and marks are of the last that was asked
+    return gpus, way_in
+
+
+@lean
+def _fewer(scene: Scene, line: int, job: int) -> int:
+    """The most GPUs with which a head can start or stop others, found by halves as Kueue does; all where none do.
+
+    Kueue takes for granted that fewer always do where more do. With preemption that need not be so.
+    """
+    gpus, grain, flavors = scene.work.gpus[job], scene.work.grain[job], scene.rules.nominal.shape[1]
+    low, high, good = 0, (gpus - scene.work.least[job]) // grain + 1, NOWHERE
+    while low < high:
+        less = (low + high) // 2
+        way_in = _way_in(scene, line, job, gpus - less * grain)
+        if way_in != NOWHERE and way_in // flavors != WAITS:
+            high = good = less
+        else:
+            low = less + 1
+    return int(gpus - good * grain if good == low else gpus)
+
+
+@lean
+def _way_in(scene: Scene, line: int, job: int, gpus: int) -> int:
     """The first flavor in which a job fits, or the best of those in which it would; marks who would have to stop."""
     rules, contest, policies = scene.rules, scene.contest, scene.contest.policies
     found, best, flavors = NOWHERE, -1, rules.nominal.shape[1]
@@ -263,7 +305,7 @@ def _way_in(scene: Scene, line: int, job: int) -> int:
     for flavor in rules.order[line]:
         if flavor == NOWHERE:
             break
-        bid = Bid(line, job, flavor, scene.work.gpus[job])
+        bid = Bid(line, job, flavor, gpus)
         if bid.gpus > policies.most[line, flavor]:
             continue
         if _fits(scene, bid):
@@ -291,7 +333,7 @@ def _of_queue(scene: Scene, line: int, count: int) -> int:
     own = 0
     for nth in range(count):
         if scene.work.queue[scene.contest.chosen[nth]] == line:
-            own += scene.work.gpus[scene.contest.chosen[nth]]
+            own += scene.state.runs.gpus[scene.contest.chosen[nth]]
     return own
 
 

@@ -32,7 +32,7 @@ class Rules(NamedTuple):
     kept: Ints  # (Q, F) GPUs of the quota that are never lent
     cohort: Ints  # (Q,)
     strict: Bools  # (Q,) whether the head blocks those behind it
-    speed: Floats  # (F,) work done per second
+    speed: Floats  # (K, F) work done per second, by kind of job
     keeps_rights: bool  # whether heads that do not fit keep their own quota from others
 
 
@@ -49,9 +49,13 @@ class Work(NamedTuple):
 
     submit_s: Floats
     queue: Ints
-    gpus: Ints
+    gpus: Ints  # that it asks for
     place: Ints  # in line, from 0: larger priority first, then older, then as in the table
     at_place: Ints  # the job that has it
+    kind: Ints
+    least: Ints  # GPUs that do where those that it asks for are not to be had
+    grain: Ints  # by how many at once it may have fewer
+    scaling: Floats  # with n of its GPUs it is (n / gpus) ** scaling as fast
 
 
 class Runs(NamedTuple):
@@ -62,6 +66,8 @@ class Runs(NamedTuple):
     began_s: Floats  # last
     end_s: Floats  # inf: it does not run, or has not ended
     flavor: Ints  # in which it runs or ran last; NOWHERE: it waits
+    gpus: Ints  # that it holds or held last; 0: it never ran
+    pace: Floats  # work per second, then
 
 
 class Lines(NamedTuple):
@@ -73,7 +79,7 @@ class Lines(NamedTuple):
     aside: Ints  # (N,) those that fitted nowhere when last looked at
     asides: Ints  # (Q,) how many
     blocked: Bools  # (Q,) by a head that fitted nowhere when last looked at
-    sizes: Ints  # (Q, SIZES) how many wait that ask for 1, 2 to 3, 4 to 7, ... GPUs
+    sizes: Ints  # (Q, SIZES) how many wait for which 1, 2 to 3, 4 to 7, ... GPUs do
     present: Ints  # (Q,) the sum of 1, 2, 4, ... of which any wait
 
 
@@ -103,6 +109,7 @@ class Heads(NamedTuple):
 
     place: Ints  # (Q,)
     flavor: Ints  # (Q,) in which they fit; F more: in which they would, if others gave back what they borrowed
+    gpus: Ints  # (Q,) with which they would start
     reserved: Ints  # (Q,) GPUs that are kept for them in this round
 
 
@@ -133,12 +140,12 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
         moving = set_aside(lines) > before
         for nth in range(found):
             job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
-            line, wanted = work.queue[job], work.gpus[job]
+            line, wanted = work.queue[job], heads.gpus[nth]
             if chosen >= flavors:  # nobody behind it may take in this round what it has a right to
                 heads.reserved[nth] = reserved(line, chosen - flavors, wanted, rules, ledger)
                 moved(line, chosen - flavors, heads.reserved[nth], rules, ledger)
             elif fits(line, chosen, wanted, rules, ledger):
-                started(work, rules, state, job, chosen, now)
+                started(work, rules, state, job, chosen, wanted, now)
                 moving = True
             else:  # another head took what it was to have
                 lines_up(line, work.place[job], lines)
@@ -149,18 +156,28 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
 
 
 @lean
-def started(work: Work, rules: Rules, state: State, job: int, flavor: int, now: float) -> None:
-    """A job takes its GPUs."""
-    line, gpus, runs, clock, meter = work.queue[job], work.gpus[job], state.runs, state.clock, state.meter
+def started(work: Work, rules: Rules, state: State, job: int, flavor: int, gpus: int, now: float) -> None:
+    """A job takes so many GPUs."""
+    line, runs, clock, meter = work.queue[job], state.runs, state.clock, state.meter
     moved(line, flavor, gpus, rules, state.ledger)
     runs.start_s[job] = min(runs.start_s[job], now)
-    runs.began_s[job], runs.flavor[job] = now, flavor
-    runs.end_s[job] = now + runs.left_s[job] / rules.speed[flavor]
+    runs.began_s[job], runs.flavor[job], runs.gpus[job] = now, flavor, gpus
+    runs.pace[job] = _pace(work, rules, job, flavor, gpus)
+    runs.end_s[job] = now + runs.left_s[job] / runs.pace[job]
     clock.running[0] = pushed(clock.ends, clock.gangs, clock.running[0], runs.end_s[job], job)
-    meter.waiting[line] -= gpus
+    meter.waiting[line] -= work.gpus[job]
     meter.waiting_jobs[line] -= 1
     meter.busy[flavor] += gpus
-    counted(state.lines, line, gpus, -1)
+    counted(state.lines, line, work.least[job], -1)
+
+
+@lean
+def _pace(work: Work, rules: Rules, job: int, flavor: int, gpus: int) -> float:
+    """Work per second of a job on so many GPUs."""
+    pace = rules.speed[work.kind[job], flavor]
+    if gpus < work.gpus[job]:
+        pace *= (gpus / work.gpus[job]) ** work.scaling[job]
+    return float(pace)
 
 
 @lean
@@ -177,9 +194,9 @@ def ended(work: Work, rules: Rules, state: State) -> int:
 @lean
 def released(work: Work, rules: Rules, state: State, job: int) -> None:
     """A job that runs gives its GPUs back."""
-    flavor = state.runs.flavor[job]
-    moved(work.queue[job], flavor, -work.gpus[job], rules, state.ledger)
-    state.meter.busy[flavor] -= work.gpus[job]
+    flavor, gpus = state.runs.flavor[job], state.runs.gpus[job]
+    moved(work.queue[job], flavor, -gpus, rules, state.ledger)
+    state.meter.busy[flavor] -= gpus
 
 
 @lean
@@ -189,7 +206,7 @@ def waits(work: Work, state: State, job: int) -> None:
     lines_up(line, work.place[job], state.lines)
     state.meter.waiting[line] += work.gpus[job]
     state.meter.waiting_jobs[line] += 1
-    counted(state.lines, line, work.gpus[job], 1)
+    counted(state.lines, line, work.least[job], 1)
 
 
 @lean
@@ -244,7 +261,7 @@ def _least(line: int, work: Work, rules: Rules, state: State) -> int:
     """GPUs without which nobody of a line can start, who may be next; NOBODY where nobody waits."""
     lines = state.lines
     if rules.strict[line]:
-        return int(work.gpus[work.at_place[lines.ready[lines.first[line]]]]) if lines.readies[line] else NOBODY
+        return int(work.least[work.at_place[lines.ready[lines.first[line]]]]) if lines.readies[line] else NOBODY
     present = lines.present[line]
     return int(present & -present) if present else NOBODY
 
@@ -288,6 +305,8 @@ def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) ->
         np.full(count, np.inf),
         np.full(count, np.inf),
         np.full(count, NOWHERE),
+        np.zeros(count, np.int64),
+        np.zeros(count),
     )
     clock = Clock(
         np.full(1, begin_s), np.zeros(1, np.int64), np.empty(count), np.empty(count, np.int64), np.zeros(1, np.int64)
@@ -295,7 +314,8 @@ def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) ->
     meter = Meter(
         np.zeros(queues), np.zeros(queues), np.zeros(flavors), np.zeros(queues), np.zeros(queues), np.zeros(flavors)
     )
-    heads = Heads(np.empty(queues, np.int64), np.empty(queues, np.int64), np.zeros(queues, np.int64))
+    none = np.zeros(queues, np.int64)
+    heads = Heads(none, none.copy(), none.copy(), none.copy())
     return State(ledger, runs, _nobody(work, queues), clock, meter, heads)
 
 
@@ -349,8 +369,12 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
         if not lines.readies[line]:
             continue
         place = lines.ready[lines.first[line]]
-        gpus = work.gpus[work.at_place[place]]
+        job = work.at_place[place]
+        gpus = work.gpus[job]
         flavor = _choice(line, gpus, rules, ledger)
+        if flavor == NOWHERE and work.least[job] < gpus:
+            gpus = _fewer(work, rules, ledger, job)
+            flavor = _choice(line, gpus, rules, ledger)
         if flavor == NOWHERE and rules.strict[line]:
             lines.blocked[line] = True
         else:
@@ -366,11 +390,29 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
         borrows = ledger.used[line, column] + gpus > rules.nominal[line, column]
         key, at = place + (count if borrows else 0), found
         while at > 0 and heads.place[at - 1] > key:
-            heads.place[at], heads.flavor[at] = heads.place[at - 1], heads.flavor[at - 1]
+            made_room(heads, at)
             at -= 1
-        heads.place[at], heads.flavor[at] = key, flavor
+        heads.place[at], heads.flavor[at], heads.gpus[at] = key, flavor, gpus
         found += 1
     return found
+
+
+@lean
+def made_room(heads: Heads, at: int) -> None:
+    """Makes room for a head before the last one."""
+    heads.place[at], heads.flavor[at], heads.gpus[at] = heads.place[at - 1], heads.flavor[at - 1], heads.gpus[at - 1]
+
+
+@lean
+def _fewer(work: Work, rules: Rules, ledger: Ledger, job: int) -> int:
+    """The most GPUs with which a job can start that cannot have all of them; all where none do."""
+    line, gpus, grain, most = work.queue[job], work.gpus[job], work.grain[job], 0
+    for flavor in rules.order[line]:
+        if flavor == NOWHERE:
+            break
+        most = max(most, min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
+    found = gpus - -(-(gpus - most) // grain) * grain
+    return int(found if found >= work.least[job] else gpus)
 
 
 @lean

@@ -21,7 +21,7 @@ HOUR_S = 3_600.0
 class Kinds(NamedTuple):
     """Of jobs, (N,)."""
 
-    duration_s: Floats  # at speed 1
+    duration_s: Floats  # at speed 1, on all GPUs that it asks for
     checkpoint_s: Floats  # between two checkpoints; inf: writes none
     restart_s: Floats  # of work, before it goes on where it was
     lot: Floats  # from 0 to 1: whom a lost node hits first
@@ -57,6 +57,7 @@ class Spells(NamedTuple):
     noted: Ints  # (1,) how many
     job: Ints
     flavor: Ints
+    gpus: Ints
     start_s: Floats
     end_s: Floats
 
@@ -102,11 +103,14 @@ class Scene(NamedTuple):
 
 @lean
 def stopped(scene: Course | Scene, job: int, now: float) -> float:
-    """A running job stops, and is to wait; GPU-hours of work that it has to do again, its restart included."""
+    """A running job stops, and is to wait; GPU-hours of work that it has to do again, its restart included.
+
+    They are those of as many GPUs as it asked for, at speed 1, whatever it ran on: work is told in them.
+    """
     runs, clock, fates, gpus = scene.state.runs, scene.state.clock, scene.fates, scene.work.gpus[job]
     did, kept = _progress(scene, job, now)
     again = scene.kinds.restart_s[job] if fates.stops[job] else 0.0
-    spared = max(0.0, again - (now - runs.began_s[job]) * scene.rules.speed[runs.flavor[job]])
+    spared = max(0.0, again - (now - runs.began_s[job]) * runs.pace[job])
     fates.saved_s[job] += kept
     fates.stops[job] += 1
     runs.left_s[job] = scene.kinds.duration_s[job] - fates.saved_s[job] + scene.kinds.restart_s[job]
@@ -127,7 +131,7 @@ def unsaved(scene: Course | Scene, job: int, now: float) -> float:
 def _progress(scene: Course | Scene, job: int, now: float) -> tuple[float, float]:
     """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
     runs, kinds, fates = scene.state.runs, scene.kinds, scene.fates
-    did = (now - runs.began_s[job]) * scene.rules.speed[runs.flavor[job]]
+    did = (now - runs.began_s[job]) * runs.pace[job]
     again = kinds.restart_s[job] if fates.stops[job] else 0.0
     did = max(0.0, did - again)
     if not np.isfinite(kinds.checkpoint_s[job]):

@@ -14,6 +14,7 @@ import numpy as np
 
 from envs.replay import NOWHERE, Cluster, Preemption, Replay, Share, Spells
 from envs.workloads import JobTable
+from tests.envs.plain_quotas import pace
 
 PATIENCE = 100
 """How often those who run may be told to stop at one moment."""
@@ -29,6 +30,7 @@ class Run:
     """A job that runs."""
 
     flavor: int
+    gpus: int
     began_s: float
     ends_s: float
 
@@ -40,6 +42,7 @@ class Head:
     row: int
     queue: int
     flavor: int
+    gpus: int
     fits: bool
     targets: tuple[int, ...]  # rows of those that would have to stop
     borrows: bool
@@ -94,7 +97,8 @@ class _World:
     kept: dict[tuple[int, int], int] = field(default_factory=dict)  # by queue and flavor: in this round
     past: list[Past] = field(default_factory=list)
     start_s: list[float] = field(default_factory=list)
-    spells: list[tuple[int, int, float, float]] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)  # GPUs, last
+    spells: list[tuple[int, int, int, float, float]] = field(default_factory=list)
     latest_stops: bool = True
 
     @classmethod
@@ -106,6 +110,7 @@ class _World:
         world = cls(jobs, cluster, shares, cohort)
         world.ready, world.aside = [[] for _ in queues], [[] for _ in queues]
         world.past, world.start_s = [Past() for _ in range(len(jobs))], [inf] * len(jobs)
+        world.held = [0] * len(jobs)
         return world
 
     # What is asked of quotas
@@ -113,7 +118,7 @@ class _World:
     def used(self, queue: int, flavor: int, without: Iterable[int] = ()) -> int:
         """GPUs of those that run, and what is kept in this round."""
         run = (row for row in self.running if self.jobs.queue[row] == queue and self.running[row].flavor == flavor)
-        return sum(int(self.jobs.gpus[row]) for row in run if row not in without) + self.kept.get((queue, flavor), 0)
+        return sum(self.running[row].gpus for row in run if row not in without) + self.kept.get((queue, flavor), 0)
 
     def available(self, queue: int, flavor: int, without: Iterable[int] = ()) -> float:
         """GPUs that a queue may still take of a flavor."""
@@ -163,7 +168,7 @@ class _World:
         due = [row for row, run in self.running.items() if run.ends_s <= now_s]
         for row in due:
             run = self.running.pop(row)
-            self.spells.append((row, run.flavor, run.began_s, run.ends_s))
+            self.spells.append((row, run.flavor, run.gpus, run.began_s, run.ends_s))
         return bool(due)
 
     def recall(self) -> None:
@@ -196,9 +201,8 @@ class _World:
         moving = sum(map(len, self.aside)) + len(self.blocked) > before
         victims: set[int] = set()
         for head in self.in_order(heads):
-            gpus = int(self.jobs.gpus[head.row])
             if head.fits:
-                if gpus <= self.available(head.queue, head.flavor, victims):
+                if head.gpus <= self.available(head.queue, head.flavor, victims):
                     self.start(head, now_s)
                     moving = True
             elif not head.targets:
@@ -207,7 +211,7 @@ class _World:
                 victims.update(head.targets)
                 moving = moving or not self.evicted.issuperset(head.targets)
                 self.evicted.update(head.targets)
-                self.keep(head, gpus)
+                self.keep(head, head.gpus)
         self.kept.clear()
         return moving
 
@@ -216,7 +220,7 @@ class _World:
         if victims.intersection(head.targets):
             return False
         without = victims.union(head.targets)
-        return int(self.jobs.gpus[head.row]) <= self.available(head.queue, head.flavor, without)
+        return head.gpus <= self.available(head.queue, head.flavor, without)
 
     def keep(self, head: Head, gpus: int) -> None:
         self.kept[head.queue, head.flavor] = self.kept.get((head.queue, head.flavor), 0) + gpus
@@ -225,8 +229,7 @@ class _World:
         """GPUs kept for a head that can stop nobody: none where its queue could take them back from anybody."""
         if self.policy(head.queue).reclaim == "any" or not self.cluster.keeps_rights:
             return 0
-        share, used, gpus = self.shares[head.queue][head.flavor], self.used(head.queue, head.flavor), 0
-        gpus = int(self.jobs.gpus[head.row])
+        share, used, gpus = self.shares[head.queue][head.flavor], self.used(head.queue, head.flavor), head.gpus
         most: float = share.nominal
         if used + gpus > share.nominal:
             most = inf if share.borrowing_limit is None else share.nominal + share.borrowing_limit
@@ -236,18 +239,22 @@ class _World:
         past = self.past[head.row]
         left_s = float(self.jobs.duration_s[head.row]) - past.saved_s + (self.cluster.restart_s if past.stops else 0.0)
         self.ready[head.queue].remove(head.row)
-        self.start_s[head.row] = min(self.start_s[head.row], now_s)
-        self.running[head.row] = Run(head.flavor, now_s, now_s + left_s)
+        self.start_s[head.row], self.held[head.row] = min(self.start_s[head.row], now_s), head.gpus
+        self.running[head.row] = Run(head.flavor, head.gpus, now_s, now_s + left_s / self.pace(head.row, head))
+
+    def pace(self, row: int, where: Head | Run) -> float:
+        return pace(self.jobs, self.cluster, row, where.flavor, where.gpus)
 
     def stop(self, row: int, now_s: float) -> None:
         """What was done since the last checkpoint is lost."""
         run, past, every_s = self.running.pop(row), self.past[row], float(self.jobs.checkpoint_s[row])
-        did_s = max(0.0, now_s - run.began_s - (self.cluster.restart_s if past.stops else 0.0))
+        did_s = (now_s - run.began_s) * self.pace(row, run)
+        did_s = max(0.0, did_s - (self.cluster.restart_s if past.stops else 0.0))
         if every_s > 0 and isfinite(every_s):
             past.saved_s = max(past.saved_s, floor((past.saved_s + did_s) / every_s + 1e-9) * every_s)
         past.stops += 1
         if run.began_s < now_s:
-            self.spells.append((row, run.flavor, run.began_s, now_s))
+            self.spells.append((row, run.flavor, run.gpus, run.began_s, now_s))
         self.evicted.discard(row)
         queue = int(self.jobs.queue[row])
         self.ready[queue].append(row)
@@ -261,7 +268,7 @@ class _World:
     def nominated(self, queue: int) -> Head | None:
         if not self.ready[queue]:
             return None
-        head = self.way_in(queue, min(self.ready[queue], key=self.place))
+        head = self.entry(queue, min(self.ready[queue], key=self.place))
         if head is None or not (head.fits or head.targets):
             if self.strict(queue):
                 self.blocked.add(queue)
@@ -271,9 +278,25 @@ class _World:
                 self.aside[queue].append(row)
         return head
 
-    def way_in(self, queue: int, row: int) -> Head | None:
+    def entry(self, queue: int, row: int) -> Head | None:
+        """With all GPUs, or else with the most with which it would start or have others stop, found by halves."""
+        asked = int(self.jobs.gpus[row])
+        whole, found = self.way_in(queue, row, asked), None
+        if whole is not None and (whole.fits or whole.targets):
+            return whole
+        low, high = 0, asked - int(self.jobs.least_gpus[row]) + 1
+        while low < high:
+            less = (low + high) // 2
+            part = self.way_in(queue, row, asked - less)
+            if part is not None and (part.fits or part.targets):
+                found, high = part, less
+            else:
+                low = less + 1
+        return found or whole
+
+    def way_in(self, queue: int, row: int, gpus: int) -> Head | None:
         """The first flavor in which it fits, or else the best of those in which it would if others stopped."""
-        gpus, policy, best = int(self.jobs.gpus[row]), self.policy(queue), (0, False)
+        policy, best = self.policy(queue), (0, False)
         found = None
         stops_to_borrow = policy.borrow != "never" or (self.cluster.fair_sharing and policy.reclaim != "never")
         for flavor, share in self.shares[queue].items():
@@ -281,22 +304,22 @@ class _World:
                 continue
             if gpus <= self.available(queue, flavor):
                 borrows = not self.alone(queue) and self.over(queue, flavor, gpus)
-                return Head(row, queue, flavor, True, (), borrows)
+                return Head(row, queue, flavor, gpus, True, (), borrows)
             if gpus > share.nominal and not stops_to_borrow:
                 continue
-            targets = tuple(self.targets(queue, row, flavor))
+            targets = tuple(self.targets(queue, row, flavor, gpus))
             borrows = not self.alone(queue) and self.over(queue, flavor, gpus, targets)
             own = any(self.jobs.queue[target] == queue for target in targets)
             mode = (WITHIN if own else RECLAIM) if targets else NO_TARGETS
             if (mode, not borrows) > best:
-                best, found = (mode, not borrows), Head(row, queue, flavor, False, targets, borrows)
+                best, found = (mode, not borrows), Head(row, queue, flavor, gpus, False, targets, borrows)
         return found
 
-    def targets(self, queue: int, row: int, flavor: int) -> list[int]:
+    def targets(self, queue: int, row: int, flavor: int, gpus: int) -> list[int]:
         """Who would have to stop; nobody where that would not do."""
         if self.cluster.fair_sharing:
-            return _Fair(self, queue, row, flavor).targets()
-        return _Classic(self, queue, row, flavor).targets()
+            return _Fair(self, queue, row, flavor, gpus).targets()
+        return _Classic(self, queue, row, flavor, gpus).targets()
 
     def candidates(self, queue: int, row: int, flavor: int) -> list[int]:
         """Who may have to stop, in order; of other queues those that use more than their quota."""
@@ -340,9 +363,8 @@ class _World:
             yield first
 
     def _turn(self, head: Head) -> tuple[int, bool, Key, Key]:
-        gpus = int(self.jobs.gpus[head.row])
-        over = not self.alone(head.queue) and self.over(head.queue, head.flavor, gpus)
-        return self.cohort[head.queue], over, self.share(head.queue, {head.flavor: gpus}), self.place(head.row)
+        over = not self.alone(head.queue) and self.over(head.queue, head.flavor, head.gpus)
+        return self.cohort[head.queue], over, self.share(head.queue, {head.flavor: head.gpus}), self.place(head.row)
 
     def share(self, queue: int, more: dict[int, int] | None = None, without: Iterable[int] = ()) -> Key:
         """What a queue borrows of all that its cohort lends, by its weight; of weight zero, more than any other."""
@@ -367,17 +389,17 @@ class _World:
 
     def replay(self) -> Replay:
         count = len(self.jobs)
-        end_s, flavor = np.full(count, inf), np.full(count, NOWHERE)
-        for row, where, _, until_s in sorted(self.spells, key=lambda spell: spell[3]):
+        end_s, flavor, held = np.full(count, inf), np.full(count, NOWHERE), np.array(self.held)
+        for row, where, _, _, until_s in sorted(self.spells, key=lambda spell: spell[4]):
             end_s[row], flavor[row] = until_s, where
         for row in (*(row for queue in (*self.ready, *self.aside) for row in queue), *self.running):
             end_s[row], flavor[row] = inf, NOWHERE
         for row, run in self.running.items():
             end_s[row], flavor[row] = run.ends_s, run.flavor
-            self.spells.append((row, run.flavor, run.began_s, run.ends_s))
-        ran = sorted(self.spells, key=lambda spell: (spell[2], spell[0]))
-        columns = [np.array([spell[nth] for spell in ran], dtype=kind) for nth, kind in enumerate("iidd")]
-        return Replay(self.jobs, self.cluster.flavors, np.array(self.start_s), end_s, flavor, Spells(*columns))
+            self.spells.append((row, run.flavor, run.gpus, run.began_s, run.ends_s))
+        ran = sorted(self.spells, key=lambda spell: (spell[3], spell[0]))
+        columns = [np.array([spell[nth] for spell in ran], dtype=kind) for nth, kind in enumerate("iiidd")]
+        return Replay(self.jobs, self.cluster.flavors, np.array(self.start_s), end_s, flavor, held, Spells(*columns))
 
 
 @dataclass(slots=True)
@@ -388,6 +410,7 @@ class _Classic:
     queue: int
     row: int
     flavor: int
+    gpus: int
 
     def targets(self) -> list[int]:
         candidates = self.world.candidates(self.queue, self.row, self.flavor)
@@ -427,13 +450,12 @@ class _Classic:
         return stopped
 
     def _fits(self, stopped: list[int], may_borrow: bool) -> bool:
-        gpus = int(self.world.jobs.gpus[self.row])
-        if not may_borrow and self.world.over(self.queue, self.flavor, gpus, stopped):
+        if not may_borrow and self.world.over(self.queue, self.flavor, self.gpus, stopped):
             return False
-        return gpus <= self.world.available(self.queue, self.flavor, stopped)
+        return self.gpus <= self.world.available(self.queue, self.flavor, stopped)
 
     def _has_right(self) -> bool:
-        return not self.world.over(self.queue, self.flavor, int(self.world.jobs.gpus[self.row]))
+        return not self.world.over(self.queue, self.flavor, self.gpus)
 
     def _of_other(self, row: int) -> bool:
         return int(self.world.jobs.queue[row]) != self.queue
@@ -456,6 +478,7 @@ class _Fair:
     queue: int
     row: int
     flavor: int
+    gpus: int
     lists: dict[int, list[int]] = field(default_factory=dict)  # by queue: candidates in order
     dropped: set[int] = field(default_factory=set)  # queues
 
@@ -475,8 +498,7 @@ class _Fair:
         return stopped
 
     def _first(self, candidates: list[int], strategy: str, stopped: list[int], again: list[int]) -> bool:
-        gpus = int(self.world.jobs.gpus[self.row])
-        within = not self.world.over(self.queue, self.flavor, gpus)
+        within = not self.world.over(self.queue, self.flavor, self.gpus)
         self._list(candidates)
         while (queue := self._next(stopped)) is not None:
             mine, theirs = self._mine(stopped), self.world.share(queue, without=stopped)
@@ -521,8 +543,7 @@ class _Fair:
         return min(left)[2] if left else None
 
     def _mine(self, stopped: list[int]) -> Key:
-        return self.world.share(self.queue, {self.flavor: int(self.world.jobs.gpus[self.row])}, stopped)
+        return self.world.share(self.queue, {self.flavor: self.gpus}, stopped)
 
     def _fits(self, stopped: list[int]) -> bool:
-        gpus = int(self.world.jobs.gpus[self.row])
-        return gpus <= self.world.available(self.queue, self.flavor, stopped)
+        return self.gpus <= self.world.available(self.queue, self.flavor, stopped)

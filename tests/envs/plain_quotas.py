@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.replay import NOWHERE, Cluster, Replay, Share
+from envs.terms import speeds
 from envs.workloads import JobTable
 
 
@@ -19,19 +20,27 @@ def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
     ledger = _Ledger.of(jobs.queues, cluster)
     lines = _Lines.of(jobs, [queue in cluster.strict for queue in jobs.queues])
-    start_s, flavor = np.full(len(jobs), np.inf), np.full(len(jobs), NOWHERE)
-    duration_s = jobs.duration_s.tolist()
+    start_s, end_s = np.full((2, len(jobs)), np.inf)
+    flavor, gpus = np.full(len(jobs), NOWHERE), np.zeros(len(jobs), dtype=np.int64)
     running: list[tuple[float, int]] = []  # heap of (end, row)
     for now_s, arrived in _moments(jobs.submit_s.tolist(), running, until_s):
         while running and running[0][0] <= now_s:
             row = heapq.heappop(running)[1]
-            ledger.give_back(lines.queue[row], int(flavor[row]), lines.gpus[row])
+            ledger.give_back(lines.queue[row], int(flavor[row]), int(gpus[row]))
             lines.look_again = True
         lines.join(arrived)
-        for row, chosen in lines.admit(ledger):
-            start_s[row], flavor[row] = now_s, chosen
-            heapq.heappush(running, (now_s + duration_s[row], row))
-    return Replay(jobs, cluster.flavors, start_s, start_s + jobs.duration_s, flavor)
+        for row, chosen, held in lines.admit(ledger):
+            start_s[row], flavor[row], gpus[row] = now_s, chosen, held
+            end_s[row] = now_s + float(jobs.duration_s[row]) / pace(jobs, cluster, row, chosen, held)
+            heapq.heappush(running, (float(end_s[row]), row))
+    return Replay(jobs, cluster.flavors, start_s, end_s, flavor, gpus)
+
+
+def pace(jobs: JobTable, cluster: Cluster, row: int, flavor: int, held: int) -> float:
+    """Work per second of a job that holds so many GPUs of a flavor."""
+    speed = float(speeds(cluster.speed.get(cluster.flavors[flavor], 1.0))[jobs.kind[row]])
+    share = held / int(jobs.gpus[row])
+    return speed * share ** float(jobs.scaling[row]) if share < 1 else speed
 
 
 def _moments(submit_s: list[float], running: list[tuple[float, int]], until_s: float) -> Iterator[tuple[float, range]]:
@@ -137,6 +146,7 @@ class _Lines:
 
     queue: list[int]
     gpus: list[int]
+    least: list[int]  # GPUs that do where those are not to be had
     place: list[Place]  # of each job
     ready: list[list[Place]]  # by queue: a heap of those to look at
     aside: list[list[Place]]  # by queue: those that fitted nowhere when last looked at
@@ -147,7 +157,8 @@ class _Lines:
     def of(cls, jobs: JobTable, strict: list[bool]) -> _Lines:
         place = list(zip((-jobs.priority).tolist(), jobs.submit_s.tolist(), range(len(jobs)), strict=True))
         empty: list[list[Place]] = [[] for _ in jobs.queues]
-        return cls(jobs.queue.tolist(), jobs.gpus.tolist(), place, empty, [[] for _ in jobs.queues], strict)
+        asked = jobs.queue.tolist(), jobs.gpus.tolist(), jobs.least_gpus.tolist()
+        return cls(*asked, place, empty, [[] for _ in jobs.queues], strict)
 
     def join(self, rows: Iterable[int]) -> None:
         for row in rows:
@@ -156,8 +167,8 @@ class _Lines:
                 self._recall_one(queue)
             heapq.heappush(self.ready[queue], self.place[row])
 
-    def admit(self, ledger: _Ledger) -> Iterator[tuple[int, int]]:
-        """Rounds until no head fits: each job that starts, and its flavor."""
+    def admit(self, ledger: _Ledger) -> Iterator[tuple[int, int, int]]:
+        """Rounds until no head fits: each job that starts, its flavor, and with how many GPUs."""
         if self.look_again:
             self._recall()
         moving = True  # or the same heads would lose to the same right for ever
@@ -166,17 +177,17 @@ class _Lines:
             before = sum(map(len, self.aside))
             heads = sorted(self._heads(ledger))
             moving = sum(map(len, self.aside)) > before
-            for _, place, flavor, fits in heads:
+            for _, place, flavor, fits, gpus in heads:
                 queue, row = self.queue[place[2]], place[2]
                 if not fits:
-                    kept.append((queue, flavor, ledger.keep(queue, flavor, self.gpus[row])))
-                elif ledger.take(queue, flavor, self.gpus[row]):
+                    kept.append((queue, flavor, ledger.keep(queue, flavor, gpus)))
+                elif ledger.take(queue, flavor, gpus):
                     moving = True
-                    yield row, flavor
+                    yield row, flavor, gpus
                 else:
                     heapq.heappush(self.ready[queue], place)
-            for queue, flavor, gpus in kept:
-                ledger.give_back(queue, flavor, gpus)
+            for queue, flavor, so_many in kept:
+                ledger.give_back(queue, flavor, so_many)
 
     def _recall(self) -> None:
         self.look_again = False
@@ -188,16 +199,22 @@ class _Lines:
         heapq.heapify(self.ready[queue])
         self.aside[queue].clear()
 
-    def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int, bool]]:
-        """The head of each queue that fits somewhere, or has a right to: whether it borrows, its place, the flavor."""
+    def _heads(self, ledger: _Ledger) -> Iterator[tuple[bool, Place, int, bool, int]]:
+        """The head of each queue that fits somewhere, or has a right to.
+
+        Whether it borrows, its place, the flavor, whether it fits, and with how many GPUs.
+        """
         for queue, ready in enumerate(self.ready):
             if not ready and not (self.strict[queue] and self.aside[queue]):
                 continue
             place = heapq.heappop(ready) if ready else min(self.aside[queue])
             gpus = self.gpus[place[2]]
-            choice = ledger.choose(queue, gpus)
+            most, choice = gpus, ledger.choose(queue, gpus)
+            while choice is None and most > self.least[place[2]]:
+                most -= 1
+                choice = ledger.choose(queue, most)
             if choice is not None and place not in self.aside[queue]:
-                yield choice[1], place, choice[0], True
+                yield choice[1], place, choice[0], True, most
                 continue
             if place not in self.aside[queue]:
                 self.aside[queue].append(place)
@@ -206,4 +223,4 @@ class _Lines:
                 ready.clear()
             right = ledger.right(queue, gpus)
             if right is not None:
-                yield right[1], place, right[0], False
+                yield right[1], place, right[0], False, gpus

@@ -1,6 +1,7 @@
 """The fast replay with jobs that stop others against the plain one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -9,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.replay import FAIR, Cluster, Preemption, Reclaim, Replay, Share, Shares, Within, replay
-from envs.terms import PoolTerms
+from envs.terms import PoolTerms, Speed
 from envs.world import Weather, World
 from gyropilot.errors import SettingsError
 from tests.envs.plain_preemption import plain_replay
+from tests.envs.test_quotas import KINDS_OF, SHARES, SPEEDS, alike, elastic
 from tests.envs.test_replay import Job, table
 
 QUEUES = ("a", "b", "c")
@@ -80,22 +82,54 @@ def test_any_jobs_run_when_and_where_the_plain_rules_say(
     fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)
 
     assert spells(fast) == spells(plain)
-    assert fast.start_s.tolist() == plain.start_s.tolist()
-    assert fast.end_s.tolist() == plain.end_s.tolist()
-    assert fast.flavor.tolist() == plain.flavor.tolist()
+    alike(fast, plain)
 
 
-def spells(ran: Replay) -> list[tuple[int, int, float, float]]:
+@settings(max_examples=500, deadline=None)
+@given(
+    JOBS,
+    clusters(),
+    st.lists(st.integers(0, 3), min_size=30, max_size=30),
+    SHARES,
+    KINDS_OF,
+    SPEEDS,
+    st.sampled_from([(np.inf, 1.0), (4.0, 0.6)]),
+)
+def test_any_elastic_jobs_stop_and_start_as_the_plain_rules_say(
+    jobs: list[Job],
+    cluster: Cluster,
+    priority: list[int],
+    share: list[float],
+    kind: list[int],
+    speed: Mapping[str, Speed],
+    runs: tuple[float, float],
+) -> None:
+    jobs = sorted(jobs, key=lambda job: job[1])
+    submitted = elastic(table(jobs, QUEUES, priority[: len(jobs)]), share, kind, runs[1])
+    submitted.checkpoint_s[:] = runs[0]
+    cluster = replace(cluster, speed=speed)
+
+    fast, plain = replay(submitted, cluster, 200.0), plain_replay(submitted, cluster, 200.0)
+
+    assert spells(fast) == spells(plain)
+    alike(fast, plain)
+    ran = fast.spells
+    assert (ran.gpus >= submitted.least_gpus[ran.job]).all()
+    assert (ran.gpus <= submitted.gpus[ran.job]).all()
+
+
+def spells(ran: Replay) -> list[tuple[int, int, int, float, float]]:
     every = ran.spells
-    columns = (each.tolist() for each in (every.job, every.flavor, every.start_s, every.end_s))
-    return sorted(zip(*columns, strict=True), key=lambda spell: (spell[2], spell[0]))
+    columns = (each.tolist() for each in (every.job, every.flavor, every.gpus, every.start_s, every.end_s))
+    return sorted(zip(*columns, strict=True), key=lambda spell: (spell[3], spell[0]))
 
 
 def ran(jobs: Sequence[Job], shares: Shares, priority: list[int], **rules: Any) -> list[tuple[int, float, float]]:
     """Who ran, from when until when; queues of one cohort."""
     cluster = Cluster(shares, dict.fromkeys(shares, "all"), restart_s=0.0, **rules)
     return [
-        (job, start_s, end_s) for job, _, start_s, end_s in spells(replay(table(jobs, QUEUES, priority), cluster, 1e9))
+        (job, start_s, end_s)
+        for job, _, _, start_s, end_s in spells(replay(table(jobs, QUEUES, priority), cluster, 1e9))
     ]
 
 

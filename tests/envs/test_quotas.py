@@ -1,11 +1,15 @@
 """The fast replay with quotas against the plain one, job by job."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.replay import Cluster, Share, Shares, replay
-from envs.workloads import JobTable
+from envs.replay import Cluster, Replay, Share, Shares, replay
+from envs.terms import Speed
+from envs.workloads import KINDS, JobTable
 from tests.envs.plain_quotas import plain_replay
 from tests.envs.test_replay import Job, table
 
@@ -32,6 +36,50 @@ def clusters(draw: st.DrawFn) -> Cluster:
     return Cluster(shares, cohorts, installed, strict)
 
 
+SPEEDS = st.dictionaries(
+    st.sampled_from(["x", "y"]),
+    st.sampled_from([0.5, 1.5, {"training": 2.0, "inference": 0.75}, {"sweep": 3.0}]),
+)
+KINDS_OF = st.lists(st.integers(0, len(KINDS) - 1), min_size=50, max_size=50)
+SHARES = st.lists(st.floats(0.1, 1.2), min_size=50, max_size=50)
+"""Of GPUs that a job asks for, that do; a few ask for all of them."""
+
+
+def elastic(jobs: JobTable, share: list[float], kind: list[int], scaling: float) -> JobTable:
+    """The same jobs, of kinds, some of which run with fewer GPUs too."""
+    count = len(jobs)
+    least = np.ceil(np.minimum(1.0, share[:count]) * jobs.gpus).astype(np.int64)
+    return replace(jobs, kind=np.array(kind[:count], dtype=np.int64), least_gpus=least, scaling=np.full(count, scaling))
+
+
+def alike(fast: Replay, plain: Replay) -> None:
+    assert fast.start_s.tolist() == plain.start_s.tolist()
+    assert fast.flavor.tolist() == plain.flavor.tolist()
+    assert fast.gpus.tolist() == plain.gpus.tolist()
+    assert fast.end_s.tolist() == plain.end_s.tolist()
+
+
+@settings(max_examples=500, deadline=None)
+@given(JOBS, clusters(), SHARES, KINDS_OF, SPEEDS, st.sampled_from([1.0, 0.6]))
+def test_any_elastic_jobs_start_when_where_and_with_as_many_gpus_as_the_plain_rules_say(
+    jobs: list[Job],
+    cluster: Cluster,
+    share: list[float],
+    kind: list[int],
+    speed: Mapping[str, Speed],
+    scaling: float,
+) -> None:
+    submitted = elastic(table(sorted(jobs, key=lambda job: job[1]), QUEUES), share, kind, scaling)
+    cluster = replace(cluster, speed=speed)
+
+    fast, plain = replay(submitted, cluster, 1e9), plain_replay(submitted, cluster, 1e9)
+
+    alike(fast, plain)
+    ran = fast.gpus > 0
+    assert (fast.gpus[ran] >= submitted.least_gpus[ran]).all()
+    assert (fast.gpus <= submitted.gpus).all()
+
+
 @settings(max_examples=500, deadline=None)
 @given(JOBS, clusters(), st.lists(st.integers(0, 3), min_size=50, max_size=50), st.sampled_from([20.0, 1e9]))
 def test_any_jobs_start_when_and_where_the_plain_rules_say(
@@ -42,9 +90,7 @@ def test_any_jobs_start_when_and_where_the_plain_rules_say(
 
     fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)
 
-    assert fast.start_s.tolist() == plain.start_s.tolist()
-    assert fast.flavor.tolist() == plain.flavor.tolist()
-    assert fast.end_s.tolist() == plain.end_s.tolist()
+    alike(fast, plain)
 
 
 def test_thousands_of_jobs_on_a_busy_cluster_start_when_and_where_the_plain_rules_say() -> None:
@@ -62,8 +108,7 @@ def test_thousands_of_jobs_on_a_busy_cluster_start_when_and_where_the_plain_rule
 
     fast, plain = replay(jobs, busy, 1e9), plain_replay(jobs, busy, 1e9)
 
-    assert fast.start_s.tolist() == plain.start_s.tolist()
-    assert fast.flavor.tolist() == plain.flavor.tolist()
+    alike(fast, plain)
     assert (fast.start_s > jobs.submit_s).mean() > 0.3  # or it would prove little
 
 
