@@ -47,6 +47,15 @@ what is late cannot be caught up with at will. So that is told of cohorts only.
 all pools as fast as the fastest, jobs started and stopped at the same moments would end no later, wait no longer and
 use no more: such a world costs no more. So its bound is a bound here too, without those rows; the higher one is told.
 
+**Elastic jobs.** One that asks for g GPUs and may have fewer, but m, goes at most as fast as with g. Had it m whenever
+it has any, and went as fast as with g nevertheless, it would use no more GPUs at any moment, do no less, end no later
+and wait no longer: such a world costs no more. In it no job is elastic, and all above holds of its m GPUs; each hour
+that it waits counts g / m times as much, for waiting is of GPUs asked for. Jobs whose g / m are apart by more than a
+factor of two are streams of their own, for the least of a stream is what counts. What is given away are the GPUs that
+it takes to be as fast: the nearer m is to g, the less.
+
+**Kinds of jobs** that are not equally fast everywhere are streams of their own, each with its own V.
+
 **Given away** (what keeps it below): whole nodes and gangs, quotas, lost work, the shortest bill, interruptions of
 single nodes, lead times after the first, what happens after the window. What busy GPUs draw less than idle ones, if
 they do, counts as if all were busy. Where mass losses are told, those who stay at most are told to the programme.
@@ -65,8 +74,8 @@ from envs.bound_crowds import edged
 from envs.bound_demand import Line, Pouring, rectangles, streams
 from envs.bound_plan import Columns, World, most_nodes, plan
 from envs.bound_program import Program, Solution
-from envs.terms import HOUR_S, Flows, PoolTerms, Prices, Rates, bill, rates
-from envs.workloads import Floats, JobTable
+from envs.terms import HOUR_S, Flows, PoolTerms, Prices, Rates, bill, rates, speeds
+from envs.workloads import Floats, Ints, JobTable
 from gyropilot.errors import SettingsError
 
 STREAMS = 64
@@ -93,7 +102,7 @@ class Bound:
     usd: float
     usd_by_kind: Floats  # (K,) along terms.KINDS; what the plan comes to by `terms.bill`
     gpus: Floats  # (P, T) capacity, smoothed over neighbouring steps; its sum is exact
-    backlog: Floats  # (Q, T) mean GPU-hours of work, at speed 1, that could have been done and is not
+    backlog: Floats  # (Q, T) mean GPU-hours of work, at speed 1 and on the fewest GPUs, that could be done and is not
     seconds: float  # that the solver took for it
 
 
@@ -160,7 +169,7 @@ def _poured(
     as_fast: bool,
 ) -> World:
     jobs, pools, costs, step_s, steps, cohort_s = asked
-    lines = _lines(jobs.queues, pools, costs, eligible, as_fast)
+    lines = _lines(jobs, pools, costs, eligible, as_fast)
     classes = min(max(STREAMS // max(len(lines), 1), CLASSES[0]), CLASSES[1]) if cohort_s is None else COHORT_CLASSES
     cohorts = 1 if cohort_s is None else ceil(steps * step_s / cohort_s)
     _refuse_large(lines, len(pools), steps, classes * cohorts)
@@ -193,7 +202,7 @@ def _refuse_nothing(pools: Sequence[PoolTerms], step_s: float, steps: int) -> No
         raise SettingsError(
             f"nothing to bound with {len(pools)} pools and {steps} steps of {step_s:g} s; give one pool and one step"
         )
-    slow = [pool.name for pool in pools if pool.speed <= 0]
+    slow = [pool.name for pool in pools if speeds(pool.speed).min() <= 0]
     if slow:
         raise SettingsError(f"pool {slow[0]} does no work; give a speed above 0")
     if step_s > HOUR_S and any(pool.hourly for pool in pools):
@@ -228,7 +237,7 @@ def _without_rewards(costs: Rates) -> Rates:
 
 
 def _lines(
-    queues: Sequence[str],
+    jobs: JobTable,
     pools: Sequence[PoolTerms],
     costs: Rates,
     eligible: Mapping[str, Collection[str]],
@@ -237,32 +246,40 @@ def _lines(
     """Queues that differ in nothing that costs are one line: the bound is the same, and sooner found.
 
     Where pools differ in speed, all queues to which the same are open are one, at the least of their prices: what
-    waits is hardly ever seen there, and a programme that tells them apart takes a hundred times as long. `as_fast`
-    takes each pool for as fast as the fastest that is open to the queue.
+    waits is hardly ever seen there, and a programme that tells them apart takes a hundred times as long. Kinds of jobs
+    that are not equally fast are lines of their own. `as_fast` takes each pool for as fast as the fastest that is open
+    to the queue, kind by kind.
     """
     numbers = {pool.name: number for number, pool in enumerate(pools)}
     alike: dict[tuple[tuple[int, ...], tuple[float, ...]], list[int]] = {}
-    speeds: dict[tuple[int, ...], Floats] = {}
-    for index, queue in enumerate(queues):
+    by_kind = _speeds(jobs, pools)
+    for index, queue in enumerate(jobs.queues):
         names = eligible.get(queue, numbers)
         _refuse_strange(f"queue {queue}", names, pools)
         open_to = tuple(sorted({numbers[name] for name in names if most_nodes(pools[numbers[name]])}))
         own = (float(costs.waiting[index]), float(costs.waiting_jobs[index]))
-        speeds[open_to] = np.array([pools[number].speed for number in open_to])
-        if as_fast:
-            speeds[open_to][:] = speeds[open_to].max(initial=0.0)
-        mixed = len(set(speeds[open_to].tolist())) > 1
+        mixed = not as_fast and any(len(set(fast[list(open_to)].tolist())) > 1 for fast, _ in by_kind)
         alike.setdefault((open_to, () if mixed else own), []).append(index)
     return [
         Line(
             queues=np.array(mine),
+            kinds=kinds,
             pools=np.array(open_to, dtype=np.int64),
-            speeds=speeds[open_to],
+            speeds=np.full(len(open_to), fast[list(open_to)].max(initial=0.0)) if as_fast else fast[list(open_to)],
             waiting_usd=float(costs.waiting[mine].min()),
             waiting_jobs_usd=float(costs.waiting_jobs[mine].min()),
         )
         for (open_to, _), mine in alike.items()
+        for fast, kinds in by_kind
     ]
+
+
+def _speeds(jobs: JobTable, pools: Sequence[PoolTerms]) -> list[tuple[Floats, Ints]]:
+    """(P,) speeds, and of which kinds of jobs they are."""
+    kinds = np.unique(jobs.kind)
+    table = np.array([speeds(pool.speed) for pool in pools])[:, kinds]
+    alike, of = np.unique(table, axis=1, return_inverse=True)
+    return [(alike[:, nth], kinds[of.ravel() == nth]) for nth in range(alike.shape[1])]
 
 
 def _as_lines(costs: Rates, lines: Sequence[Line]) -> Rates:
@@ -287,7 +304,7 @@ def _bound(found: Solution, columns: Columns, world: World, queues: int) -> Boun
             parts = _split(late, stream.parts)
             share = waited * parts.sum(axis=1) / (parts.sum() or 1.0)
             backlog[stream.queues] += parts * world.hours
-            waiting[0, stream.queues] += share
+            waiting[0, stream.queues] += share * stream.weight
             waiting_jobs[0, stream.queues] += share / stream.largest_gpus
     asked = values[columns.asked].T / np.array([pool.gpus_per_node for pool in world.pools])
     lost = np.zeros(there.shape[1])

@@ -70,7 +70,7 @@ class Late(NamedTuple):
 
     stream: Stream
     backlog: Floats  # (T,) GPUs x steps
-    waiting: float  # GPU-hours
+    waiting: float  # GPU-hours, of as many GPUs as the stream counts
 
 
 class Crowd(Protocol):
@@ -112,8 +112,8 @@ def waiting_per_backlog(stream: Stream, grid: Grid) -> float:
 
 
 def _waiting_usd(stream: Stream) -> float:
-    """Per GPU-hour, with the job-hours that must come with it."""
-    return stream.line.waiting_usd + stream.line.waiting_jobs_usd / stream.largest_gpus
+    """Per GPU-hour, with all that were asked for and the job-hours that must come with it."""
+    return stream.line.waiting_usd * stream.weight + stream.line.waiting_jobs_usd / stream.largest_gpus
 
 
 def _running(program: Program, grid: Grid, line: Line) -> Ints:

@@ -16,9 +16,10 @@ GRAIN = 96
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Line:
-    """Queues whose jobs cost the same to let wait and may run on the same pools."""
+    """Queues whose jobs cost the same to let wait and may run on the same pools, and kinds of them equally fast there."""
 
     queues: Ints
+    kinds: Ints  # along `workloads.KINDS`
     pools: Ints  # (E,) on which they may run; none: they wait for ever
     speeds: Floats  # (E,)
     waiting_usd: float  # per GPU-hour
@@ -36,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stream:
-    """Jobs of one line and of like durations, as one fluid."""
+    """Jobs of one line and of like durations, as one fluid. Their GPUs are the fewest that do for each."""
 
     line: Line
     queues: Ints  # (R,) that have any
@@ -44,6 +45,7 @@ class Stream:
     longest_s: float  # of what can be done of one job within the window, at speed 1
     largest_gpus: float
     square_gpu_s: float  # sum of gpus x seconds**2 / longest_s, which an unbalanced mix of speeds may hide
+    weight: float  # for each of those GPUs so many are asked for at least
     most: Floats | None = None  # (T + 1,) GPUs of those that have been submitted, under triangles; None: not looked at
 
     @property
@@ -104,7 +106,8 @@ def streams(jobs: JobTable, lines: Sequence[Line], step_s: float, steps: int, po
     end_s = steps * step_s
     found = []
     for line in lines:
-        mine = jobs.take(np.isin(jobs.queue, line.queues) & (jobs.submit_s < end_s) & (jobs.duration_s > 0))
+        ours = np.isin(jobs.queue, line.queues) & np.isin(jobs.kind, line.kinds)
+        mine = jobs.take(ours & (jobs.submit_s < end_s) & (jobs.duration_s > 0))
         submit_s = np.maximum(mine.submit_s, 0.0)
         within_s = np.minimum(mine.duration_s, line.fastest * (end_s - submit_s))
         of = _parted(mine, within_s, pouring)
@@ -118,28 +121,32 @@ def streams(jobs: JobTable, lines: Sequence[Line], step_s: float, steps: int, po
 def _parted(jobs: JobTable, within_s: Floats, pouring: Pouring) -> Ints:
     """Which stream each job is of."""
     cohort = np.floor(jobs.submit_s / (pouring.cohort_s or np.inf)).astype(np.int64)
-    weight = (jobs.gpus * within_s).astype(np.float64)
-    of = cohort * pouring.classes
-    for each in np.unique(cohort):
-        of[cohort == each] += by_duration(within_s[cohort == each], weight[cohort == each], pouring.classes)
+    twofold = np.floor(np.log2(jobs.gpus / jobs.least_gpus)).astype(np.int64)  # how often fewer GPUs may be halved
+    _, apart = np.unique(np.stack([cohort, twofold]), axis=1, return_inverse=True)
+    apart = apart.ravel().astype(np.int64)
+    weight = (jobs.least_gpus * within_s).astype(np.float64)
+    of = apart * pouring.classes
+    for each in np.unique(apart):
+        of[apart == each] += by_duration(within_s[apart == each], weight[apart == each], pouring.classes)
     return of
 
 
 def _capped(stream: Stream, jobs: JobTable, step_s: float, steps: int) -> Stream:
     """That never uses more GPUs than its jobs ask for."""
-    rows, gpus = np.zeros(len(jobs), dtype=np.int64), jobs.gpus.astype(np.float64)
+    rows, gpus = np.zeros(len(jobs), dtype=np.int64), jobs.least_gpus.astype(np.float64)
     return replace(stream, most=ramps(rows, jobs.submit_s, gpus, step_s, (1, steps))[1][0])
 
 
 def _stream(line: Line, jobs: JobTable, within_s: Floats, step_s: float, steps: int) -> Stream:
     queues, row = np.unique(jobs.queue, return_inverse=True)
     submit_s = np.maximum(jobs.submit_s, 0.0)
-    height = (jobs.gpus * line.fastest).astype(np.float64)
+    height = (jobs.least_gpus * line.fastest).astype(np.float64)
     shape = (len(queues), steps)
     _, parts = rectangles(row, submit_s, submit_s + jobs.duration_s / line.fastest, height, step_s, shape)
     longest_s = float(within_s.max())
-    square = float((jobs.gpus * within_s**2).sum()) / longest_s
-    return Stream(line, queues, parts, longest_s, float(jobs.gpus.max()), square)
+    square = float((jobs.least_gpus * within_s**2).sum()) / longest_s
+    weight = float((jobs.gpus / jobs.least_gpus).min())
+    return Stream(line, queues, parts, longest_s, float(jobs.least_gpus.max()), square, weight)
 
 
 def by_duration(seconds: Floats, weight: Floats, classes: int) -> Ints:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.terms import HOUR_S, Flows, PoolTerms, Rates, bill
+from envs.terms import HOUR_S, Flows, PoolTerms, Rates, bill, speeds
 from envs.workloads import Floats, JobTable
 
 WAITS = -1
@@ -60,16 +60,17 @@ def cheapest(jobs: JobTable, pools: Sequence[PoolTerms], rates: Rates, tick_s: f
 def _schedules(jobs: JobTable, row: int, pools: Sequence[PoolTerms], tick_s: float, ticks: int) -> Schedules:
     submit, work = round(jobs.submit_s[row] / tick_s), jobs.duration_s[row] / tick_s
     choices = itertools.product(range(WAITS, len(pools)), repeat=max(0, ticks - submit))
-    told = [_follow(np.array([WAITS] * submit + list(choice)), submit, work, pools) for choice in choices]
+    fast = [float(speeds(pool.speed)[jobs.kind[row]]) for pool in pools]
+    told = [_follow(np.array([WAITS] * submit + list(choice)), submit, work, fast) for choice in choices]
     used, busy, waiting = (np.array(part) for part in zip(*told, strict=True))
     return Schedules(used * jobs.gpus[row], busy * jobs.gpus[row], waiting)
 
 
 def _follow(
-    choice: NDArray[np.int64], submit: int, work: float, pools: Sequence[PoolTerms]
+    choice: NDArray[np.int64], submit: int, work: float, fast: Sequence[float]
 ) -> tuple[Floats, Floats, float]:
     """What a job of one GPU does that is told where to run in each tick, until it is done."""
-    used, busy, waits = np.zeros((len(pools), len(choice))), np.zeros(len(pools)), 0.0
+    used, busy, waits = np.zeros((len(fast), len(choice))), np.zeros(len(fast)), 0.0
     for tick in range(submit, len(choice)):
         if work <= 0:
             break
@@ -77,8 +78,8 @@ def _follow(
         if pool == WAITS:
             waits += 1.0
             continue
-        share = min(1.0, work / pools[pool].speed)
+        share = min(1.0, work / fast[pool])
         used[pool, tick] = 1.0
         busy[pool] += share
-        work -= share * pools[pool].speed
+        work -= share * fast[pool]
     return used, busy, waits

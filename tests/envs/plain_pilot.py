@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from envs.terms import HOUR_S, Flows, PoolTerms
+from envs.terms import HOUR_S, Flows, PoolTerms, speeds
 from envs.workloads import JobTable
 
 
@@ -19,7 +19,11 @@ class Job:
     queue: int
     submit: int
     work: float  # that is left, at speed 1
-    gpus: int
+    gpus: int  # that it asks for
+    kind: int
+    least: int  # that do
+    scaling: float
+    held: int = 0
     pool: int | None = None
     done: float = 0.0  # and not yet safe
 
@@ -47,8 +51,13 @@ class World:
     coming: list[list[int]] = field(default_factory=list)  # ticks at which nodes come, by pool
 
     def free(self, pool: int) -> int:
-        used = sum(job.gpus for job in self.jobs if job.pool == pool)
+        used = sum(job.held for job in self.jobs if job.pool == pool)
         return self.nodes[pool] * self.pools[pool].gpus_per_node - used
+
+    def pace(self, job: Job) -> float:
+        """Work in a tick."""
+        assert job.pool is not None
+        return float(speeds(self.pools[job.pool].speed)[job.kind] * (job.held / job.gpus) ** job.scaling)
 
 
 def run(world: World, pilot: Pilot, ticks: int, queues: int) -> Flows:
@@ -101,7 +110,7 @@ def _stop(world: World, pilot: Pilot, flows: Flows, job: Job) -> None:
     lost = job.done * pilot.rng.choice([0.0, 0.0, 0.5, 1.0])
     job.work += lost
     job.done = 0.0
-    flows.lost[...] += lost * job.gpus / world.pools[job.pool].speed * world.tick_s / HOUR_S
+    flows.lost[...] += lost * job.held / world.pace(job) * world.tick_s / HOUR_S
     job.pool = None
 
 
@@ -109,8 +118,10 @@ def _try(world: World, pilot: Pilot, job: Job) -> None:
     if pilot.rng.random() >= pilot.haste:
         return
     for pool in pilot.rng.permutation(world.open_to[job.queue]):
-        if world.free(pool) >= job.gpus:
-            job.pool = int(pool)
+        wanted = int(pilot.rng.choice([job.gpus, pilot.rng.integers(job.least, job.gpus + 1)]))
+        held = min(wanted, world.free(pool))
+        if held >= job.least:
+            job.pool, job.held = int(pool), held
             return
 
 
@@ -124,9 +135,9 @@ def _pass(world: World, flows: Flows, now: int) -> None:
             flows.waiting[job.queue] += job.gpus * hours
             flows.waiting_jobs[job.queue] += hours
             continue
-        speed = world.pools[job.pool].speed
+        speed = world.pace(job)
         share = min(1.0, job.work / speed)
-        flows.busy[job.pool] += job.gpus * share * hours
+        flows.busy[job.pool] += job.held * share * hours
         job.work -= share * speed
         job.done += share * speed
         if job.work <= 1e-12:
@@ -135,5 +146,9 @@ def _pass(world: World, flows: Flows, now: int) -> None:
 
 def of(jobs: JobTable, tick_s: float) -> list[Job]:
     """The jobs of a table, whose times are whole ticks."""
-    columns = (jobs.queue, jobs.submit_s / tick_s, jobs.duration_s / tick_s, jobs.gpus)
-    return [Job(int(q), round(s), float(w), int(g)) for q, s, w, g in zip(*columns, strict=True)]
+    times = (jobs.submit_s / tick_s, jobs.duration_s / tick_s)
+    columns = (jobs.queue, *times, jobs.gpus, jobs.kind, jobs.least_gpus, jobs.scaling)
+    return [
+        Job(int(q), round(s), float(w), int(g), int(k), int(least), float(c))
+        for q, s, w, g, k, least, c in zip(*columns, strict=True)
+    ]

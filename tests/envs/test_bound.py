@@ -286,6 +286,18 @@ prices = st.builds(
     carbon_g_per_kwh=st.just(400.0),
 )
 speeds = st.sampled_from([0.5, 1.0, 2.0, 3.0])
+by_kind = st.one_of(speeds, st.fixed_dictionaries({"training": speeds, "sweep": speeds}))
+
+
+@st.composite
+def elastic(draw: st.DrawFn, jobs: JobTable) -> JobTable:
+    """The same jobs, of two kinds and one that no pool tells, some of which run with fewer GPUs too."""
+    count = len(jobs)
+    rows = st.lists(st.tuples(st.sampled_from([0, 2, 4]), st.floats(0, 1)), min_size=count, max_size=count)
+    kind, share = zip(*draw(rows), strict=True)
+    least = np.maximum(1, np.rint(np.array(share) * jobs.gpus)).astype(np.int64)
+    scaling = np.full(count, draw(st.sampled_from([0.3, 0.8, 1.0])))
+    return replace(jobs, kind=np.array(kind), least_gpus=least, scaling=scaling)
 
 
 @st.composite
@@ -299,7 +311,7 @@ def small_pool(draw: st.DrawFn, name: str) -> PoolTerms:
         gpus_per_node=draw(st.integers(1, 2)),
         market=draw(st.sampled_from([Market.ON_DEMAND, Market.RESERVED])),
         price_usd_per_gpu_hour=draw(st.sampled_from([0.0, 1.0, 2.5])),
-        speed=draw(speeds),
+        speed=draw(by_kind),
         lead_s=TICK_S * draw(st.integers(0, 12)),
         mass_loss_share=draw(st.sampled_from([0.5, 0.7, 1.0])),
         watts_idle_per_gpu=draw(st.sampled_from([0.0, 500.0])),
@@ -313,12 +325,17 @@ def small_jobs(count: st.SearchStrategy[int], latest: int, most_gpus: int) -> st
     return rows.map(lambda r: table(r, ("a", "b"), TICK_S))
 
 
+def of_kinds(jobs: JobTable) -> st.SearchStrategy[JobTable]:
+    kinds = st.lists(st.sampled_from([0, 2, 4]), min_size=len(jobs), max_size=len(jobs))
+    return kinds.map(lambda kind: replace(jobs, kind=np.array(kind)))
+
+
 cohorts = st.sampled_from([None, TICK_S, 3 * TICK_S])
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    jobs=small_jobs(st.just(2), 2, 2),
+    jobs=small_jobs(st.just(2), 2, 2).flatmap(of_kinds),
     pools=st.tuples(small_pool("one"), small_pool("two")),
     prices=prices,
     per_step=st.sampled_from([1, 2, 3, 6]),
@@ -358,7 +375,7 @@ def test_is_below_the_least_waiting_on_pools_of_any_speed(
 @settings(max_examples=100, deadline=None)
 @given(
     data=st.data(),
-    jobs=small_jobs(st.integers(1, 8), 20, 3),
+    jobs=small_jobs(st.integers(1, 8), 20, 4).flatmap(elastic),
     pools=st.tuples(small_pool("one"), small_pool("two")),
     prices=prices,
     seed=st.integers(0, 2**32 - 1),
