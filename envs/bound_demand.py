@@ -16,7 +16,7 @@ GRAIN = 96
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Line:
-    """Queues whose jobs cost the same to let wait and may run on the same pools, and kinds of them equally fast there."""
+    """Queues whose jobs cost the same to let wait and may run on the same pools, of kinds equally fast there."""
 
     queues: Ints
     kinds: Ints  # along `workloads.KINDS`

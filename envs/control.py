@@ -114,7 +114,9 @@ class Fleet:
         sites, pools = self.run.sites, self.task.world.pools
         left = self.demand[:, :, self.run.nth[0]].sum(axis=1)
         wanted = np.zeros((self.count, len(pools)), dtype=np.int64)
-        for row in sorted(range(len(pools)), key=lambda row: pools[row].price_usd_per_gpu_hour / pools[row].typical_speed):
+        for row in sorted(
+            range(len(pools)), key=lambda row: pools[row].price_usd_per_gpu_hour / pools[row].typical_speed
+        ):
             per_node = pools[row].gpus_per_node
             used = sites.nodes.there[:, row] * per_node - self.run.idle[:, row]
             gpus = np.clip(np.maximum(left, used), 0, pools[row].max_gpus)

@@ -4,6 +4,7 @@ A job waits for all who came before it, even where it would fit (the head blocks
 are free, and runs to its end. One of up to a node's GPUs goes to the fullest node that still fits it; a larger gang
 goes to empty nodes, and what it leaves free on the last of them others may use; of equal nodes the first is taken.
 Whoever ends at a moment makes room for who starts at it. Of jobs submitted at once the first in the table goes first.
+Elastic jobs run on all GPUs that they ask for, never on fewer.
 """
 
 from __future__ import annotations

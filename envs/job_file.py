@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.elastic import Range, Told, range_of
 from envs.workloads import ENDINGS, KINDS, MOST_PARTS, Amounts, Ending, Floats, Ints, JobTable, parts_of
 from gyropilot.domain import WorkloadKind
 from gyropilot.errors import SettingsError
@@ -52,7 +53,7 @@ def read_jobs(path: Path) -> JobFile:
     if missing:
         raise SettingsError(
             f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
-            "queue, priority, user, kind, checkpoint_s and state; this one has "
+            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling and state; this one has "
             f"{', '.join(map(str, frame.columns)) or 'none'}"
         )
     file = _File(path, frame)
@@ -63,17 +64,20 @@ def read_jobs(path: Path) -> JobFile:
     ending, unknown = file.endings()
     rows = np.flatnonzero(kept)[np.argsort(submit_s[kept], kind="stable")]
     queues, queue = file.named("queue", ONLY_QUEUE)
+    sizes = file.sizes(gpus, kept)
     table = JobTable(
         queues=queues,
         queue=queue,
         submit_s=submit_s,
-        duration_s=duration_s,
-        gpus=file.amounts(gpus, kept),
+        duration_s=duration_s * sizes.stretch,
+        gpus=sizes.most,
         priority=file.integers("priority"),
         kind=file.kinds(),
         user=file.named("user", "")[1],
-        checkpoint_s=np.nan_to_num(file.numbers("checkpoint_s", np.inf), nan=np.inf, posinf=np.inf),
+        checkpoint_s=np.nan_to_num(file.numbers("checkpoint_s", np.inf), nan=np.inf, posinf=np.inf) * sizes.stretch,
         ending=ending,
+        least_gpus=sizes.least,
+        scaling=sizes.scaling,
     )
     return JobFile(table.take(rows), file.ids()[rows], (*notes, *unknown))
 
@@ -175,6 +179,12 @@ class _File:
             )
         whole: Floats = np.rint(known * parts) / parts
         return whole
+
+    def sizes(self, gpus: Floats, kept: NDArray[np.bool_]) -> Range:
+        """Of elastic jobs from how many GPUs to how many they go; of others all are the same."""
+        self.amounts(gpus, kept)  # who tells no range is told what is wrong with gpus alone
+        columns = (self.numbers(name) for name in ("min_gpus", "max_gpus", "scaling"))
+        return range_of(self.path, Told(gpus, *columns), kept)
 
     def integers(self, name: str) -> Ints:
         """(N,) whole numbers, 0 where nothing is told."""

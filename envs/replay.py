@@ -279,9 +279,9 @@ def _taken(met: Contest, parts: int) -> Spells:
     spells = met.spells
     written = slice(int(spells.noted[0]))
     spells.noted[0] = 0
-    ints = (each[written].copy() for each in (spells.job, spells.flavor))
-    times_s = (each[written].copy() for each in (spells.start_s, spells.end_s))
-    return Spells(*ints, whole(spells.gpus[written].copy(), parts), *times_s)
+    job, flavor, gpus = (each[written].copy() for each in (spells.job, spells.flavor, spells.gpus))
+    start_s, end_s = (each[written].copy() for each in (spells.start_s, spells.end_s))
+    return Spells(job, flavor, whole(gpus, parts), start_s, end_s)
 
 
 def tables(queues: Sequence[str], cluster: Cluster, parts: int = 1) -> tuple[Rules, Ledger]:

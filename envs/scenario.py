@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
 from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
-from envs.terms import HOUR_S, Hourly, PoolTerms, Prices
+from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
 from envs.workloads import JobTable
 from envs.world import World
-from gyropilot.domain import Market
+from gyropilot.domain import Market, WorkloadKind
 from gyropilot.errors import SettingsError
 
 SAMPLE = """\
@@ -31,6 +31,7 @@ flavors:
     lead_s: 600                  # from asking for a node until its GPUs can be used
     watts_idle_per_gpu: 60
     watts_busy_per_gpu: 400
+    # speed: {training: 1.6, inference: 1.2}   # work per second, by kind of job, unless 1; or one number for all
     # hourly:                    # instead of one value, one for each hour since it began; anew after the last
     #   price_usd_per_gpu_hour: [2.5, 2.5, 1.2, 1.0]
     #   usd_per_kwh: [0.1, 0.3]
@@ -85,6 +86,15 @@ class _Part(BaseModel):
 _Amount = Annotated[float, Field(ge=0)]
 
 
+def _speed(told: object) -> Speed:
+    """One number, or some by kind of job; told in one sentence what they may be."""
+    values = told.values() if isinstance(told, dict) else [told]
+    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < np.inf for n in values)
+    if not numbers or (isinstance(told, dict) and not set(told) <= set(WorkloadKind)):
+        raise ValueError(f"give a number above 0, or one for some of the kinds of jobs, {', '.join(WorkloadKind)}")
+    return cast(Speed, told)
+
+
 class _Share(_Part):
     nominal: int = Field(ge=0)
     borrowing_limit: int | None = Field(default=None, ge=0)
@@ -126,7 +136,7 @@ class _Pool(_Part):
     gpus_per_node: int = Field(default=8, ge=1)
     market: Market = Market.ON_DEMAND
     price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
-    speed: float = Field(default=1.0, gt=0)
+    speed: Annotated[Speed, PlainValidator(_speed)] = 1.0
     lead_s: float = Field(default=600.0, ge=0, le=7 * 86_400.0)
     lead_sigma: float = Field(default=0.0, ge=0, le=3)
     billed_at_least_s: float = Field(default=0.0, ge=0)
@@ -280,7 +290,16 @@ class Scenario(_Part):
         preemption = {name: Preemption(**queue.preemption.model_dump()) for name, queue in self.queues.items()}
         rules = FAIR if self.fair_sharing is True else self.fair_sharing or ()
         weights = {name: queue.weight for name, queue in self.queues.items()}
-        return Cluster(shares, cohorts, installed, strict, preemption=preemption, fair_sharing=rules, weights=weights)
+        return Cluster(
+            shares,
+            cohorts,
+            installed,
+            strict,
+            preemption=preemption,
+            fair_sharing=rules,
+            weights=weights,
+            speed={pool.name: pool.speed for pool in self.pools},
+        )
 
 
 def read_scenario(path: Path) -> Scenario:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.workloads import ENDINGS, KINDS, JobTable
+from envs.workloads import ENDINGS, KINDS, Amounts, JobTable
 from gyropilot.errors import SettingsError
 
 SUFFIXES = (".parquet", ".csv")
@@ -33,6 +33,7 @@ def write_table(jobs: JobTable, path: Path) -> None:
             "kind": np.array([kind.value for kind in KINDS])[jobs.kind],
             "checkpoint_s": np.where(np.isfinite(jobs.checkpoint_s), jobs.checkpoint_s, np.nan),
             "state": np.array([ending.value for ending in ENDINGS])[jobs.ending],
+            **_sizes(jobs),
         }
     )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -45,3 +46,9 @@ def write_table(jobs: JobTable, path: Path) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _sizes(jobs: JobTable) -> dict[str, Amounts]:
+    """How jobs may have fewer GPUs; no columns where none may."""
+    elastic = (jobs.least_gpus < jobs.gpus).any()
+    return {"min_gpus": jobs.least_gpus, "scaling": jobs.scaling} if elastic else {}

@@ -226,6 +226,9 @@ class TrainingProfile:
     user_tilt: float = 1.0  # the n-th user submits in proportion to 1 / n ** user_tilt
     habits: bool = False  # a job that comes again is the user's last one, not one usual job for good
     ends: tuple[Ends, ...] = ()  # by ascending gpus; none: all pass
+    elastic: float = 0.0  # share of submissions that run with fewer GPUs too
+    elastic_least: float = 0.5  # of their GPUs that do, rounded up
+    scaling: float = 0.9  # with a share of its GPUs such a job is share ** scaling as fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +294,16 @@ def _training(
         checkpoint_s=np.where(saves[row], part.checkpoint_s, np.inf),
         ending=ending,
     )
+    if part.elastic:
+        jobs = _elastic(part, jobs, (later.random(count) < part.elastic)[row])
     return jobs.take(jobs.submit_s < len(busy) * GRID_S)
+
+
+def _elastic(part: TrainingProfile, jobs: JobTable, may: NDArray[np.bool_]) -> JobTable:
+    """Those that may run with fewer GPUs."""
+    least = np.maximum(1, np.ceil(part.elastic_least * jobs.gpus)).astype(np.int64)
+    scaling = np.where(may, part.scaling, 1.0)
+    return replace(jobs, least_gpus=np.where(may, np.minimum(least, jobs.gpus), jobs.gpus), scaling=scaling)
 
 
 def _usual(

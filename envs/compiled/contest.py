@@ -18,11 +18,11 @@ from envs.compiled.quotas import (
     Lines,
     fits,
     lines_up,
+    made_room,
     moved,
     recall,
     reserved,
     set_aside,
-    made_room,
     started,
     waits,
 )

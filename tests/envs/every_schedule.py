@@ -66,9 +66,7 @@ def _schedules(jobs: JobTable, row: int, pools: Sequence[PoolTerms], tick_s: flo
     return Schedules(used * jobs.gpus[row], busy * jobs.gpus[row], waiting)
 
 
-def _follow(
-    choice: NDArray[np.int64], submit: int, work: float, fast: Sequence[float]
-) -> tuple[Floats, Floats, float]:
+def _follow(choice: NDArray[np.int64], submit: int, work: float, fast: Sequence[float]) -> tuple[Floats, Floats, float]:
     """What a job of one GPU does that is told where to run in each tick, until it is done."""
     used, busy, waits = np.zeros((len(fast), len(choice))), np.zeros(len(fast)), 0.0
     for tick in range(submit, len(choice)):

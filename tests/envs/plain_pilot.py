@@ -118,7 +118,7 @@ def _try(world: World, pilot: Pilot, job: Job) -> None:
     if pilot.rng.random() >= pilot.haste:
         return
     for pool in pilot.rng.permutation(world.open_to[job.queue]):
-        wanted = int(pilot.rng.choice([job.gpus, pilot.rng.integers(job.least, job.gpus + 1)]))
+        wanted = int(pilot.rng.choice([job.gpus, int(pilot.rng.integers(job.least, job.gpus + 1))]))
         held = min(wanted, world.free(pool))
         if held >= job.least:
             job.pool, job.held = int(pool), held

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from envs.job_file import read_jobs
+from envs.table_file import write_table
 from envs.workloads import KINDS, parts_of
 from gyropilot.errors import SettingsError
 
@@ -95,6 +96,11 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
     [
         ({"gpus": ["8", "many", "2"]}, "gpus is 'many' in data row 2, which is no number"),
         ({"gpus": [8, 0.37, 0.143]}, r"gpus is 0.37 in data row 2, and with the others no multiple of a 100th"),
+        ({"min_gpus": [4, 2, None]}, "min_gpus is 2 in data row 2; it runs on 1 GPUs, so give more than 0 and no more"),
+        ({"min_gpus": [4, None, 0]}, "min_gpus is 0 in data row 3"),
+        ({"max_gpus": [8, 2, 1]}, "max_gpus is 1 in data row 3; it runs on 2 GPUs, so give that and more, or nothing"),
+        ({"scaling": [1, 1.2, None]}, "scaling is 1.2 in data row 2; give more than 0 and up to 1"),
+        ({"gpus": [8, 1, 0.011], "min_gpus": [0.017, None, None]}, "min_gpus and max_gpus are together no multiples"),
         ({"kind": ["sweep", "sweeping", None]}, "kind 'sweeping' is none of training, fine-tuning"),
         ({"duration_s": [None, None, None]}, "holds no job that ran: 3 jobs are left out"),
     ],
@@ -102,6 +108,43 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
 def test_a_wrong_value_is_refused_with_its_place(columns: dict[str, list[Any]], why: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=why):
         read_jobs(written(tmp_path, columns))
+
+
+def test_an_elastic_job_asks_for_the_most_and_its_duration_is_of_that_size(tmp_path: Path) -> None:
+    columns = {
+        "gpus": [8, 4, 2],
+        "min_gpus": [None, 2, None],
+        "max_gpus": [None, 16, 4],
+        "scaling": [0.7, 0.5, None],
+        "checkpoint_s": [60, 40, None],
+    }
+
+    table = read_jobs(written(tmp_path, columns)).table  # a, b, c
+
+    assert table.gpus.tolist() == [16, 4, 8]
+    assert table.least_gpus.tolist() == [2, 2, 8]
+    assert table.scaling.tolist() == [0.5, 1.0, 0.7]
+    assert table.duration_s.tolist() == [100.0 / 2, 50.0 / 2, 5.0]  # 4 ** 0.5 and 2 times as fast
+    assert table.checkpoint_s.tolist() == [20.0, float("inf"), 60.0]
+
+
+def test_ranges_may_be_of_parts_of_gpus(tmp_path: Path) -> None:
+    table = read_jobs(written(tmp_path, {"gpus": [0.143, 1, 2], "min_gpus": [0.143, None, 0.571]})).table
+
+    assert table.gpus.tolist() == pytest.approx([1, 2, 1 / 7])
+    assert table.least_gpus.tolist() == pytest.approx([1, 4 / 7, 1 / 7])
+
+
+def test_elastic_jobs_are_written_as_they_are_read(tmp_path: Path) -> None:
+    columns = {"gpus": [8, 4, 2], "min_gpus": [4, 2, None], "scaling": [0.7, None, None]}
+    table = read_jobs(written(tmp_path, columns)).table
+
+    write_table(table, tmp_path / "again.csv")
+    again = read_jobs(tmp_path / "again.csv").table
+
+    assert again.gpus.tolist() == table.gpus.tolist()
+    assert again.least_gpus.tolist() == table.least_gpus.tolist() == [2, 2, 4]
+    assert again.scaling.tolist() == table.scaling.tolist() == [1.0, 1.0, 0.7]
 
 
 def test_missing_columns_are_named_with_those_that_are_there(tmp_path: Path) -> None:

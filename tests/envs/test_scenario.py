@@ -7,6 +7,7 @@ import pytest
 from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.replay import FAIR, Preemption
 from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
+from envs.terms import Speed
 from gyropilot.errors import SettingsError
 
 
@@ -35,6 +36,32 @@ def test_policies_and_weights_are_those_that_are_told(tmp_path: Path) -> None:
 
 def test_one_rule_of_fair_sharing_may_be_told(tmp_path: Path) -> None:
     assert scenario(tmp_path, "fair_sharing: [less_than_initial_share]").cluster.fair_sharing == FAIR[1:]
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"), [("1.6", 1.6), ("{training: 2.0, inference: 1.2}", {"training": 2.0, "inference": 1.2})]
+)
+def test_a_flavor_has_one_speed_or_one_for_each_kind_of_job(told: str, meant: Speed, tmp_path: Path) -> None:
+    found = read_scenario(with_speed(tmp_path, told))
+
+    assert found.pools[0].speed == meant
+    assert found.cluster.speed == {"h100": meant}
+
+
+@pytest.mark.parametrize(
+    "told", ["0", "-1", "fast", ".inf", "true", "{trainin: 2.0}", "{training: 0}", "{sweep: fast}"]
+)
+def test_a_speed_that_is_none_is_refused(told: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"h100\S*\.speed: value error, give a number above 0, or one for some of"):
+        read_scenario(with_speed(tmp_path, told))
+
+
+def with_speed(folder: Path, told: str) -> Path:
+    path = folder / "cluster.yaml"
+    path.write_text(
+        f"flavors: {{h100: {{nodes: 1, speed: {told}}}}}\nqueues: {{a: {{shares: {{h100: {{nominal: 8}}}}}}}}"
+    )
+    return path
 
 
 @pytest.mark.parametrize(
