@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from envs.workloads import Floats, JobTable
+from envs.workloads import Amounts, Floats, JobTable
 
 HOUR_S = 3_600.0
 
@@ -39,21 +40,35 @@ class Tally:
         return self.used_gpu_hours / self.provisioned_gpu_hours if self.provisioned_gpu_hours else 0.0
 
 
-def tally(jobs: JobTable, start_s: Floats, gpus: int) -> Tally:
-    """Of jobs that started at `start_s` (N,), inf: never, on so many GPUs."""
-    started = np.isfinite(start_s)
-    work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0)
-    waits = waits_of(jobs, start_s)
-    last_s = (start_s + jobs.duration_s)[started].max(initial=0.0)
+class Ran(NamedTuple):
+    """When jobs ran, and on how many GPUs, (N,)."""
+
+    start_s: Floats  # inf: never
+    end_s: Floats
+    held: Amounts
+
+    @property
+    def gpu_hours(self) -> Floats:
+        """(N,) of those that started."""
+        hours, started = np.zeros(len(self.start_s)), np.isfinite(self.start_s)
+        hours[started] = (self.end_s[started] - self.start_s[started]) * self.held[started] / HOUR_S
+        return hours
+
+
+def tally(jobs: JobTable, ran: Ran, gpus: int) -> Tally:
+    """Of jobs that ran so on so many GPUs."""
+    started, work = np.isfinite(ran.start_s), ran.gpu_hours
+    waits = waits_of(jobs, ran.start_s, work)
+    last_s = ran.end_s[started].max(initial=0.0)
     span_s = float(last_s - jobs.submit_s.min()) if started.any() else 0.0
     return Tally(tuple(waits), gpus * span_s / HOUR_S, float(work.sum()))
 
 
-def waits_of(jobs: JobTable, start_s: Floats) -> list[Waits]:
-    """Of all queues, then of each that has jobs."""
+def waits_of(jobs: JobTable, start_s: Floats, gpu_hours: Floats | None = None) -> list[Waits]:
+    """Of all queues, then of each that has jobs; those that started count as run, at their size, unless told."""
     started = np.isfinite(start_s)
     waited = np.where(started, start_s - jobs.submit_s, np.nan)
-    work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0)
+    work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0) if gpu_hours is None else gpu_hours
     of = [jobs.queue == n for n in range(len(jobs.queues))]
     queues = [_waits(name, waited[mine], work[mine]) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
     return [_waits(None, waited, work), *queues]

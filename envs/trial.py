@@ -15,7 +15,7 @@ from envs.faults import Fault, blind, misled
 from envs.seen import Seen
 from envs.tally import Waits, waits_of
 from envs.terms import KINDS, Flows, Prices, bill, carbon_g_per_kwh, rates
-from envs.workloads import DAY_S, Floats, Ints, JobTable
+from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 from envs.world import STEP_S, Run, Weather, World
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
@@ -35,6 +35,7 @@ class Trial:
     start_s: Floats  # (N,) inf: never
     end_s: Floats
     stops: Ints  # (N,)
+    held: Amounts  # (N,) GPUs that each held last; 0: it never ran
     quota_moves: int
     carbon_g_per_kwh: Floats | float  # (T, P) where it changes by the hour
 
@@ -171,6 +172,7 @@ def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequenc
         start_s=runs.start_s[0],
         end_s=runs.end_s[0],
         stops=run.sites.fates.stops[0],
+        held=run.held[0],
         quota_moves=dials.quota_moves,
         carbon_g_per_kwh=carbon_g_per_kwh(run.world.pools, prices, at_s),
     )

@@ -240,7 +240,7 @@ def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simul
     world = f"{nodes:,} nodes x {gpus_per_node} GPUs, first come first served"
     facts = {"nodes": nodes, "gpus_per_node": gpus_per_node, "order": order.value}
     where = {"nodes": np.split(runs.node, runs.first[1:-1])}
-    return Simulation(world, facts, cluster.gpus, file, runs.start_s, where)
+    return Simulation(world, facts, cluster.gpus, file, runs.start_s, runs.end_s, file.table.gpus, where)
 
 
 def _with_quotas(file: JobFile, path: Path) -> Simulation:
@@ -257,4 +257,4 @@ def _with_quotas(file: JobFile, path: Path) -> Simulation:
     world = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors, {len(scenario.queues)} queues with quotas"
     facts = {"scenario": str(path), "gpus": scenario.gpus}
     where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last
-    return Simulation(world, facts, scenario.gpus, file, ran.start_s, where)
+    return Simulation(world, facts, scenario.gpus, file, ran.start_s, ran.end_s, ran.gpus, where)

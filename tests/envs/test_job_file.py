@@ -111,7 +111,7 @@ def test_a_wrong_value_is_refused_with_its_place(columns: dict[str, list[Any]], 
 
 
 def test_an_elastic_job_asks_for_the_most_and_its_duration_is_of_that_size(tmp_path: Path) -> None:
-    columns = {
+    columns: Mapping[str, list[Any]] = {
         "gpus": [8, 4, 2],
         "min_gpus": [None, 2, None],
         "max_gpus": [None, 16, 4],
@@ -136,7 +136,7 @@ def test_ranges_may_be_of_parts_of_gpus(tmp_path: Path) -> None:
 
 
 def test_elastic_jobs_are_written_as_they_are_read(tmp_path: Path) -> None:
-    columns = {"gpus": [8, 4, 2], "min_gpus": [4, 2, None], "scaling": [0.7, None, None]}
+    columns: Mapping[str, list[Any]] = {"gpus": [8, 4, 2], "min_gpus": [4, 2, None], "scaling": [0.7, None, None]}
     table = read_jobs(written(tmp_path, columns)).table
 
     write_table(table, tmp_path / "again.csv")

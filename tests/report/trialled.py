@@ -75,6 +75,7 @@ def trial(
         start_s=start_s,
         end_s=start_s + jobs.duration_s,
         stops=(rng.random(len(jobs)) < 0.05).astype(np.int64),
+        held=jobs.gpus,
         quota_moves=3,
         carbon_g_per_kwh=PRICES.carbon_g_per_kwh,
     )
@@ -112,4 +113,5 @@ def simulation(queues: tuple[str, ...] = QUEUES, late_s: float = 900.0) -> Simul
     jobs = jobs_of(queues)
     start_s = jobs.submit_s + np.random.default_rng(2).exponential(late_s, len(jobs))
     start_s[::10] = np.inf
-    return Simulation("64 GPUs", {"gpus": 64}, 64, as_file(jobs, "2 jobs are left out"), start_s, {})
+    file, end_s = as_file(jobs, "2 jobs are left out"), start_s + jobs.duration_s
+    return Simulation("64 GPUs", {"gpus": 64}, 64, file, start_s, end_s, jobs.gpus, {})

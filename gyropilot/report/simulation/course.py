@@ -73,9 +73,9 @@ def _events(found: Simulation) -> _Events:
     """A job comes and waits, begins and runs, ends."""
     jobs = found.file.table
     came, began = np.arange(len(jobs)), np.flatnonzero(np.isfinite(found.start_s))
-    times_s = np.concatenate([jobs.submit_s, found.start_s[began], found.start_s[began] + jobs.duration_s[began]])
+    times_s = np.concatenate([jobs.submit_s, found.start_s[began], found.end_s[began]])
     which = np.concatenate([came, began, began])
     waits, runs = np.repeat([(1.0, 0.0), (-1.0, 1.0), (0.0, -1.0)], [len(came), len(began), len(began)], axis=0).T
     order = np.argsort(times_s, kind="stable")
-    gpus = jobs.gpus[which[order]]
-    return _Events(times_s[order], jobs.queue[which[order]], waits[order] * gpus, runs[order] * gpus)
+    of = which[order]
+    return _Events(times_s[order], jobs.queue[of], waits[order] * jobs.gpus[of], runs[order] * found.held[of])

@@ -18,15 +18,17 @@ def write_jobs(path: Path, found: Simulation) -> None:
     """Each job as a row of parquet, in order of submission. Raises SettingsError where that cannot be written."""
     import pandas as pd
 
-    jobs, start_s = found.file.table, np.where(np.isfinite(found.start_s), found.start_s, np.nan)
+    jobs = found.file.table
+    start_s, end_s = (np.where(np.isfinite(s), s, np.nan) for s in (found.start_s, found.end_s))
     frame = pd.DataFrame(
         {
             "job_id": found.file.ids,
             "queue": np.array(jobs.queues)[jobs.queue],
             "gpus": jobs.gpus,
+            "held_gpus": found.held,
             "submit_s": jobs.submit_s,
             "start_s": start_s,
-            "end_s": start_s + jobs.duration_s,
+            "end_s": end_s,
             "wait_s": start_s - jobs.submit_s,
             "preemptions": np.zeros(len(jobs), dtype=np.int64),  # nobody is, in these worlds
             **found.where,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from envs.job_file import JobFile
-from envs.tally import Tally, tally
-from envs.workloads import Floats
+from envs.tally import Ran, Tally, tally
+from envs.workloads import Amounts, Floats
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,8 +20,10 @@ class Simulation:
     gpus: int
     file: JobFile
     start_s: Floats  # (N,) inf: never
+    end_s: Floats  # (N,) inf: never
+    held: Amounts  # (N,) GPUs with which each ran; 0: never
     where: Mapping[str, Any]  # (N,) by name of the column: nodes, or the flavor
 
     @property
     def tally(self) -> Tally:
-        return tally(self.file.table, self.start_s, self.gpus)
+        return tally(self.file.table, Ran(self.start_s, self.end_s, self.held), self.gpus)

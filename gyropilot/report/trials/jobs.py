@@ -35,6 +35,7 @@ def _frame(found: Trials, trial: Trial) -> pd.DataFrame:
             "job_id": found.file.ids,
             "queue": np.array(jobs.queues)[jobs.queue],
             "gpus": jobs.gpus,
+            "held_gpus": trial.held,
             "submit_s": jobs.submit_s,
             "start_s": start_s,
             "end_s": end_s,
