@@ -293,11 +293,11 @@ by_kind = st.one_of(speeds, st.fixed_dictionaries({"training": speeds, "sweep": 
 def elastic(draw: st.DrawFn, jobs: JobTable) -> JobTable:
     """The same jobs, of two kinds and one that no pool tells, some of which run with fewer GPUs too."""
     count = len(jobs)
-    rows = st.lists(st.tuples(st.sampled_from([0, 2, 4]), st.floats(0, 1)), min_size=count, max_size=count)
-    kind, share = zip(*draw(rows), strict=True)
+    kind = draw(st.lists(st.sampled_from([0, 2, 4]), min_size=count, max_size=count))
+    share = draw(st.lists(st.floats(0, 1), min_size=count, max_size=count))
     least = np.maximum(1, np.rint(np.array(share) * jobs.gpus)).astype(np.int64)
     scaling = np.full(count, draw(st.sampled_from([0.3, 0.8, 1.0])))
-    return replace(jobs, kind=np.array(kind), least_gpus=least, scaling=scaling)
+    return replace(jobs, kind=np.array(kind, dtype=np.int64), least_gpus=least, scaling=scaling)
 
 
 @st.composite

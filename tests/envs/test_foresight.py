@@ -16,7 +16,7 @@ from envs.terms import PoolTerms, Prices, bill, rates
 from envs.trial import tried
 from envs.workloads import Ints, JobTable
 from envs.world import STEP_S, Weather, World
-from tests.envs.test_bound import table
+from tests.envs.test_bound import elastic, table
 
 ROUNDING = 1 + 1e-6  # of the solver
 WAITS = Prices(waiting_usd_per_gpu_hour=10.0)
@@ -83,7 +83,7 @@ pool_terms = st.builds(
     max_nodes=st.integers(2, 4),
     gpus_per_node=st.sampled_from([1, 4]),
     price_usd_per_gpu_hour=st.sampled_from([0.5, 2.5]),
-    speed=st.sampled_from([1.0, 1.0, 0.5]),
+    speed=st.sampled_from([1.0, 1.0, 0.5, {"training": 2.0}]),
     lead_s=st.sampled_from([0.0, 2 * STEP_S, 3.5 * STEP_S]),
     lead_sigma=st.sampled_from([0.0, 0.3]),
     billed_at_least_s=st.sampled_from([0.0, 4 * STEP_S]),
@@ -96,7 +96,7 @@ rows = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 15), st.floats(0.2, 9)
 @settings(max_examples=12, deadline=None)
 @given(
     pools=st.tuples(pool_terms, pool_terms),
-    jobs=rows.map(lambda r: table(r, ("a", "b"), STEP_S)),
+    jobs=rows.map(lambda r: table(r, ("a", "b"), STEP_S)).flatmap(elastic),
     waiting=st.sampled_from([1.0, 10.0, 100.0]),
     seed=st.integers(0, 2**32 - 1),
 )

@@ -58,12 +58,12 @@ def as_seen(run: Run, jobs: JobTable) -> ClusterState:
     course = Course(site.work, site.rules, site.state, site.kinds, site.fates)
     lost_hours(course, running, float(run.nth[0]) * STEP_S, hours)
     flavors = [run.world.pools[flavor].name for flavor in site.state.runs.flavor[running]]
-    told = zip(running.tolist(), hours.tolist(), flavors, strict=True)
+    held = site.state.runs.gpus[running].tolist()
+    told = zip(running.tolist(), held, hours.tolist(), flavors, strict=True)
     return replace(state, workloads=tuple(_workload(jobs, state, *each) for each in told))
 
 
-def _workload(jobs: JobTable, state: ClusterState, job: int, hours: float, flavor: str) -> Workload:
-    gpus = int(jobs.gpus[job])
+def _workload(jobs: JobTable, state: ClusterState, job: int, gpus: int, hours: float, flavor: str) -> Workload:
     return Workload(
         "jobs",
         f"{job:04d}",
@@ -81,10 +81,12 @@ def _workload(jobs: JobTable, state: ClusterState, job: int, hours: float, flavo
     )
 
 
+@pytest.mark.parametrize("elastic", [False, True])
 @pytest.mark.parametrize("seed", range(25))
-def test_the_world_and_the_preemptor_stop_the_same_jobs(seed: int) -> None:
+def test_the_world_and_the_preemptor_stop_the_same_jobs(seed: int, elastic: bool) -> None:
     rng = np.random.default_rng(seed)
     jobs = crowd(rng)
+    jobs = replace(jobs, least_gpus=(jobs.gpus + 1) // 2) if elastic else jobs
     run = halfway(jobs, rng)
     state, need = as_seen(run, jobs), int(rng.integers(1, 30))
 

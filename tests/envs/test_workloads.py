@@ -37,6 +37,19 @@ def test_changing_one_queue_leaves_the_others_as_they_were() -> None:
     np.testing.assert_array_equal(before.submit_s[before.queue == 1], after.submit_s[after.queue == 1])
 
 
+def test_a_share_of_gangs_is_elastic_and_all_else_as_it_was() -> None:
+    before, after = jobs(PEOPLE), jobs(replace(PEOPLE, elastic=0.3, elastic_least=0.4, scaling=0.8))
+
+    gangs = after.gpus > 1
+    fewer = after.least_gpus < after.gpus
+    np.testing.assert_array_equal(before.submit_s, after.submit_s)
+    np.testing.assert_array_equal(before.duration_s, after.duration_s)
+    assert fewer[gangs].mean() == pytest.approx(0.3, abs=0.02)
+    assert (after.least_gpus[fewer] == np.ceil(0.4 * after.gpus[fewer])).all()
+    assert set(after.scaling[fewer]) == {0.8}
+    assert (before.least_gpus == before.gpus).all()
+
+
 def test_submissions_are_as_many_as_told_and_fewer_at_the_weekend() -> None:
     alone = replace(PEOPLE, sweep_share=0.0, rhythm=Rhythm(weekend_share=0.25))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from envs.replay import Cluster, Share, Shares, replay
 from envs.terms import Flows, PoolTerms
-from envs.workloads import Floats, JobTable, TrainingProfile, generate
+from envs.workloads import KINDS, Floats, JobTable, TrainingProfile, generate
 from envs.world import STEP_S, Run, Weather, World
 from tests.envs.test_replay import Job, table
 
@@ -141,6 +141,64 @@ def test_work_is_done_faster_on_faster_gpus() -> None:
     assert world.sites.state.runs.end_s[0, 0] == 600.0
 
 
+def test_a_job_that_may_have_fewer_gpus_starts_with_the_most_that_fit_and_goes_as_fast_as_its_curve_says() -> None:
+    jobs = replace(
+        table([("a", 0, 3_600, 2), ("a", 0, 3_600, 8)]), least_gpus=np.array([2, 3]), scaling=np.full(2, 0.5)
+    )
+    world = World((pool(),)).begin(jobs, Weather.calm((pool(),), 48))
+
+    flows = run(world, [2], 48)
+
+    assert world.held[0].tolist() == [2, 6]
+    assert world.sites.state.runs.end_s[0].tolist() == [3_600, 3_600 / (6 / 8) ** 0.5]
+    assert flows.waiting.sum() == 0.0
+    assert flows.busy[0, 0, 0] * 12 == pytest.approx(8)
+
+
+def test_what_waits_are_the_gpus_that_it_asks_for() -> None:
+    jobs = replace(table([("a", 0, 600, 8), ("a", 0, 600, 8)]), least_gpus=np.array([8, 4]))
+    world = World((pool(),)).begin(jobs, Weather.calm((pool(),), 48))
+
+    flows = run(world, [2], 3)
+
+    assert (flows.waiting[:, 0, 0] * 12).tolist() == pytest.approx([8, 8, 0])
+
+
+def test_a_job_that_stopped_starts_again_with_another_size() -> None:
+    weather = Weather.calm((pool(max_nodes=2),), 48)
+    weather.loss[0, 2] = 0.5
+    jobs = replace(table([("a", 0, 6_000, 8)]), least_gpus=np.array([4]), checkpoint_s=np.array([300.0]))
+    world = World((pool(max_nodes=2),), restart_s=0.0).begin(jobs, weather)
+
+    held = []
+    for nodes in (2, 1, 1, 1):
+        world.step(np.array([[nodes]]))
+        held.append(int(world.held[0, 0]))
+    run(world, [1], 40)
+
+    assert held == [8, 8, 4, 4]
+    assert world.sites.state.runs.end_s[0, 0] == 600 + 2 * (6_000 - 600)
+
+
+def test_whole_gpus_are_given_to_a_job_that_asks_for_whole_ones_where_others_take_parts() -> None:
+    jobs = table([("a", 0, 3_600, 1), ("a", 0, 3_600, 8)])
+    jobs = replace(jobs, gpus=np.array([0.5, 8.0]), least_gpus=np.array([0.5, 2.0]))
+    world = World((pool(),)).begin(jobs, Weather.calm((pool(),), 12))
+
+    run(world, [2], 1)
+
+    assert world.held[0].tolist() == [0.5, 7.0]
+
+
+def test_a_kind_of_job_goes_at_the_speed_that_is_told_for_it() -> None:
+    jobs = replace(table([("a", 0, 1_200, 4)] * 2), kind=np.array([KINDS.index("training"), KINDS.index("batch")]))
+    world = World((pool(speed={"training": 2.0}),)).begin(jobs, Weather.calm((pool(),), 12))
+
+    run(world, [2], 5)
+
+    assert world.sites.state.runs.end_s[0].tolist() == [600, 1_200]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_without_dials_it_is_the_replay_that_follows_kueue(seed: int) -> None:
@@ -161,9 +219,37 @@ def test_without_dials_it_is_the_replay_that_follows_kueue(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int) -> None:
+def test_elastic_jobs_run_as_in_the_replay_at_the_speed_of_their_kind(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs = of_any_size(random_jobs(rng, 60), rng, scaling=0.7)
+    pools = (pool("x", nodes=3, speed={"training": 2.0, "sweep": 0.5}), pool("y", nodes=2, speed=1.5))
+    world = World(pools).begin(jobs, Weather.calm(pools, 100))
+
+    for _ in range(100):
+        world.step(np.array([[3, 2]]))
+        keeps_its_books(world)
+
+    shares: Shares = {queue: {"x": Share(32), "y": Share(32)} for queue in "ab"}
+    told = {"x": pools[0].speed, "y": pools[1].speed}
+    alike = replay(jobs, Cluster(shares, {}, {"x": 12, "y": 8}, speed=told), 100 * STEP_S)
+    np.testing.assert_array_equal(world.sites.state.runs.end_s[0], alike.end_s)
+    np.testing.assert_array_equal(world.held[0], alike.gpus)
+
+
+def of_any_size(jobs: JobTable, rng: np.random.Generator, scaling: float = 1.0) -> JobTable:
+    """The same, of all kinds, most of which may have fewer GPUs."""
+    least = np.minimum(jobs.gpus, rng.integers(1, 9, len(jobs)))
+    return replace(
+        jobs, least_gpus=least, scaling=np.full(len(jobs), scaling), kind=rng.integers(0, len(KINDS), len(jobs))
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int, elastic: bool) -> None:
     rng = np.random.default_rng(seed)
     jobs, pools = random_jobs(rng, 50), (pool("x", interruptions_per_day=5.0), pool("y", speed=1.5, nodes=1))
+    jobs = of_any_size(jobs, rng) if elastic else jobs
     jobs = replace(jobs, checkpoint_s=rng.choice([300.0, 1_000.0, np.inf], len(jobs)))
     world = World(pools).begin(jobs, Weather.drawn(pools, 200, rng))
     busy, lost, waited = np.zeros(2), 0.0, 0.0
@@ -180,7 +266,8 @@ def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int) -> None:
     runs, ended = sites.state.runs, sites.state.runs.end_s[0] <= now
     done = np.where(ended, jobs.duration_s, sites.fates.saved_s[0])
     running = (runs.flavor[0] >= 0) & ~ended
-    since = np.where(running, (now - runs.began_s[0]) * np.array([1.0, 1.5])[runs.flavor[0]], 0.0)
+    share = np.where(running, runs.gpus[0] / jobs.gpus, 1.0)
+    since = np.where(running, (now - runs.began_s[0]) * np.array([1.0, 1.5])[runs.flavor[0]] * share, 0.0)
     restarts = np.where(
         running | ended | (jobs.submit_s > now), 0.0, world.world.restart_s * (sites.fates.stops[0] > 0)
     )
@@ -189,17 +276,23 @@ def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int) -> None:
     assert busy @ [1.0, 1.5] == pytest.approx(work)
     there = np.where(ended, runs.end_s[0], now) - np.minimum(jobs.submit_s, now)
     held = (jobs.gpus * there).sum() / HOUR_S
-    assert waited + busy.sum() == pytest.approx(held)
+    if elastic:
+        assert waited + busy.sum() <= held * (1 + 1e-9)
+    else:
+        assert waited + busy.sum() == pytest.approx(held)
 
 
 def keeps_its_books(world: Run) -> None:
-    """No GPU is used twice, and none that is not there; no gang runs in part."""
+    """No GPU is used twice, and none that is not there; no gang runs in part below the least that does."""
     sites = world.sites
     state, nodes = sites.state, sites.nodes
     gpus = nodes.there[0] * sites.terms.per_node[0]
     used = np.zeros_like(state.ledger.used[0])
     running = state.clock.gangs[0, : state.clock.running[0, 0]]
-    np.add.at(used, (sites.work.queue[0, running], state.runs.flavor[0, running]), sites.work.gpus[0, running])
+    held = state.runs.gpus[0, running]
+    np.add.at(used, (sites.work.queue[0, running], state.runs.flavor[0, running]), held)
+    assert (sites.work.least[0, running] <= held).all()
+    assert (held <= sites.work.gpus[0, running]).all()
     np.testing.assert_array_equal(used, state.ledger.used[0])
     np.testing.assert_array_equal(gpus - used.sum(axis=0), state.ledger.idle[0])
     assert (state.ledger.idle[0] >= 0).all()
@@ -211,8 +304,8 @@ def keeps_its_books(world: Run) -> None:
 
 def test_worlds_side_by_side_are_as_each_alone() -> None:
     rng = np.random.default_rng(7)
-    pools = (pool("x", interruptions_per_day=3.0, lead_sigma=0.5), pool("y"))
-    tables_ = [random_jobs(rng, count) for count in (30, 50, 10)]
+    pools = (pool("x", interruptions_per_day=3.0, lead_sigma=0.5, speed={"batch": 2.0}), pool("y"))
+    tables_ = [of_any_size(random_jobs(rng, count), rng, 0.8) for count in (30, 50, 10)]
     weathers = [Weather.drawn(pools, 100, rng) for _ in tables_]
     wanted = rng.integers(0, 9, (100, 3, 2))
     together = World(pools).begin_all(tables_, weathers)
