@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.terms import Speed, speeds
-from envs.workloads import KINDS, Amounts, Floats, Ints, JobTable, grain, in_parts
+from envs.workloads import KINDS, Amounts, Floats, Ints, JobTable, in_parts
 from gyropilot.errors import SettingsError
 
 if TYPE_CHECKING:
-    from envs.compiled.quotas import Ledger, Rules, Work
+    from envs.compiled.quotas import Ledger, Paces, Rules, Work
     from envs.compiled.stops import Contest
 
 Bools = NDArray[np.bool_]
@@ -166,7 +166,7 @@ class Replay:
     start_s: Floats  # first; inf: not within the replay
     end_s: Floats  # inf: it waits, or waits again
     flavor: Ints  # along `flavors`, in which it ran last; NOWHERE: it waits
-    gpus: Amounts  # that it held last; 0: it never ran
+    gpus: Amounts  # that it held last; 0: it waits
     several: Spells | None = None  # all times for which jobs ran, where some may have been stopped
 
     def running_gpus(self, at_s: Floats) -> Floats:
@@ -228,14 +228,14 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     rules, ledger = tables(jobs.queues, cluster, parts)
     work = asked(jobs, parts)
     checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-    kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody)
+    kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody, paces(jobs, cluster))
     fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64))
     met = contest(jobs, cluster, rules, ledger, room=count + ROOM)
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
     course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []
     while not advance(course, met, until_s) and met is not None:
         stopped.append(_taken(met, parts))
-    held = whole(runs.gpus, parts)
+    held = whole(np.where(runs.flavor == NOWHERE, 0, runs.gpus), parts)
     if met is None:
         return Replay(jobs, cluster.flavors, runs.start_s, runs.end_s, runs.flavor, held)
     ran = np.nonzero(runs.flavor != NOWHERE)[0]
@@ -262,11 +262,18 @@ def asked(jobs: JobTable, parts: int) -> Work:
         gpus,
         np.argsort(in_line),
         in_line,
-        jobs.kind,
         np.minimum(least, gpus),
-        grain(gpus, least, parts),
-        jobs.scaling,
     )
+
+
+def paces(jobs: JobTable, cluster: Cluster) -> Paces:
+    """How fast jobs go on a cluster."""
+    from envs.compiled.quotas import Paces
+
+    speed = np.ones((len(KINDS), len(cluster.flavors)))
+    for column, name in enumerate(cluster.flavors):
+        speed[:, column] = speeds(cluster.speed.get(name, 1.0))
+    return Paces(speed, jobs.kind, jobs.scaling)
 
 
 def whole(amounts: Amounts, parts: int) -> Amounts:
@@ -304,9 +311,6 @@ def tables(queues: Sequence[str], cluster: Cluster, parts: int = 1) -> tuple[Rul
             free[cohort[row], column] += share.nominal - share.kept
     idle = np.array([cluster.installed.get(name, UNLIMITED) for name in flavors], dtype=np.int64)
     strict = np.array([queue in cluster.strict for queue in queues], dtype=np.bool_)
-    speed = np.ones((len(KINDS), len(flavors)))
-    for column, name in enumerate(flavors):
-        speed[:, column] = speeds(cluster.speed.get(name, 1.0))
     most, idle = (np.minimum(limits, UNLIMITED // parts) * parts for limits in (most, idle))
-    rules = Rules(order, nominal * parts, most, kept * parts, cohort, strict, speed, cluster.keeps_rights)
+    rules = Rules(order, nominal * parts, most, kept * parts, cohort, strict, cluster.keeps_rights, parts)
     return rules, Ledger(np.zeros_like(nominal), free * parts, idle)

@@ -35,7 +35,7 @@ class Trial:
     start_s: Floats  # (N,) inf: never
     end_s: Floats
     stops: Ints  # (N,)
-    held: Amounts  # (N,) GPUs that each held last; 0: it never ran
+    held: Amounts  # (N,) GPUs that each holds, or held when it ended; 0: it waits
     quota_moves: int
     carbon_g_per_kwh: Floats | float  # (T, P) where it changes by the hour
 

@@ -141,12 +141,6 @@ def in_parts(gpus: Amounts) -> tuple[Ints, int]:
     return np.rint(gpus * parts).astype(np.int64), parts
 
 
-def grain(gpus: Ints, least: Ints, parts: int) -> Ints:
-    """(N,) by how many parts of a GPU at once a job may have fewer: whole GPUs where it asks for whole ones."""
-    whole = (gpus % parts == 0) & (least % parts == 0)
-    return np.where(whole, parts, 1)
-
-
 _COLUMNS = tuple(f.name for f in fields(JobTable) if f.name != "queues")
 
 

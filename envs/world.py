@@ -23,7 +23,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from envs.pauses import making_way, ranks
-from envs.replay import RESTART_S, Cluster, FairRule, Preemption, Shares, asked, parts_of_all, tables, whole
+from envs.replay import (
+    NOWHERE,
+    RESTART_S,
+    Cluster,
+    FairRule,
+    Preemption,
+    Shares,
+    asked,
+    paces,
+    parts_of_all,
+    tables,
+    whole,
+)
 from envs.terms import Flows, PoolTerms
 from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 
@@ -117,7 +129,8 @@ class World:
         work = asked(jobs, parts)
         lots = np.linspace(1.0, 0.0, count) if lots is None else lots
         checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-        kinds = stops.Kinds(jobs.duration_s, checkpoint_s, np.full(count, self.restart_s), lots, ranks(jobs))
+        restart_s, speed = np.full(count, self.restart_s), paces(jobs, cluster)
+        kinds = stops.Kinds(jobs.duration_s, checkpoint_s, restart_s, lots, ranks(jobs), speed)
         per_node, least, most, there = (
             np.array([getattr(pool, name) for pool in pools], dtype=np.int64)
             for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
@@ -215,8 +228,9 @@ class Run:
 
     @property
     def held(self) -> Amounts:
-        """(B, N) GPUs that jobs hold or held last; 0: they never ran."""
-        return self._whole(self.sites.state.runs.gpus)
+        """(B, N) GPUs that jobs hold, or held when they ended; 0: they wait."""
+        runs = self.sites.state.runs
+        return self._whole(np.where(runs.flavor == NOWHERE, 0, runs.gpus))
 
     def _whole(self, amounts: Amounts) -> Amounts:
         return whole(amounts, self.parts)

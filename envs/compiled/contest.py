@@ -17,8 +17,8 @@ from envs.compiled.quotas import (
     NOWHERE,
     Lines,
     fits,
+    grain,
     lines_up,
-    made_room,
     moved,
     recall,
     reserved,
@@ -117,7 +117,7 @@ def _round(scene: Scene, now: float, may_tell: bool) -> bool:
         if contest.policies.fair:
             _turn(scene, nth, found)
         job = work.at_place[heads.place[nth] % count]
-        bid, way = Bid(work.queue[job], job, heads.flavor[nth] % flavors, heads.gpus[nth]), heads.flavor[nth] // flavors
+        bid, way = _bid(scene, job, heads.flavor[nth] % flavors), heads.flavor[nth] // flavors
         heads.reserved[nth] = 0
         if way == WAITS:
             heads.reserved[nth] = _right(scene, bid)
@@ -126,7 +126,7 @@ def _round(scene: Scene, now: float, may_tell: bool) -> bool:
             heads.reserved[nth] = bid.gpus if more else 0
             gone += more
         elif _fits_without(scene, bid, gone):
-            started(work, rules, scene.state, job, bid.flavor, bid.gpus, now)
+            started(work, rules, scene.state, scene.kinds.paces, job, bid.flavor, now)
             moving = True
         else:  # another head took what it was to have
             lines_up(bid.line, work.place[job], scene.state.lines)
@@ -136,6 +136,11 @@ def _round(scene: Scene, now: float, may_tell: bool) -> bool:
         moved(line, heads.flavor[nth] % flavors, -heads.reserved[nth], rules, ledger)
         _unmarked(scene, line)
     return bool(moving or contest.tolds[0] > knew)
+
+
+@lean
+def _bid(scene: Scene, job: int, flavor: int) -> Bid:
+    return Bid(scene.work.queue[job], job, flavor, scene.state.runs.gpus[job])
 
 
 @lean
@@ -210,7 +215,7 @@ def _nominated(scene: Scene) -> int:
         if not lines.readies[line]:
             continue
         place = lines.ready[lines.first[line]]
-        gpus, way_in = _entry(scene, line, work.at_place[place])
+        way_in = _entry(scene, line, work.at_place[place])
         if way_in == NOWHERE or way_in // flavors == WAITS:
             if scene.rules.strict[line]:
                 lines.blocked[line] = True
@@ -224,9 +229,9 @@ def _nominated(scene: Scene) -> int:
             lines.readies[line] = left(lines.ready[lines.first[line] :], lines.readies[line])
         key, at = place + (len(work.queue) if contest.borrows[line] else 0), found
         while at > 0 and heads.place[at - 1] > key:
-            made_room(heads, at)
+            heads.place[at], heads.flavor[at] = heads.place[at - 1], heads.flavor[at - 1]
             at -= 1
-        heads.place[at], heads.flavor[at], heads.gpus[at] = key, way_in, gpus
+        heads.place[at], heads.flavor[at] = key, way_in
         found += 1
     return found
 
@@ -239,16 +244,16 @@ def _turn(scene: Scene, nth: int, found: int) -> None:
     least = (0, False, 0.0, 0)
     for at in range(nth, found):
         place = heads.place[at] % len(work.queue)
-        line, flavor = work.queue[work.at_place[place]], heads.flavor[at] % flavors
-        moved(line, flavor, heads.gpus[at], rules, ledger)
+        job = work.at_place[place]
+        line, flavor, gpus = work.queue[job], heads.flavor[at] % flavors, scene.state.runs.gpus[job]
+        moved(line, flavor, gpus, rules, ledger)
         over = not scene.contest.policies.alone[line] and ledger.used[line, flavor] > rules.nominal[line, flavor]
         key = (rules.cohort[line], over, _share(scene, line), place)
-        moved(line, flavor, -heads.gpus[at], rules, ledger)
+        moved(line, flavor, -gpus, rules, ledger)
         if at == nth or key < least:
             best, least = at, key
     heads.place[nth], heads.place[best] = heads.place[best], heads.place[nth]
     heads.flavor[nth], heads.flavor[best] = heads.flavor[best], heads.flavor[nth]
-    heads.gpus[nth], heads.gpus[best] = heads.gpus[best], heads.gpus[nth]
 
 
 @lean
@@ -267,15 +272,18 @@ def _share(scene: Scene, line: int) -> float:
 
 
 @lean
-def _entry(scene: Scene, line: int, job: int) -> tuple[int, int]:
-    """With how many GPUs a head would start, and its way in: with fewer only where it has none with all."""
+def _entry(scene: Scene, line: int, job: int) -> int:
+    """A head's way in, with fewer GPUs where it has none with all."""
     gpus, flavors = scene.work.gpus[job], scene.rules.nominal.shape[1]
     way_in = _way_in(scene, line, job, gpus)
-    if scene.work.least[job] < gpus and (way_in == NOWHERE or way_in // flavors == WAITS):
+    if scene.work.least[job] == gpus:
+        return int(way_in)
+    if way_in == NOWHERE or way_in // flavors == WAITS:
         gpus = _fewer(scene, line, job)
         _unmarked(scene, line)
         way_in = _way_in(scene, line, job, gpus)  # once more: borrowing and marks are of the last that was asked
-    return gpus, way_in
+    scene.state.runs.gpus[job] = gpus
+    return int(way_in)
 
 
 @lean
@@ -284,16 +292,16 @@ def _fewer(scene: Scene, line: int, job: int) -> int:
 
     Kueue takes for granted that fewer always do where more do. With preemption that need not be so.
     """
-    gpus, grain, flavors = scene.work.gpus[job], scene.work.grain[job], scene.rules.nominal.shape[1]
-    low, high, good = 0, (gpus - scene.work.least[job]) // grain + 1, NOWHERE
+    gpus, at_once, flavors = scene.work.gpus[job], grain(scene.work, scene.rules, job), scene.rules.nominal.shape[1]
+    low, high, good = 0, (gpus - scene.work.least[job]) // at_once + 1, NOWHERE
     while low < high:
         less = (low + high) // 2
-        way_in = _way_in(scene, line, job, gpus - less * grain)
+        way_in = _way_in(scene, line, job, gpus - less * at_once)
         if way_in != NOWHERE and way_in // flavors != WAITS:
             high = good = less
         else:
             low = less + 1
-    return int(gpus - good * grain if good == low else gpus)
+    return int(gpus - good * at_once if good == low else gpus)
 
 
 @lean

@@ -47,6 +47,6 @@ def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
 def settled(course: Course, contest: Contest | None, now: float) -> None:
     """Starts whoever may start now."""
     if contest is None:
-        settle(course.work, course.rules, course.state, now)
+        settle(course.work, course.rules, course.state, course.kinds.paces, now)
     else:
         contend(Scene(course.work, course.rules, course.state, course.kinds, course.fates, contest), now)

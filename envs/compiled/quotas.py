@@ -32,8 +32,8 @@ class Rules(NamedTuple):
     kept: Ints  # (Q, F) GPUs of the quota that are never lent
     cohort: Ints  # (Q,)
     strict: Bools  # (Q,) whether the head blocks those behind it
-    speed: Floats  # (K, F) work done per second, by kind of job
     keeps_rights: bool  # whether heads that do not fit keep their own quota from others
+    parts: int  # of a GPU, in which all GPUs are counted
 
 
 class Ledger(NamedTuple):
@@ -52,10 +52,15 @@ class Work(NamedTuple):
     gpus: Ints  # that it asks for
     place: Ints  # in line, from 0: larger priority first, then older, then as in the table
     at_place: Ints  # the job that has it
-    kind: Ints
     least: Ints  # GPUs that do where those that it asks for are not to be had
-    grain: Ints  # by how many at once it may have fewer
-    scaling: Floats  # with n of its GPUs it is (n / gpus) ** scaling as fast
+
+
+class Paces(NamedTuple):
+    """How fast jobs go."""
+
+    speed: Floats  # (K, F) work done per second, by kind of job
+    kind: Ints  # (N,)
+    scaling: Floats  # (N,) with n of its GPUs a job is (n / gpus) ** scaling as fast
 
 
 class Runs(NamedTuple):
@@ -66,8 +71,7 @@ class Runs(NamedTuple):
     began_s: Floats  # last
     end_s: Floats  # inf: it does not run, or has not ended
     flavor: Ints  # in which it runs or ran last; NOWHERE: it waits
-    gpus: Ints  # that it holds or held last; 0: it never ran
-    pace: Floats  # work per second, then
+    gpus: Ints  # that it holds or held last; of one that waits, with how many it would start
 
 
 class Lines(NamedTuple):
@@ -109,7 +113,6 @@ class Heads(NamedTuple):
 
     place: Ints  # (Q,)
     flavor: Ints  # (Q,) in which they fit; F more: in which they would, if others gave back what they borrowed
-    gpus: Ints  # (Q,) with which they would start
     reserved: Ints  # (Q,) GPUs that are kept for them in this round
 
 
@@ -125,10 +128,10 @@ class State(NamedTuple):
 
 
 @lean
-def settle(work: Work, rules: Rules, state: State, now: float) -> None:
+def settle(work: Work, rules: Rules, state: State, paces: Paces, now: float) -> None:
     """Starts whoever may start now."""
     count, flavors = len(work.queue), rules.nominal.shape[1]
-    lines, ledger, heads = state.lines, state.ledger, state.heads
+    lines, ledger, heads, runs = state.lines, state.ledger, state.heads, state.runs
     moving, rounds = True, 0  # or the same heads would lose to the same right for ever
     while moving and _anybody(lines):
         rounds += 1
@@ -136,16 +139,16 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
             _all_aside(work, rules, lines)
             break
         before = set_aside(lines)
-        found = _stepped_forward(work, lines, rules, ledger, heads)
+        found = _stepped_forward(work, rules, state)
         moving = set_aside(lines) > before
         for nth in range(found):
             job, chosen = work.at_place[heads.place[nth] % count], heads.flavor[nth]
-            line, wanted = work.queue[job], heads.gpus[nth]
+            line, wanted = work.queue[job], runs.gpus[job]
             if chosen >= flavors:  # nobody behind it may take in this round what it has a right to
                 heads.reserved[nth] = reserved(line, chosen - flavors, wanted, rules, ledger)
                 moved(line, chosen - flavors, heads.reserved[nth], rules, ledger)
             elif fits(line, chosen, wanted, rules, ledger):
-                started(work, rules, state, job, chosen, wanted, now)
+                started(work, rules, state, paces, job, chosen, now)
                 moving = True
             else:  # another head took what it was to have
                 lines_up(line, work.place[job], lines)
@@ -156,14 +159,13 @@ def settle(work: Work, rules: Rules, state: State, now: float) -> None:
 
 
 @lean
-def started(work: Work, rules: Rules, state: State, job: int, flavor: int, gpus: int, now: float) -> None:
-    """A job takes so many GPUs."""
-    line, runs, clock, meter = work.queue[job], state.runs, state.clock, state.meter
+def started(work: Work, rules: Rules, state: State, paces: Paces, job: int, flavor: int, now: float) -> None:
+    """A job takes its GPUs."""
+    line, gpus, runs, clock, meter = work.queue[job], state.runs.gpus[job], state.runs, state.clock, state.meter
     moved(line, flavor, gpus, rules, state.ledger)
     runs.start_s[job] = min(runs.start_s[job], now)
-    runs.began_s[job], runs.flavor[job], runs.gpus[job] = now, flavor, gpus
-    runs.pace[job] = _pace(work, rules, job, flavor, gpus)
-    runs.end_s[job] = now + runs.left_s[job] / runs.pace[job]
+    runs.began_s[job], runs.flavor[job] = now, flavor
+    runs.end_s[job] = now + runs.left_s[job] / pace(work, runs, paces, job)
     clock.running[0] = pushed(clock.ends, clock.gangs, clock.running[0], runs.end_s[job], job)
     meter.waiting[line] -= work.gpus[job]
     meter.waiting_jobs[line] -= 1
@@ -172,12 +174,12 @@ def started(work: Work, rules: Rules, state: State, job: int, flavor: int, gpus:
 
 
 @lean
-def _pace(work: Work, rules: Rules, job: int, flavor: int, gpus: int) -> float:
-    """Work per second of a job on so many GPUs."""
-    pace = rules.speed[work.kind[job], flavor]
+def pace(work: Work, runs: Runs, paces: Paces, job: int) -> float:
+    """Work per second of a job that runs."""
+    speed, gpus = paces.speed[paces.kind[job], runs.flavor[job]], runs.gpus[job]
     if gpus < work.gpus[job]:
-        pace *= (gpus / work.gpus[job]) ** work.scaling[job]
-    return float(pace)
+        speed *= (gpus / work.gpus[job]) ** paces.scaling[job]
+    return float(speed)
 
 
 @lean
@@ -305,8 +307,7 @@ def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) ->
         np.full(count, np.inf),
         np.full(count, np.inf),
         np.full(count, NOWHERE),
-        np.zeros(count, np.int64),
-        np.zeros(count),
+        work.gpus.copy(),
     )
     clock = Clock(
         np.full(1, begin_s), np.zeros(1, np.int64), np.empty(count), np.empty(count, np.int64), np.zeros(1, np.int64)
@@ -314,8 +315,7 @@ def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) ->
     meter = Meter(
         np.zeros(queues), np.zeros(queues), np.zeros(flavors), np.zeros(queues), np.zeros(queues), np.zeros(flavors)
     )
-    none = np.zeros(queues, np.int64)
-    heads = Heads(none, none.copy(), none.copy(), none.copy())
+    heads = Heads(np.empty(queues, np.int64), np.empty(queues, np.int64), np.zeros(queues, np.int64))
     return State(ledger, runs, _nobody(work, queues), clock, meter, heads)
 
 
@@ -362,9 +362,9 @@ def recall(lines: Lines) -> None:
 
 
 @lean
-def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, heads: Heads) -> int:
+def _stepped_forward(work: Work, rules: Rules, state: State) -> int:
     """Finds the head of each line: how many fit, or would. Others step aside, or block their line."""
-    count, found = len(work.queue), 0
+    count, found, lines, ledger, heads = len(work.queue), 0, state.lines, state.ledger, state.heads
     for line in range(len(lines.readies)):
         if not lines.readies[line]:
             continue
@@ -372,9 +372,10 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
         job = work.at_place[place]
         gpus = work.gpus[job]
         flavor = _choice(line, gpus, rules, ledger)
-        if flavor == NOWHERE and work.least[job] < gpus:
-            gpus = _fewer(work, rules, ledger, job)
+        if work.least[job] < gpus:
+            gpus = gpus if flavor != NOWHERE else _fewer(work, rules, ledger, job)
             flavor = _choice(line, gpus, rules, ledger)
+            state.runs.gpus[job] = gpus
         if flavor == NOWHERE and rules.strict[line]:
             lines.blocked[line] = True
         else:
@@ -390,29 +391,30 @@ def _stepped_forward(work: Work, lines: Lines, rules: Rules, ledger: Ledger, hea
         borrows = ledger.used[line, column] + gpus > rules.nominal[line, column]
         key, at = place + (count if borrows else 0), found
         while at > 0 and heads.place[at - 1] > key:
-            made_room(heads, at)
+            heads.place[at], heads.flavor[at] = heads.place[at - 1], heads.flavor[at - 1]
             at -= 1
-        heads.place[at], heads.flavor[at], heads.gpus[at] = key, flavor, gpus
+        heads.place[at], heads.flavor[at] = key, flavor
         found += 1
     return found
 
 
 @lean
-def made_room(heads: Heads, at: int) -> None:
-    """Makes room for a head before the last one."""
-    heads.place[at], heads.flavor[at], heads.gpus[at] = heads.place[at - 1], heads.flavor[at - 1], heads.gpus[at - 1]
-
-
-@lean
 def _fewer(work: Work, rules: Rules, ledger: Ledger, job: int) -> int:
     """The most GPUs with which a job can start that cannot have all of them; all where none do."""
-    line, gpus, grain, most = work.queue[job], work.gpus[job], work.grain[job], 0
+    line, gpus, at_once, most = work.queue[job], work.gpus[job], grain(work, rules, job), 0
     for flavor in rules.order[line]:
         if flavor == NOWHERE:
             break
         most = max(most, min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
-    found = gpus - -(-(gpus - most) // grain) * grain
+    found = gpus - -(-(gpus - most) // at_once) * at_once
     return int(found if found >= work.least[job] else gpus)
+
+
+@lean
+def grain(work: Work, rules: Rules, job: int) -> int:
+    """By how much at once a job may have fewer: by whole GPUs where it asks for whole ones."""
+    whole = work.gpus[job] % rules.parts == 0 and work.least[job] % rules.parts == 0
+    return int(rules.parts if whole else 1)
 
 
 @lean

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
-from envs.compiled.quotas import NOWHERE, Rules, State, Work, released
+from envs.compiled.quotas import NOWHERE, Paces, Rules, State, Work, pace, released
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,6 +26,7 @@ class Kinds(NamedTuple):
     restart_s: Floats  # of work, before it goes on where it was
     lot: Floats  # from 0 to 1: whom a lost node hits first
     rank: Ints  # lower ones make way first for other queues
+    paces: Paces
 
 
 class Fates(NamedTuple):
@@ -110,7 +111,7 @@ def stopped(scene: Course | Scene, job: int, now: float) -> float:
     runs, clock, fates, gpus = scene.state.runs, scene.state.clock, scene.fates, scene.work.gpus[job]
     did, kept = _progress(scene, job, now)
     again = scene.kinds.restart_s[job] if fates.stops[job] else 0.0
-    spared = max(0.0, again - (now - runs.began_s[job]) * runs.pace[job])
+    spared = max(0.0, again - (now - runs.began_s[job]) * pace(scene.work, runs, scene.kinds.paces, job))
     fates.saved_s[job] += kept
     fates.stops[job] += 1
     runs.left_s[job] = scene.kinds.duration_s[job] - fates.saved_s[job] + scene.kinds.restart_s[job]
@@ -131,7 +132,7 @@ def unsaved(scene: Course | Scene, job: int, now: float) -> float:
 def _progress(scene: Course | Scene, job: int, now: float) -> tuple[float, float]:
     """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
     runs, kinds, fates = scene.state.runs, scene.kinds, scene.fates
-    did = (now - runs.began_s[job]) * runs.pace[job]
+    did = (now - runs.began_s[job]) * pace(scene.work, runs, kinds.paces, job)
     again = kinds.restart_s[job] if fates.stops[job] else 0.0
     did = max(0.0, did - again)
     if not np.isfinite(kinds.checkpoint_s[job]):

@@ -17,6 +17,7 @@ from envs.compiled.quotas import (
     Ledger,
     Lines,
     Meter,
+    Paces,
     Rules,
     Runs,
     State,
@@ -266,31 +267,20 @@ def one(sites: Site, b: int) -> Site:
     s = sites.state
     runs, lines, clock, meter, heads = s.runs, s.lines, s.clock, s.meter, s.heads
     return Site(
-        Work(
-            w.submit_s[b],
-            w.queue[b],
-            w.gpus[b],
-            w.place[b],
-            w.at_place[b],
-            w.kind[b],
-            w.least[b],
-            w.grain[b],
-            w.scaling[b],
+        Work(w.submit_s[b], w.queue[b], w.gpus[b], w.place[b], w.at_place[b], w.least[b]),
+        Kinds(
+            k.duration_s[b],
+            k.checkpoint_s[b],
+            k.restart_s[b],
+            k.lot[b],
+            k.rank[b],
+            Paces(k.paces.speed[b], k.paces.kind[b], k.paces.scaling[b]),
         ),
-        Kinds(k.duration_s[b], k.checkpoint_s[b], k.restart_s[b], k.lot[b], k.rank[b]),
-        Rules(r.order[b], r.nominal[b], r.most[b], r.kept[b], r.cohort[b], r.strict[b], r.speed[b], r.keeps_rights),
+        Rules(r.order[b], r.nominal[b], r.most[b], r.kept[b], r.cohort[b], r.strict[b], r.keeps_rights, r.parts),
         Terms(t.per_node[b], t.least[b], t.most[b], t.lead[b], t.loss[b], t.chance[b], t.billed[b]),
         State(
             Ledger(s.ledger.used[b], s.ledger.free[b], s.ledger.idle[b]),
-            Runs(
-                runs.left_s[b],
-                runs.start_s[b],
-                runs.began_s[b],
-                runs.end_s[b],
-                runs.flavor[b],
-                runs.gpus[b],
-                runs.pace[b],
-            ),
+            Runs(runs.left_s[b], runs.start_s[b], runs.began_s[b], runs.end_s[b], runs.flavor[b], runs.gpus[b]),
             Lines(
                 lines.first[b],
                 lines.ready[b],
@@ -310,7 +300,7 @@ def one(sites: Site, b: int) -> Site:
                 meter.waiting_jobs_s[b],
                 meter.busy_s[b],
             ),
-            Heads(heads.place[b], heads.flavor[b], heads.gpus[b], heads.reserved[b]),
+            Heads(heads.place[b], heads.flavor[b], heads.reserved[b]),
         ),
         Nodes(n.there[b], n.coming[b], n.due[b], n.born[b], n.oldest[b]),
         Fates(f.saved_s[b], f.stops[b], f.until[b], f.held[b], f.holds[b]),

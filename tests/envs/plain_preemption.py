@@ -97,7 +97,6 @@ class _World:
     kept: dict[tuple[int, int], int] = field(default_factory=dict)  # by queue and flavor: in this round
     past: list[Past] = field(default_factory=list)
     start_s: list[float] = field(default_factory=list)
-    held: list[int] = field(default_factory=list)  # GPUs, last
     spells: list[tuple[int, int, int, float, float]] = field(default_factory=list)
     latest_stops: bool = True
 
@@ -110,7 +109,6 @@ class _World:
         world = cls(jobs, cluster, shares, cohort)
         world.ready, world.aside = [[] for _ in queues], [[] for _ in queues]
         world.past, world.start_s = [Past() for _ in range(len(jobs))], [inf] * len(jobs)
-        world.held = [0] * len(jobs)
         return world
 
     # What is asked of quotas
@@ -239,7 +237,7 @@ class _World:
         past = self.past[head.row]
         left_s = float(self.jobs.duration_s[head.row]) - past.saved_s + (self.cluster.restart_s if past.stops else 0.0)
         self.ready[head.queue].remove(head.row)
-        self.start_s[head.row], self.held[head.row] = min(self.start_s[head.row], now_s), head.gpus
+        self.start_s[head.row] = min(self.start_s[head.row], now_s)
         self.running[head.row] = Run(head.flavor, head.gpus, now_s, now_s + left_s / self.pace(head.row, head))
 
     def pace(self, row: int, where: Head | Run) -> float:
@@ -389,13 +387,13 @@ class _World:
 
     def replay(self) -> Replay:
         count = len(self.jobs)
-        end_s, flavor, held = np.full(count, inf), np.full(count, NOWHERE), np.array(self.held)
-        for row, where, _, _, until_s in sorted(self.spells, key=lambda spell: spell[4]):
-            end_s[row], flavor[row] = until_s, where
+        end_s, flavor, held = np.full(count, inf), np.full(count, NOWHERE), np.zeros(count, dtype=np.int64)
+        for row, where, gpus, _, until_s in sorted(self.spells, key=lambda spell: spell[4]):
+            end_s[row], flavor[row], held[row] = until_s, where, gpus
         for row in (*(row for queue in (*self.ready, *self.aside) for row in queue), *self.running):
-            end_s[row], flavor[row] = inf, NOWHERE
+            end_s[row], flavor[row], held[row] = inf, NOWHERE, 0
         for row, run in self.running.items():
-            end_s[row], flavor[row] = run.ends_s, run.flavor
+            end_s[row], flavor[row], held[row] = run.ends_s, run.flavor, run.gpus
             self.spells.append((row, run.flavor, run.gpus, run.began_s, run.ends_s))
         ran = sorted(self.spells, key=lambda spell: (spell[3], spell[0]))
         columns = [np.array([spell[nth] for spell in ran], dtype=kind) for nth, kind in enumerate("iiidd")]
