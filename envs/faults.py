@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.job_file import JobFile
+from envs.words import counted
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster, State, updated
@@ -128,7 +129,7 @@ def crowded_file(faults: Sequence[Fault], file: JobFile, began_s: float, rng: np
         seen[row] = seen.get(row, -1) + 1
         ids.append(f"{file.ids[row]}+{seen[row]}" if seen[row] else str(file.ids[row]))
     more, fewer = len(origin) - len(seen), len(file.ids) - len(seen)
-    note = f"bursts and shifts of demand added {more:,} jobs and left out {fewer:,}"
+    note = f"bursts and shifts of demand added {counted(more, 'job')} and left out {fewer:,}"
     return JobFile(replace(jobs, submit_s=jobs.submit_s + began_s), np.array(ids), (*file.notes, note))
 
 

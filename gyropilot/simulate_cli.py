@@ -41,10 +41,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     fixed_nodes: Annotated[
         int | None, typer.Option("--fixed-nodes", help="Instead: nodes of a plain cluster, all alike.", min=1)
     ] = None,
-    gpus_per_node: Annotated[int, typer.Option("--gpus-per-node", help="GPUs of each of those.", min=1)] = 8,
+    gpus_per_node: Annotated[
+        int | None, typer.Option("--gpus-per-node", help="GPUs of each of those.", min=1, show_default="8")
+    ] = None,
     order: Annotated[
-        Order, typer.Option("--order", help="Who goes first there; the head of the line blocks.")
-    ] = Order.FIFO,
+        Order | None,
+        typer.Option("--order", help="Who goes first there; the head of the line blocks.", show_default=Order.FIFO),
+    ] = None,
     pilot: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +66,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     out: OutputOption = None,
     jobs_out: Annotated[
         Path | None,
-        typer.Option("--jobs-out", help="Write every job's start, end, wait and place to this parquet file."),
+        typer.Option(
+            "--jobs-out", help="Write every job's start, end, wait and place to this file: parquet, or CSV by its name."
+        ),
     ] = None,
 ) -> None:
     """What becomes of jobs on a cluster: how long they wait, and how well GPUs are used. Touches no cluster.
@@ -76,13 +81,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     asked = "hold" if pilot is None and bound else pilot
     steered = None if asked is None else Steered(asked_pilots(asked), bound, forecaster, seed)
     _refuse_other_worlds(scenario, fixed_nodes, steered)
+    _refuse_ignored(scenario, {"--gpus-per-node": gpus_per_node, "--order": order})
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
         file = read_jobs(jobs)
         if scenario is None:
             told("running them")
-            found: Simulation | Trials = _fixed(file, fixed_nodes or 0, gpus_per_node, order)
+            found: Simulation | Trials = _fixed(file, fixed_nodes or 0, gpus_per_node or 8, order or Order.FIFO)
         else:
             found = _by_rules(file, scenario, steered, told)
         told("drawing the report")
@@ -101,6 +107,13 @@ def _refuse_other_worlds(scenario: Path | None, fixed_nodes: int | None, steered
         )
     if steered is not None and scenario is None:
         raise SettingsError("--pilot and --bound need pools to steer; give --scenario FILE")
+
+
+def _refuse_ignored(scenario: Path | None, told: Mapping[str, object]) -> None:
+    """Raises SettingsError where something is told of a plain cluster that a scenario has another say in."""
+    ignored = [option for option, value in told.items() if value is not None]
+    if scenario is not None and ignored:
+        raise SettingsError(f"{' and '.join(ignored)} is of --fixed-nodes; leave it out, or the --scenario")
 
 
 def _by_rules(
@@ -158,10 +171,12 @@ def scenario_validate(
 ) -> None:
     """Say whether a scenario can be simulated, and what it holds."""
     from envs.scenario import read_scenario
+    from envs.words import counted
 
     found = read_scenario(scenario)
     typer.echo(
-        f"{scenario} is a scenario: {len(found.flavors)} flavors, {found.gpus:,} GPUs, {len(found.queues)} queues"
+        f"{scenario} is a scenario: {counted(len(found.flavors), 'flavor')}, {counted(found.gpus, 'GPU')}, "
+        f"{counted(len(found.queues), 'queue')}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyropilot.errors import GyropilotError, SettingsError
-from gyropilot.pilot_names import settings_of
+from gyropilot.pilot_names import KNOWN, settings_of
 from gyropilot.terminal import PlainFormat, PlainFormatOption, progress, reply, say
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ def train(  # noqa: PLR0913, PLR0917 - its options
     """
     _refuse_without_libraries()
     from gyropilot.report.training import to_text
+    from models.registry import to_go_on_with
     from models.school import Plan, Recipe, School
     from models.teaching import Lesson, taught
 
     settings = _base(base)
+    to_go_on_with(out, resume)  # refused here, and not after the base has run for a while
     lesson = Lesson(settings, forecaster, _text(scenario), steps, _numbers(seeds), out, resume)
     with progress() as told:
         told("reading jobs")
@@ -80,6 +82,9 @@ def _base(told: str) -> PilotSettings:
     found = configuration.load(Path(told)).pilot if is_file else settings_of(told)
     if found.name == "learned":
         raise SettingsError("--base learned cannot be corrected by another network; give the pilot that is below it")
+    if found.name == "hold":
+        bases = ", ".join(name for name in KNOWN if name not in {"hold", "learned"})
+        raise SettingsError(f"--base hold wants nothing, so there is nothing to correct; a base is one of {bases}")
     return found
 
 

@@ -136,6 +136,22 @@ def test_a_base_is_named_or_a_settings_file(tmp_path: Path) -> None:
         train_cli._base("nobody")
 
 
+def test_who_wants_nothing_cannot_be_corrected() -> None:
+    with pytest.raises(
+        SettingsError, match=r"a base is one of static, reactive, threshold, ces, newsvendor, receding$"
+    ):
+        train_cli._base("hold")
+
+
+def test_nothing_is_begun_where_something_was_to_be_resumed(jobs: Path, scenario: Path, tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+
+    with pytest.raises(SettingsError, match=r"and .*net holds none; give the folder of one, or leave --resume out"):
+        answered("train", "--jobs", jobs, "--scenario", scenario, "--out", tmp_path / "net", "--resume")
+
+    assert not (tmp_path / "net").exists()
+
+
 def test_seeds_are_whole_numbers() -> None:
     assert train_cli._numbers("3, 1") == (3, 1)
     with pytest.raises(SettingsError, match="--seeds got 'a'; it takes whole numbers"):
