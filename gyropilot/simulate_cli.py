@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from envs.faults import Fault
     from envs.foresight import Known, Plan
     from envs.job_file import JobFile
+    from envs.scenario import Scenario
     from envs.trial import Trial
     from gyropilot.report.simulation import Simulation
     from gyropilot.report.trials import Trials
@@ -196,6 +197,7 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     from envs.foresight import Known
     from envs.scenario import read_scenario, refuse_unknown, with_all_queues
     from envs.trial import steps_of
+    from envs.words import counted
     from envs.world import Weather
     from gyropilot.report.trials import Trials
 
@@ -211,8 +213,14 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     known = Known(world, jobs, scenario.paid, weather)
     trials = tuple(_tried(name, known, asked, faults, told) for name in asked.pilots)
     bound, plan = _yardsticks(known, trials, bool(faults), told) if asked.bound else (None, None)
-    words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
-    return Trials(words, met, trials, bound, began_s, plan)
+    words = f"{_size(scenario)} at first, {counted(len(scenario.queues), 'queue')}"
+    return Trials(words, met, trials, bound, began_s, plan, faults)
+
+
+def _size(scenario: Scenario) -> str:
+    from envs.words import counted
+
+    return f"{counted(scenario.gpus, 'GPU')} of {counted(len(scenario.flavors), 'flavor')}"
 
 
 def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], told: Callable[[str], None]) -> Trial:
@@ -248,11 +256,12 @@ def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simul
     import numpy as np
 
     from envs.fixed import FixedCluster, replay
+    from envs.words import counted
     from gyropilot.report.simulation import Simulation
 
     cluster = FixedCluster(nodes, gpus_per_node)
     runs = replay(file.table, cluster)
-    world = f"{nodes:,} nodes x {gpus_per_node} GPUs, first come first served"
+    world = f"{counted(nodes, 'node')} x {counted(gpus_per_node, 'GPU')}, first come first served"
     facts = {"nodes": nodes, "gpus_per_node": gpus_per_node, "order": order.value}
     where = {"nodes": np.split(runs.node, runs.first[1:-1])}
     return Simulation(world, facts, cluster.gpus, file, runs.start_s, where)
@@ -263,13 +272,14 @@ def _with_quotas(file: JobFile, path: Path) -> Simulation:
 
     from envs.replay import replay
     from envs.scenario import read_scenario, refuse_contested, refuse_unknown, with_all_queues
+    from envs.words import counted
     from gyropilot.report.simulation import Simulation
 
     scenario = read_scenario(path)
     refuse_contested(scenario)
     refuse_unknown(scenario, file.table.queues)
     ran = replay(with_all_queues(scenario, file.table), scenario.cluster, np.inf)
-    world = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors, {len(scenario.queues)} queues with quotas"
+    world = f"{_size(scenario)}, {counted(len(scenario.queues), 'queue')} with quotas"
     facts = {"scenario": str(path), "gpus": scenario.gpus}
     where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last
     return Simulation(world, facts, scenario.gpus, file, ran.start_s, where)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from envs.tally import Tally
+from envs.words import counted
 from gyropilot import __version__
 from gyropilot.report import courses
 from gyropilot.report.courses import mark_key
 from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.text import COLUMNS, cells
-from gyropilot.report.simulation.words import headline, kept_together, span
+from gyropilot.report.simulation.words import headline, kept_together, span, window
 from gyropilot.report.waits import queue_panels
 
 Part = dict[str, Any]
@@ -32,7 +33,8 @@ def page(found: Simulation) -> Part:
         "headline": headline(figures),
         "heading": kept_together(_short(figures)),
         "world": found.world,
-        "jobs": f"{everybody.jobs:,} jobs of {len(queues):,} queues",
+        "jobs": f"{counted(everybody.jobs, 'job')} of {counted(len(queues), 'queue')}",
+        "window": window(figures),
         "figures": _figures(figures),
         "key": mark_key(layer_names(found), lost=False),
         "wide": courses.course_chart(course, axes, courses.WIDE, "cw"),

@@ -15,9 +15,10 @@ from gyropilot.report.svg import line, tag
 from gyropilot.report.trials import charts, costs, waits
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.courses import course_of, layer_names
+from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.text import SERVICE, service
-from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words, same
+from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words, same, window
 from gyropilot.report.words import number
 
 Part = dict[str, Any]
@@ -35,13 +36,16 @@ def page(found: Trials) -> Part:
         "several": len(found.trials) > 1,
         "decided": len(found.trials) > 1 and not same(*found.ranking[:2]),
         **costs.parts(found),
-        "marks": courses.mark_key(layer_names(found), lost=True),
+        "marks": courses.mark_key(layer_names(found), lost=True, faults=bool(found.faults)),
+        "events": events(found),
+        "window": window(found),
         "courses": list(_courses(found)),
         "days": _days(found),
         **waits.parts(found),
         "service_names": SERVICE,
         "services": [
-            {"pilot": trial.pilot, "class_": class_of(found, trial), "cells": service(trial)} for trial in found.trials
+            {"pilot": trial.pilot, "class_": class_of(found, trial), "cells": service(found, trial)}
+            for trial in found.trials
         ],
         "notes": found.file.notes,
     }
@@ -67,7 +71,7 @@ def _facts(found: Trials, trial: Trial) -> str:
     said = [
         f"{dollars(trial.total_usd)} USD",
         over_words(found.over_bound(trial)),
-        f"{100 * trial.utilisation:.0f} % of GPUs in use",
+        f"{100 * found.use(trial).share:.0f} % of GPUs in use",
         f"{int(trial.stops.sum()):,} preempted",
     ]
     return " · ".join(filter(None, said))
