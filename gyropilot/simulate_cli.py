@@ -230,7 +230,7 @@ def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], tol
     from forecasting.registry import make
 
     told(f"{name} steers")
-    pilot, forecaster = make_pilot(asked.pilots[name]), make(asked.forecaster)
+    pilot, forecaster = make_pilot(asked.pilots[name], asked.forecaster), make(asked.forecaster)
     trial = tried(known.world, known.jobs, pilot, known.prices, known.weather, forecaster, faults)
     return replace(trial, pilot=name)
 

@@ -473,3 +473,12 @@ def test_the_page_s_day_of_the_environment_runs(capsys: pytest.CaptureFixture[st
     exec(compile(page.split("```python\n")[1].split("```")[0], "docs/simulator.md", "exec"), {})
 
     assert "a day cost" in capsys.readouterr().out
+
+
+def test_the_page_s_environment_with_surprises_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "simulator.md").read_text()
+    block = page.split("```python\n")[2].split("```")[0]
+
+    exec(compile(f"{block}\nenv.reset(seed=0)\nprint(env.unwrapped.task.surprises)", "docs/simulator.md", "exec"), {})
+
+    assert "outages=0.5, stuck=0.5, bursts=1.0, biases=0.2, blackouts=0.5" in capsys.readouterr().out
