@@ -7,7 +7,8 @@ only asks for `--help`. So the name is told to it at once where it is there alre
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -34,19 +35,26 @@ def _register() -> None:
 class _Awaiting(MetaPathFinder):
     """Finds nothing itself: it lets others find Gymnasium, and registers when that has been loaded."""
 
+    def __init__(self) -> None:
+        self.asking = False
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "gymnasium":
+        if fullname != "gymnasium" or self.asking:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
+        self.asking = True
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self.asking = False
         if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def load_and_register(module: ModuleType) -> None:
-                load(module)
-                _register()
-
-            vars(spec.loader)["exec_module"] = load_and_register  # of this loader, which loads nothing else
+            # This loader loads nothing else. Whoever only asks where Gymnasium is gets one that is never used.
+            vars(spec.loader)["exec_module"] = partial(self._load, spec.loader.exec_module)
         return spec
+
+    def _load(self, load: Callable[[ModuleType], None], module: ModuleType) -> None:
+        load(module)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        _register()

@@ -26,6 +26,7 @@ def printed(program: str) -> str:
         "import gymnasium, envs",
         "import envs.faces, gymnasium",
         "import gymnasium, envs.faces",
+        "import envs; from importlib.util import find_spec; find_spec('gymnasium'); import gymnasium",
         "import envs; from gymnasium import spaces; import gymnasium",
     ],
 )
