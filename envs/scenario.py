@@ -87,6 +87,15 @@ class _Part(BaseModel):
 _Amount = Annotated[float, Field(ge=0)]
 _Amounts = Annotated[tuple[_Amount, ...], Field(min_length=1)]
 
+_PLAINLY = {
+    "model_type": "input should be names with values, indented or in braces",
+    "dict_type": "input should be names with values, indented or in braces",
+    "tuple_type": "input should be a list",
+    "too_short": "input should not be empty",
+    "union_tag_not_found": "kind: field required",
+}
+"""What pydantic says in words of Python."""
+
 PRICE = "price_usd_per_gpu_hour"
 
 _GPUS, _POOL, _WHETHER, _RULES = "GPUs", "pool", "whether", "rules"
@@ -320,7 +329,7 @@ def read_scenario(path: Path) -> Scenario:
     try:
         found = Scenario.model_validate(document or {})
     except ValidationError as problem:
-        sentences = [_sentence(e["loc"], e["msg"]) for e in problem.errors()]
+        sentences = [_sentence(e["loc"], _PLAINLY.get(e["type"], e["msg"])) for e in problem.errors()]
         raise SettingsError(f"{path} is no scenario:\n" + "\n".join(sentences)) from problem
     _refuse_strange(path, found)
     return found

@@ -108,7 +108,16 @@ def test_the_sample_is_a_scenario(tmp_path: Path) -> None:
         ("flavors: {x: 8}\nqueues: {a: {share: {}}}", "queues.a.share: extra inputs are not permitted"),
         ("flavors: {x: -8}\nqueues: {a: {shares: {x: {nominal: 1}}}}", "flavors.x has -8 GPUs"),
         ("flavors: [", "is not YAML"),
-        (POOLED.format("{nodes: 1, hourly: {price_usd_per_gpu_hour: []}}"), "x.hourly.price_usd_per_gpu_hour: tuple"),
+        (
+            "flavors: 8\nqueues: {a: 3}",
+            "flavors: input should be names with values, .*\nqueues.a: input should be names",
+        ),
+        (POOLED.format(8) + "faults: [{at_h: 1}]", "faults.0: kind: field required"),
+        (POOLED.format(8) + "faults: {at_h: 1}", "faults: input should be a list"),
+        (
+            POOLED.format("{nodes: 1, hourly: {price_usd_per_gpu_hour: []}}"),
+            "x.hourly.price_usd_per_gpu_hour: input should not be empty",
+        ),
         (
             POOLED.format("{nodes: 1, price_usd_per_gpu_hour: 2, hourly: {price_usd_per_gpu_hour: [1, 3]}}"),
             "flavors.x tells price_usd_per_gpu_hour and hourly.price_usd_per_gpu_hour; leave one of them out",
