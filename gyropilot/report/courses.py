@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median_low
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from gyropilot.domain import Floats
 from gyropilot.report.axes import gpu_ticks, time_label, time_ticks
+from gyropilot.report.simulation.words import span
 from gyropilot.report.stairs import Stair, stair_area, stair_line
 from gyropilot.report.svg import Scale, drawing, line, rect, tag, text
 from gyropilot.report.words import count, number
@@ -24,6 +25,9 @@ SINCE_2001_S = 1e9
 
 CUT = 3.0
 """How far beyond the usual a picture still goes."""
+
+LONGER, MARGIN = 1.25, 1.1
+"""A run that is so many times as long as what counts of it is not drawn to its end, but a little beyond that."""
 
 LAYERS = 6
 """Colours that can be told apart."""
@@ -110,6 +114,30 @@ class Course:
             f"Work was lost at {count(len(self.lost_s), 'moment')}."
             f"{''.join(f' Shaded {event.number}: {event.sentence}.' for event in self.events)}"
         )
+
+    def until(self, end_s: float) -> Course:
+        """Its beginning."""
+        return replace(
+            self,
+            layers=tuple(layer.until(end_s) for layer in self.layers),
+            demand=self.demand.until(end_s),
+            waiting=self.waiting.until(end_s),
+            lost_s=self.lost_s[self.lost_s < end_s],
+            events=tuple(event for event in self.events if event.begin_s < end_s),
+        )
+
+
+def drawn_s(counted_s: float, lasted_s: float) -> float:
+    """How much of a run pictures show: all of it, but for a long time in which only stragglers run."""
+    return lasted_s if lasted_s <= LONGER * counted_s else MARGIN * counted_s
+
+
+def left_out(counted_s: float, lasted_s: float) -> str:
+    """What pictures do not show, in a sentence; empty where they show all."""
+    shown_s = drawn_s(counted_s, lasted_s)
+    return (
+        "" if shown_s >= lasted_s else f"Of {span(lasted_s)} the first {span(shown_s)} are drawn; then few jobs run on."
+    )
 
 
 @dataclass(frozen=True, slots=True)

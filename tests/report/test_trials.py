@@ -296,8 +296,31 @@ def test_use_is_of_the_same_time_for_all_pilots_and_that_time_is_said() -> None:
         there = trial.flows.there[: found.counted_steps].sum()
         assert pilot["provisioned_gpu_hours"] == pytest.approx(there)
         assert pilot["utilisation"] == pytest.approx(trial.flows.busy[: found.counted_steps].sum() / there)
-    assert "GPU-hours and use are of the first 2." in trials.render(found, "text")
-    assert "GPU-hours and use are of the first 2." in trials.render(found, "html")
+        turns = np.count_nonzero(trial.turns[: found.counted_steps]) + trial.quota_moves
+        assert pilot["decisions_per_day"] == pytest.approx(turns / found.counted_days)
+    assert "GPU-hours, use and turns are of the first 2." in trials.render(found, "text")
+    assert "GPU-hours, use and turns are of the first 2." in trials.render(found, "html")
+
+
+def test_pictures_end_where_only_stragglers_run_and_say_so() -> None:
+    jobs = straggling(9.0)
+    long = Trials("w", trialled.as_file(jobs), (trialled.trial("a", jobs, days=10.0),), None)
+
+    page, plain = trials.render(long, "html"), simulation.render(simulated(straggling(137.0)), "html")
+
+    assert re.search(r"Of 10.0 d the first 2\.\d d are drawn; then few jobs run on\.", page)
+    assert "day 3" in page
+    assert "day 5" not in page
+    assert re.search(r"Of 13\d\.\d d the first 2\.\d d are drawn", plain)
+    assert "are drawn" not in drawn("full")
+    assert "are drawn" not in drawn("plain")
+
+
+def test_the_beginning_of_a_stair_is_what_held_before_a_moment() -> None:
+    begun = stair(1, 5, 3, 7).until(2.5)
+
+    assert (begun.values.tolist(), begun.end_s) == ([1, 5, 3], 2.5)
+    assert stair(1, 5).until(9.0).end_s == 2.0
 
 
 def test_columns_that_would_be_empty_are_left_out() -> None:

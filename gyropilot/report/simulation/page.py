@@ -27,6 +27,7 @@ def page(found: Simulation) -> Part:
     everybody, *queues = figures.waits
     queues.sort(key=lambda waits: -waits.p95_s)
     course = course_of(found)
+    course = course.until(course.begin_s + courses.drawn_s(figures.counted_s, figures.lasted_s))
     axes = courses.shared([course])
     return {
         "version": __version__,
@@ -35,6 +36,7 @@ def page(found: Simulation) -> Part:
         "world": found.world,
         "jobs": f"{counted(everybody.jobs, 'job')} of {counted(len(queues), 'queue')}",
         "window": window(figures),
+        "left_out": courses.left_out(figures.counted_s, figures.lasted_s),
         "figures": _figures(figures),
         "key": mark_key(layer_names(found), lost=False),
         "wide": courses.course_chart(course, axes, courses.WIDE, "cw"),

@@ -30,10 +30,10 @@ def window(found: Tally) -> str:
     return "GPUs are there from the first submission to the last end."
 
 
-def counted_while(counted_s: float, lasted_s: float) -> str:
-    """Of which time GPU-hours are, where that is not all of it."""
+def counted_while(counted_s: float, lasted_s: float, what: str = "GPU-hours and use") -> str:
+    """Of which time that is, where it is not all of it."""
     return (
-        f"GPU-hours and use are of the first {span(counted_s)} of {span(lasted_s)}: while jobs come, and until less "
+        f"{what} are of the first {span(counted_s)} of {span(lasted_s)}: while jobs come, and until less "
         "than a tenth of the GPUs that were ever in use at once still are."
     )
 

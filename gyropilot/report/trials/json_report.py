@@ -29,7 +29,7 @@ def to_json(found: Trials) -> str:
 
 
 def _object(found: Trials, trial: Trial) -> dict[str, object]:
-    use = found.use(trial)
+    use, (turned, back) = found.use(trial), found.turns_per_day(trial)
     return {
         "pilot": trial.pilot,
         "usd": trial.total_usd,
@@ -45,8 +45,8 @@ def _object(found: Trials, trial: Trial) -> dict[str, object]:
         "lost_gpu_hours": float(trial.flows.lost.sum()),
         "kwh": trial.kwh,
         "kg_co2": trial.kg_co2,
-        "decisions_per_day": trial.decisions_per_day,
-        "reversals_per_day": trial.reversals_per_day,
+        "decisions_per_day": turned,
+        "reversals_per_day": back,
         "queues": [_waits(waits) for waits in trial.waits],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
@@ -88,6 +88,11 @@ class Trials:
         """Of GPUs under a pilot; the time that counts is the same for all."""
         there, busy = (flow[: self.counted_steps].sum() for flow in (trial.flows.there, trial.flows.busy))
         return Use(float(there), float(busy))
+
+    def turns_per_day(self, trial: Trial) -> tuple[float, float]:
+        """Of dials in the time that counts, and how many of them turned back."""
+        in_use = replace(trial, usd=trial.usd[: self.counted_steps], turns=trial.turns[: self.counted_steps])
+        return in_use.decisions_per_day, in_use.reversals_per_day
 
     @property
     def ranking(self) -> tuple[Trial, ...]:

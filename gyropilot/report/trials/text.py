@@ -89,8 +89,7 @@ def service(found: Trials, trial: Trial) -> tuple[str, ...]:
         f"{trial.flows.lost.sum():,.1f}",
         f"{trial.kwh:,.0f}",
         f"{trial.kg_co2:,.0f}",
-        f"{trial.decisions_per_day:.1f}",
-        f"{trial.reversals_per_day:.1f}",
+        *(f"{turns:.1f}" for turns in found.turns_per_day(trial)),
     )
 
 

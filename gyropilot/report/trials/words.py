@@ -63,7 +63,7 @@ def window(found: Trials) -> str:
     """Of which time GPU-hours are; empty where of all of it."""
     if found.counted_steps == len(found.trials[0].usd):
         return ""
-    return counted_while(found.counted_days * DAY_S, found.days * DAY_S)
+    return counted_while(found.counted_days * DAY_S, found.days * DAY_S, "GPU-hours, use and turns")
 
 
 def percent(value: float | None) -> str:
