@@ -92,7 +92,8 @@ def steered(pilot: Pilot, seed: int) -> Trial:
 
 
 def test_in_a_small_world_no_rival_is_lost_and_receding_is_not_behind_newsvendor() -> None:
-    usd = {pilot.name: steered(pilot, seed=1).total_usd for pilot in (Newsvendor(), Static(), *RIVALS)}
+    pilots: tuple[Pilot, ...] = (Newsvendor(), Static(), *RIVALS)
+    usd = {pilot.name: steered(pilot, seed=1).total_usd for pilot in pilots}
 
     assert usd["receding"] <= 1.05 * usd["newsvendor"]
     assert usd["threshold"] <= 1.05 * usd["newsvendor"]
