@@ -4,3 +4,7 @@
 and `fixed` on a plain cluster, first come first served. Their loops are in `compiled`. Chance is an argument
 everywhere: the same generator state gives the same world, bit for bit.
 """
+
+from envs.announced import announce
+
+announce()

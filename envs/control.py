@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agents import encoding
+from envs.faults import Bools, Day, Surprises, surprised
 from envs.terms import HOUR_S, Flows, Prices, Rates, bill, rates, rates_at
-from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable, TrainingProfile, generate
+from envs.workloads import DAY_S, MONDAY_S, Amounts, Floats, Ints, JobTable, TrainingProfile, generate
 from envs.world import Run, Weather, World
 
 FACTORS = encoding.FACTORS
@@ -33,7 +34,18 @@ MOST = 8.0
 """No number that is seen is larger: a backlog of that many clusters is as hopeless as any."""
 
 Source = Callable[[np.random.Generator], JobTable]
-"""A day of jobs, drawn anew for each episode."""
+"""The jobs of an episode, drawn anew for each."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Drawn:
+    """A source of jobs for as long as an episode lasts, or as is told."""
+
+    draw: Callable[[np.random.Generator, float], JobTable]  # of so many days
+    days: float | None = None  # None: the task's
+
+    def __call__(self, rng: np.random.Generator, days: float = DAYS) -> JobTable:
+        return self.draw(rng, days if self.days is None else self.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,14 @@ class Task:
     prices: Prices
     source: Source
     days: float = DAYS
+    surprises: Surprises | None = None  # that meet episodes; None: nothing goes wrong but what the pools' terms say
+
+    def day(self, rng: np.random.Generator) -> Day:
+        """An episode: its jobs, its weather and what goes wrong, each by a chance of its own."""
+        jobs, weather, wrong = rng.spawn(3)
+        came = self.source(jobs, self.days) if isinstance(self.source, Drawn) else self.source(jobs)
+        drawn = Weather.drawn(self.world.pools, self.steps, weather, self.world.step_s)
+        return surprised(self.surprises, self.world, came, drawn, wrong)
 
     @property
     def steps(self) -> int:
@@ -64,12 +84,14 @@ class Task:
 
 @dataclass(eq=False, slots=True)
 class Fleet:
-    """B clusters in step; all episodes begin and end together."""
+    """B clusters in step, each by a chance of its own; all episodes begin and end together."""
 
     task: Task
     count: int
-    rng: np.random.Generator
+    rng: np.random.Generator | Sequence[np.random.Generator]  # one for each cluster, or what they come of
     run: Run = field(init=False)
+    dark: Bools = field(init=False)  # (B, T + 1) whether nothing is seen at the beginning of each step
+    shown: Floats = field(init=False)  # (B, W) last
     demand: Floats = field(init=False)  # (B, Q, T + 1) GPUs at the beginning of each step
     recent: Ints = field(init=False)  # (B, P, KEPT) base targets
     scale_usd: float = field(init=False)
@@ -83,19 +105,26 @@ class Fleet:
 
     def begin(self) -> Floats:
         """(B, W) what is seen as new days begin."""
-        task, pools = self.task, self.task.world.pools
-        days = [task.source(rng) for rng in self.rng.spawn(self.count)]
-        weathers = [Weather.drawn(pools, task.steps, rng, task.world.step_s) for rng in self.rng.spawn(self.count)]
-        self.run = task.world.begin_all(days, weathers)
+        task, own = self.task, self.rng
+        chances = own.spawn(self.count) if isinstance(own, np.random.Generator) else [rng.spawn(1)[0] for rng in own]
+        days = [task.day(chance) for chance in chances]
+        self.run = task.world.begin_all([day.jobs for day in days], [day.weather for day in days])
+        self.dark = np.pad([day.dark for day in days], ((0, 0), (0, 1)))
+        self.shown = np.zeros((self.count, task.width))
         self.demand = np.zeros((self.count, len(task.queues), task.steps + 1))
-        self.recent = np.zeros((self.count, len(pools), KEPT), dtype=np.int64)
+        self.recent = np.zeros((self.count, len(task.world.pools), KEPT), dtype=np.int64)
         return self.seen()
 
     def step(self, factors: Ints) -> tuple[Floats, Floats, Flows]:
-        """A step with `factors` (B, P) of FACTORS: what is seen then, (B,) rewards, and what happened."""
+        """A step with `factors` (B, P) of FACTORS: what is seen then, (B,) rewards, and what happened.
+
+        Where nothing is seen nothing is decided: everything stays as it is.
+        """
+        nth, nodes = int(self.run.nth[0]), self.run.sites.nodes
         wanted = np.rint(self.base() * np.array(FACTORS)[factors]).astype(np.int64)
         self.recent = np.concatenate([self.recent[:, :, 1:], self._plain()[:, :, None]], axis=2)
-        costs = rates_at(self.costs, int(self.run.nth[0]))
+        wanted = np.where(self.dark[:, nth, None], nodes.there + nodes.coming, wanted)
+        costs = rates_at(self.costs, nth)
         flows = self.run.step(wanted)
         rewards: Floats = -bill(flows, costs).sum(axis=-1) / self.scale_usd
         return self.seen(), rewards, flows
@@ -125,10 +154,15 @@ class Fleet:
         return wanted
 
     def seen(self) -> Floats:
-        """(B, W) from 0 to a few."""
-        nth, sites, task = int(self.run.nth[0]), self.run.sites, self.task
-        used, waiting = self.run.used.sum(axis=2), self.run.waiting
-        self.demand[:, :, nth] = used + waiting
+        """(B, W) from 0 to a few; where nothing is seen, what was seen last."""
+        nth = int(self.run.nth[0])
+        dark, used, waiting = self.dark[:, nth, None], self.run.used.sum(axis=2), self.run.waiting
+        self.demand[:, :, nth] = np.where(dark, self.demand[:, :, nth - 1], used + waiting)
+        self.shown = np.where(dark, self.shown, self._table(nth, used, waiting))
+        return self.shown
+
+    def _table(self, nth: int, used: Amounts, waiting: Amounts) -> Floats:
+        sites, task = self.run.sites, self.task
         most = np.array([max(1, pool.max_gpus) for pool in task.world.pools])
         per_node = sites.terms.per_node / self.run.parts
         there, coming = (nodes * per_node / most for nodes in (sites.nodes.there, sites.nodes.coming))
@@ -153,19 +187,18 @@ def _clock(at_s: float) -> Floats:
     return np.concatenate([np.sin(turns), np.cos(turns)])
 
 
-def generated(profile: Sequence[TrainingProfile], days: float = DAYS) -> Source:
-    """Days of the generator."""
-    return lambda rng: generate(tuple(profile), days, rng)
+def generated(profile: Sequence[TrainingProfile], days: float | None = None) -> Drawn:
+    """Jobs of the generator, for as many days as an episode has unless told."""
+    return Drawn(lambda rng, length: generate(tuple(profile), length, rng), days)
 
 
-def cut(jobs: JobTable, days: float = DAYS) -> Source:
-    """Days of a table, each from a random moment on."""
-    last_s = max(0.0, float(jobs.submit_s.max(initial=0.0)) - days * DAY_S)
+def cut(jobs: JobTable, days: float | None = None) -> Drawn:
+    """Jobs of a table, from a random moment on, for as many days as an episode has unless told."""
 
-    def drawn(rng: np.random.Generator) -> JobTable:
-        begin_s = rng.uniform(0, last_s)
-        day = jobs.take((jobs.submit_s >= begin_s) & (jobs.submit_s < begin_s + days * DAY_S))
-        day.submit_s[:] -= begin_s
-        return day
+    def drawn(rng: np.random.Generator, length: float) -> JobTable:
+        begin_s = rng.uniform(0, max(0.0, float(jobs.submit_s.max(initial=0.0)) - length * DAY_S))
+        part = jobs.take((jobs.submit_s >= begin_s) & (jobs.submit_s < begin_s + length * DAY_S))
+        part.submit_s[:] -= begin_s
+        return part
 
-    return drawn
+    return Drawn(drawn, days)

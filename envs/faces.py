@@ -1,8 +1,8 @@
 """The simulated cluster as Gymnasium knows environments: one, or many at once.
 
-    import gymnasium
-    env = gymnasium.make("envs.faces:gyropilot/Cluster-v0")
-    envs = gymnasium.make_vec("envs.faces:gyropilot/Cluster-v0", num_envs=64)
+    import envs, gymnasium
+    one = gymnasium.make("gyropilot/Cluster-v0")
+    many = gymnasium.make_vec("gyropilot/Cluster-v0", num_envs=64)
 
 Stable-Baselines3's face is in `models.world`. All three stand before one `Fleet`.
 """
@@ -14,17 +14,20 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete, Space
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from envs.announced import ID
 from envs.control import FACTORS, MOST, Fleet, Task, generated
 from envs.terms import PoolTerms, Prices
 from envs.workloads import Floats, TrainingProfile
 from envs.world import World
 from gyropilot.domain import Market
+from gyropilot.errors import SettingsError
 
-ID = "gyropilot/Cluster-v0"
+__all__ = ["ID", "SAMPLE", "Cluster", "Clusters", "spaces"]
 
 Seen = NDArray[np.float32]
 Info = dict[str, Any]
@@ -72,7 +75,7 @@ class Cluster(gymnasium.Env[Seen, NDArray[np.int64]]):
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Seen, Info]:
         """A new day; the same seed gives the same."""
         super().reset(seed=seed)
-        self.fleet = Fleet(self.task, 1, np.random.default_rng(self.np_random.integers(2**63)))
+        self.fleet = Fleet(self.task, 1, [np.random.default_rng(self.np_random.integers(2**63))])
         return self.fleet.begin()[0].astype(np.float32), {}
 
     def step(self, action: NDArray[np.int64]) -> tuple[Seen, float, bool, bool, Info]:
@@ -95,13 +98,24 @@ class Clusters(VectorEnv[Seen, NDArray[np.int64], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.fleet: Fleet | None = None
+        self.chances: dict[int, np.random.Generator] = {}  # by place, once it has a seed
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Info | None = None) -> tuple[Seen, Info]:
-        """New days for all."""
-        first = seed[0] if isinstance(seed, list) else seed
-        super().reset(seed=first)
-        self.fleet = Fleet(self.task, self.num_envs, np.random.default_rng(self.np_random.integers(2**63)))
+        """New days for all: of a list each has the seed of its place, of one number that many more than the first."""
+        seeds = seed if isinstance(seed, list) else [None if seed is None else seed + nth for nth in self._places]
+        super().reset(seed=seeds[0])
+        if len(seeds) != self.num_envs:
+            raise SettingsError(f"{len(seeds)} seeds for {self.num_envs} clusters; give one for each, or one number")
+        for nth, own in enumerate(seeds):
+            if own is not None or nth not in self.chances:
+                self.chances[nth] = np_random(own)[0]
+        own_days = [np.random.default_rng(self.chances[nth].integers(2**63)) for nth in self._places]
+        self.fleet = Fleet(self.task, self.num_envs, own_days)
         return self.fleet.begin().astype(np.float32), {}
+
+    @property
+    def _places(self) -> range:
+        return range(self.num_envs)
 
     def step(self, actions: NDArray[np.int64]) -> tuple[Seen, Floats, NDArray[np.bool_], NDArray[np.bool_], Info]:
         """Five minutes of each."""
@@ -119,6 +133,3 @@ class Clusters(VectorEnv[Seen, NDArray[np.int64], NDArray[Any]]):
         seen, rewards, _ = self.fleet.step(np.asarray(actions))
         over = np.full(self.num_envs, self.fleet.over)
         return seen.astype(np.float32), rewards, nobody, over, {"usd": -rewards * self.fleet.scale_usd}
-
-
-gymnasium.register(ID, entry_point="envs.faces:Cluster", vector_entry_point="envs.faces:Clusters")

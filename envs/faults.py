@@ -16,22 +16,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.job_file import JobFile
+from envs.words import counted
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster, State, updated
 
 if TYPE_CHECKING:
     from envs.terms import PoolTerms
-    from envs.world import Weather
+    from envs.world import Weather, World
     from gyropilot.domain import DemandHistory, Window
 
 Bools = NDArray[np.bool_]
+HOUR_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ def crowded_file(faults: Sequence[Fault], file: JobFile, began_s: float, rng: np
         seen[row] = seen.get(row, -1) + 1
         ids.append(f"{file.ids[row]}+{seen[row]}" if seen[row] else str(file.ids[row]))
     more, fewer = len(origin) - len(seen), len(file.ids) - len(seen)
-    note = f"bursts and shifts of demand added {more:,} jobs and left out {fewer:,}"
+    note = f"bursts and shifts of demand added {counted(more, 'job')} and left out {fewer:,}"
     return JobFile(replace(jobs, submit_s=jobs.submit_s + began_s), np.array(ids), (*file.notes, note))
 
 
@@ -193,10 +195,10 @@ class Misled:
         return cls((), Naive.restored(inner))
 
 
-def misled(faults: Sequence[Fault], forecaster: Forecaster) -> Forecaster:
+def misled(faults: Sequence[Fault], forecaster: Forecaster, began_s: float = MONDAY_S) -> Forecaster:
     """The forecaster itself, where no bias is among the faults."""
     biases = tuple(fault for fault in faults if isinstance(fault, Bias))
-    return Misled(biases, forecaster) if biases else forecaster
+    return Misled(biases, forecaster, began_s) if biases else forecaster
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +208,61 @@ class Surprises:
     outages: float = 0.2
     stuck: float = 0.2
     bursts: float = 0.5
+    biases: float = 0.2
+    blackouts: float = 0.2  # of metrics
     longest_s: float = DAY_S / 4
+    longest_blackout_s: float = HOUR_S
+
+    def often(self, times: float) -> Surprises:
+        """So many times as often."""
+        rates = {name: times * getattr(self, name) for name in _KINDS}
+        return replace(self, **rates)
 
     def drawn(self, pools: Sequence[str], queues: Sequence[str], days: float, rng: np.random.Generator) -> list[Fault]:
-        """Those of some days; at most three times as many jobs, of one queue."""
+        """Those of some days, each of one pool or queue. The same chance brings the same."""
         faults: list[Fault] = []
-        for _ in range(rng.poisson(self.outages * days)):
-            faults.append(
-                Outage(**self._when(days, rng), pool=str(rng.choice(pools)), share=float(rng.uniform(0.2, 1)))
-            )
-        for _ in range(rng.poisson(self.stuck * days)):
-            faults.append(Stuck(**self._when(days, rng), pool=str(rng.choice(pools))))
-        for _ in range(rng.poisson(self.bursts * days)):
-            faults.append(
-                Demand(**self._when(days, rng), times=float(rng.uniform(0.3, 3)), queue=str(rng.choice(queues)))
-            )
+        for name in _KINDS:
+            for _ in range(rng.poisson(getattr(self, name) * days)):
+                faults.append(self._one(name, pools, queues, days, rng))
         return faults
 
-    def _when(self, days: float, rng: np.random.Generator) -> dict[str, float]:
-        return {"at_s": float(rng.uniform(0, days * DAY_S)), "lasts_s": float(rng.uniform(600, self.longest_s))}
+    def _one(
+        self, name: str, pools: Sequence[str], queues: Sequence[str], days: float, rng: np.random.Generator
+    ) -> Fault:
+        """At most three times as many jobs, and forecasts of half to double."""
+        longest_s = self.longest_blackout_s if name == "blackouts" else self.longest_s
+        when = {"at_s": float(rng.uniform(0, days * DAY_S)), "lasts_s": float(rng.uniform(600, longest_s))}
+        match name:
+            case "outages":
+                return Outage(**when, pool=str(rng.choice(pools)), share=float(rng.uniform(0.2, 1)))
+            case "stuck":
+                return Stuck(**when, pool=str(rng.choice(pools)))
+            case "bursts":
+                return Demand(**when, times=float(rng.uniform(0.3, 3)), queue=str(rng.choice(queues)))
+            case "biases":
+                return Bias(**when, times=float(2 ** rng.uniform(-1, 1)))
+            case _:
+                return Blind(**when)
+
+
+_KINDS = ("outages", "stuck", "bursts", "biases", "blackouts")
+
+
+class Day(NamedTuple):
+    """A time with its faults, ready to be lived through."""
+
+    jobs: JobTable
+    weather: Weather
+    faults: tuple[Fault, ...]
+    dark: Bools  # (T,) whether nothing is seen at the beginning of a step
+
+
+def surprised(
+    surprises: Surprises | None, world: World, jobs: JobTable, weather: Weather, rng: np.random.Generator
+) -> Day:
+    """The time of some weather, with surprises that are drawn for it; the same time where there are none."""
+    steps, pools = weather.lead.shape[1], [pool.name for pool in world.pools]
+    days = steps * world.step_s / DAY_S
+    faults = () if surprises is None else tuple(surprises.drawn(pools, jobs.queues, days, rng))
+    met = weathered(faults, weather, world.pools, world.step_s) if faults else weather
+    return Day(crowded(faults, jobs, rng)[0], met, faults, blind(faults, steps, world.step_s))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envs.words import counted
 from envs.workloads import Floats, Ints, JobTable, in_parts
 from gyropilot.errors import SettingsError
 
@@ -62,9 +63,10 @@ def replay(jobs: JobTable, cluster: FixedCluster) -> Runs:
     gpus, parts = in_parts(jobs.gpus)  # parts of a GPU are packed onto nodes as GPUs are
     too_large = np.flatnonzero(jobs.gpus > cluster.gpus)
     if len(too_large):
+        need = f"{counted(len(too_large), 'job')} {'needs' if len(too_large) == 1 else 'need'}"
         raise SettingsError(
-            f"{len(too_large)} jobs need more than the cluster's {cluster.gpus} GPUs, the largest "
-            f"{jobs.gpus.max():g}: they would block all others for ever; give more nodes, or leave those jobs out"
+            f"{need} more than the cluster's {cluster.gpus} GPUs, the largest {jobs.gpus.max():g}: they would block "
+            "all others for ever; give more nodes, or leave those jobs out"
         )
     per_node = cluster.gpus_per_node * parts
     first = np.concatenate([[0], np.cumsum(-(-gpus // per_node))])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.elastic import Range, Told, range_of
+from envs.words import counted
 from envs.workloads import ENDINGS, KINDS, MOST_PARTS, Amounts, Ending, Floats, Ints, JobTable, parts_of
 from gyropilot.domain import WorkloadKind
 from gyropilot.errors import SettingsError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 NEEDED = ("submit_s", "duration_s", "gpus")
 ONLY_QUEUE = "all"
 """The queue of a file that names none."""
+
+_TRIED = 100
+"""Amounts of GPUs of which it is asked whether they spoil the others."""
 
 ENDED_AS = {
     **dict.fromkeys(("passed", "pass", "completed", "succeeded", "success", "terminated"), Ending.PASSED),
@@ -137,12 +141,29 @@ def _kept(submit_s: Floats, duration_s: Floats, gpus: Floats) -> tuple[NDArray[n
     works = told & (duration_s >= 0) & (gpus > 0)
     notes = []
     if not told.all():
-        notes.append(
-            f"{int((~told).sum())} jobs are left out: when they came, how long they ran or on what is not told"
-        )
+        notes.append(f"{_left_out(~told)}: when they came, how long they ran or on what is not told")
     if (told & ~works).any():
-        notes.append(f"{int((told & ~works).sum())} jobs are left out: they took no GPUs, or less than no time")
+        notes.append(f"{_left_out(told & ~works)}: they took no GPUs, or less than no time")
     return works, notes
+
+
+def _left_out(rows: NDArray[np.bool_]) -> str:
+    many = int(rows.sum())
+    return f"{counted(many, 'job')} {'is' if many == 1 else 'are'} left out"
+
+
+def _spoiler(amounts: Floats) -> int:
+    """Of amounts (N,) that are no multiples of one part of a GPU: the row of the one to blame.
+
+    Which is no part of a GPU even alone; else the rarest without which the others would do.
+    """
+    values, first, often = np.unique(amounts, return_index=True, return_counts=True)
+    alone = [row for value, row in zip(values, first, strict=True) if parts_of(np.array([value])) is None]
+    if alone:
+        return int(min(alone))
+    rarest = np.lexsort((first, often))[:_TRIED]
+    mends = (nth for nth in rarest if parts_of(np.delete(values, nth)) is not None)
+    return int(first[next(mends, rarest[0])])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -172,7 +193,7 @@ class _File:
             return known.astype(np.int64)
         parts = parts_of(known[kept])
         if parts is None:
-            row = int(np.flatnonzero(kept & (gpus != np.floor(gpus)))[0])
+            row = int(np.flatnonzero(kept)[_spoiler(known[kept])])
             raise SettingsError(
                 f"{self.path}: gpus is {gpus[row]:g} in data row {row + 1}, and with the others no multiple of a "
                 f"{MOST_PARTS}th or larger part of a GPU; round them to hundredths"

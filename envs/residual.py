@@ -21,6 +21,7 @@ import numpy as np
 from agents.encoding import FACTORS, FEATURES, Rows, encode
 from agents.pilots.learned import scaled
 from agents.protocols import Pilot
+from envs.faults import Bools, Surprises, misled, surprised
 from envs.seen import Seen
 from envs.terms import Prices, bill, rates
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
@@ -48,6 +49,7 @@ class Stretch:
 
     begun: Seen  # as it begins; to be copied before it is stepped
     base_usd: Floats  # (T,) by step
+    dark: Bools  # (T,) whether nothing is seen at the beginning of a step
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,19 +61,25 @@ class Course:
     prices: Prices
     base: Pilot
     forecaster: Callable[[], Forecaster]
+    surprises: Surprises | None = None  # that meet the days to learn from; None: only what the pools' terms say
 
-    def stretch(self, span: Span, rng: np.random.Generator) -> Stretch:
-        """What the base makes of a span, with weather of its own. What was submitted over a day before is left out."""
+    def stretch(self, span: Span, rng: np.random.Generator, surprises: Surprises | None = None) -> Stretch:
+        """What the base makes of a span, with weather and surprises of its own.
+
+        What was submitted over a day before is left out.
+        """
         step_s = self.world.step_s
         first_s = max(0.0, span.begin_s - WARM_S)
         warm, steps = (round(length_s / step_s) for length_s in (span.begin_s - first_s, span.end_s - span.begin_s))
         jobs = self.jobs.take((self.jobs.submit_s >= first_s) & (self.jobs.submit_s < span.end_s))
         jobs.submit_s[:] -= first_s
         weather = Weather.drawn(self.world.pools, warm + steps, rng, step_s)
-        seen = Seen(self.world.begin(jobs, weather), self.prices, self.forecaster(), MONDAY_S + first_s)
-        followed(seen, self.base, warm)
-        begun = deepcopy(seen)
-        return Stretch(begun, followed(seen, self.base, steps))
+        day = surprised(surprises, self.world, jobs, weather, rng)
+        forecaster = misled(day.faults, self.forecaster(), MONDAY_S + first_s)
+        seen = Seen(self.world.begin(day.jobs, day.weather), self.prices, forecaster, MONDAY_S + first_s)
+        followed(seen, self.base, day.dark[:warm])
+        begun, dark = deepcopy(seen), day.dark[warm:]
+        return Stretch(begun, followed(seen, self.base, dark), dark)
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -80,20 +88,35 @@ class Course:
         return encode(Seen(run, self.prices, self.forecaster()).view(), Intent("nobody")).pools
 
 
-def followed(seen: Seen, pilot: Pilot, steps: int) -> Floats:
-    """(T,) USD of each step under a pilot."""
-    return np.array([turned(seen, view, pilot.steer(view)) for _ in range(steps) for view in [seen.view()]])
+def followed(seen: Seen, pilot: Pilot, dark: Bools) -> Floats:
+    """(T,) USD of each step under a pilot, who holds still where it is `dark` (T,)."""
+    return np.array([stilled(seen) if unseen else _steered(seen, pilot) for unseen in dark])
 
 
 def followed_from(where: Stretch, pilot: Pilot) -> Floats:
     """(T,) USD of each step of a stretch under another pilot than its base."""
-    return followed(deepcopy(where.begun), pilot, len(where.base_usd))
+    return followed(deepcopy(where.begun), pilot, where.dark)
+
+
+def _steered(seen: Seen, pilot: Pilot) -> float:
+    view = seen.view()
+    return turned(seen, view, pilot.steer(view))
 
 
 def turned(seen: Seen, view: View, intent: Intent) -> float:
     """Turns the dials as wanted; USD of the step that follows."""
     wanted, back = seen.dials(intent)
     seen.moved_quotas(view, intent)
+    return _stepped(seen, wanted, back)
+
+
+def stilled(seen: Seen) -> float:
+    """Nothing is seen, so nothing is decided; USD of the step that follows."""
+    seen.look_away()
+    return _stepped(seen, seen.asked[None], None)
+
+
+def _stepped(seen: Seen, wanted: Ints, back: Floats | None) -> float:
     now_s = np.array([seen.nth * seen.run.world.step_s])
     flows = seen.run.step(wanted, back)
     return float(bill(flows, rates(seen.run.world.pools, seen.run.queues, seen.prices, now_s)).sum())
@@ -114,7 +137,7 @@ class Days:
             rng = np.random.default_rng([self.seed, nth])
             step_s = self.course.world.step_s
             begin_s = rng.uniform(self.span.begin_s, self.span.end_s - DAY_S) // step_s * step_s
-            self.known[nth] = self.course.stretch(Span(begin_s, begin_s + DAY_S), rng)
+            self.known[nth] = self.course.stretch(Span(begin_s, begin_s + DAY_S), rng, self.course.surprises)
         return self.known[nth]
 
 
@@ -132,7 +155,8 @@ class Lanes:
     def begin(self) -> Rows:
         """(B, P, F) what is seen as new days begin."""
         drawn = self.rng.integers(0, self.days.count, self.count)
-        self.lanes = [_Lane(self.days.course.base, self.days[int(nth)]) for nth in drawn]
+        unknown = np.zeros((len(self.pools), len(FEATURES)), np.float32)
+        self.lanes = [_Lane(self.days.course.base, self.days[int(nth)], unknown) for nth in drawn]
         return self._seen()
 
     def step(self, actions: Ints) -> tuple[Rows, Floats]:
@@ -153,15 +177,16 @@ class Lanes:
 
 
 class _Lane:
-    """One cluster: what it shows now, and what its pilot's base wants."""
+    """One cluster: what it shows now, and what its pilot's base wants. `unknown` is shown until it is seen first."""
 
-    def __init__(self, base: Pilot, day: Stretch) -> None:
-        self.base, self.base_usd, self.seen, self.nth = base, day.base_usd, deepcopy(day.begun), 0
+    def __init__(self, base: Pilot, day: Stretch, unknown: Rows) -> None:
+        self.base, self.base_usd, self.dark, self.nth = base, day.base_usd, day.dark, 0
+        self.seen, self.rows = deepcopy(day.begun), unknown
         self._look()
 
     def step(self, factors: Mapping[str, float]) -> float:
         """USD saved."""
-        usd = turned(self.seen, self.view, scaled(self.view, self.wanted, factors))
+        usd = stilled(self.seen) if self._unseen else turned(self.seen, self.view, self._corrected(factors))
         saved = float(self.base_usd[self.nth]) - usd
         self.nth += 1
         self._look()
@@ -171,7 +196,17 @@ class _Lane:
     def over(self) -> bool:
         return self.nth >= len(self.base_usd)
 
+    @property
+    def _unseen(self) -> bool:
+        return not self.over and bool(self.dark[self.nth])
+
+    def _corrected(self, factors: Mapping[str, float]) -> Intent:
+        return scaled(self.view, self.wanted, factors)
+
     def _look(self) -> None:
+        """Where nothing is to be seen, what was seen last is shown."""
+        if self._unseen:
+            return
         self.view = self.seen.view()
         self.wanted = self.base.steer(self.view)
         self.rows = encode(self.view, self.wanted).rows

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
 
 from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
+from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
 from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
+from envs.words import counted
 from envs.workloads import JobTable
 from envs.world import World
 from gyropilot.domain import Market, WorkloadKind
@@ -32,7 +34,7 @@ flavors:
     watts_idle_per_gpu: 60
     watts_busy_per_gpu: 400
     # speed: {training: 1.6, inference: 1.2}   # work per second, by kind of job, unless 1; or one number for all
-    # hourly:                    # instead of one value, one for each hour since it began; anew after the last
+    # hourly:                    # one value for each hour since it began, anew after the last; then leave one price out
     #   price_usd_per_gpu_hour: [2.5, 2.5, 1.2, 1.0]
     #   usd_per_kwh: [0.1, 0.3]
     #   carbon_g_per_kwh: [300, 120]
@@ -84,6 +86,21 @@ class _Part(BaseModel):
 
 
 _Amount = Annotated[float, Field(ge=0)]
+_Amounts = Annotated[tuple[_Amount, ...], Field(min_length=1)]
+
+_PLAINLY = {
+    "model_type": "input should be names with values, indented or in braces",
+    "dict_type": "input should be names with values, indented or in braces",
+    "tuple_type": "input should be a list",
+    "too_short": "input should not be empty",
+    "union_tag_not_found": "kind: field required",
+}
+"""What pydantic says in words of Python."""
+
+PRICE = "price_usd_per_gpu_hour"
+
+_GPUS, _POOL, _WHETHER, _RULES = "GPUs", "pool", "whether", "rules"
+"""Which of two shapes somebody meant: what is wrong is told of that one alone."""
 
 
 def _speed(told: object) -> Speed:
@@ -122,9 +139,9 @@ class _Queue(_Part):
 class _Hourly(_Part):
     """`envs.terms.Hourly`."""
 
-    price_usd_per_gpu_hour: tuple[_Amount, ...] = ()
-    usd_per_kwh: tuple[_Amount, ...] = ()
-    carbon_g_per_kwh: tuple[_Amount, ...] = ()
+    price_usd_per_gpu_hour: _Amounts = ()
+    usd_per_kwh: _Amounts = ()
+    carbon_g_per_kwh: _Amounts = ()
 
 
 class _Pool(_Part):
@@ -228,13 +245,27 @@ class _Blind(_Fault):
 _AnyFault = Annotated[_Outage | _Stuck | _Burst | _Shift | _Bias | _Blind, Field(discriminator="kind")]
 
 
+def _shape(told: object) -> str:
+    return _POOL if isinstance(told, dict | _Pool) else _GPUS
+
+
+def _fairness(told: object) -> str:
+    return _RULES if isinstance(told, list | tuple) else _WHETHER
+
+
+_Flavor = Annotated[Annotated[int, Tag(_GPUS)] | Annotated[_Pool, Tag(_POOL)], Discriminator(_shape)]
+_Fair = Annotated[
+    Annotated[bool, Tag(_WHETHER)] | Annotated[tuple[FairRule, ...], Tag(_RULES)], Discriminator(_fairness)
+]
+
+
 class Scenario(_Part):
     """Flavors, and queues with shares of them."""
 
-    flavors: dict[str, int | _Pool] = Field(min_length=1)
+    flavors: dict[str, _Flavor] = Field(min_length=1)
     queues: dict[str, _Queue] = Field(min_length=1)
     prices: _Prices = _Prices()
-    fair_sharing: bool | tuple[FairRule, ...] = False
+    fair_sharing: _Fair = False
     faults: tuple[_AnyFault, ...] = ()
 
     @property
@@ -317,7 +348,7 @@ def read_scenario(path: Path) -> Scenario:
     try:
         found = Scenario.model_validate(document or {})
     except ValidationError as problem:
-        sentences = [f"{_place(e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in problem.errors()]
+        sentences = [_sentence(e["loc"], _PLAINLY.get(e["type"], e["msg"])) for e in problem.errors()]
         raise SettingsError(f"{path} is no scenario:\n" + "\n".join(sentences)) from problem
     _refuse_strange(path, found)
     return found
@@ -328,8 +359,16 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
     unknown = sorted(set(queues) - set(scenario.queues))
     if unknown:
         some = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        if unknown == [ONLY_QUEUE]:
+            raise SettingsError(
+                f"jobs of which no queue is told are in one called {ONLY_QUEUE}, which the scenario lacks; give the "
+                f"table of jobs a column queue with names from {', '.join(scenario.queues)}, or the scenario a queue "
+                f"{ONLY_QUEUE}"
+            )
+        them = "it" if len(unknown) == 1 else "them"
         raise SettingsError(
-            f"jobs name {len(unknown)} queues that the scenario lacks ({some}); add them, or leave those jobs out"
+            f"jobs name {counted(len(unknown), 'queue')} that the scenario lacks ({some}); add {them}, or leave those "
+            "jobs out"
         )
 
 
@@ -366,20 +405,7 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
         raise SettingsError(
             f"{path}: queues.{weighed[0]}.weight counts with fair_sharing alone; set it, or leave weights out"
         )
-    for name, told in found.flavors.items():
-        if isinstance(told, int) and told < 0:
-            raise SettingsError(f"{path}: flavors.{name} has {told} GPUs; give zero or more")
-    for pool in found.pools:
-        if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
-            raise SettingsError(
-                f"{path}: flavors.{pool.name} draws {pool.watts_busy_per_gpu:g} W busy and "
-                f"{pool.watts_idle_per_gpu:g} W idle; give a watts_busy_per_gpu that is not less"
-            )
-        if not pool.min_nodes <= pool.nodes <= pool.max_nodes:
-            raise SettingsError(
-                f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
-                f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
-            )
+    _refuse_strange_flavors(path, found)
     for fault in found.faults:
         named = (getattr(fault, "pool", None), found.flavors), (getattr(fault, "queue", None), found.queues)
         for whom, known in named:
@@ -393,6 +419,25 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
             )
 
 
+def _refuse_strange_flavors(path: Path, found: Scenario) -> None:
+    for name, told in found.flavors.items():
+        if isinstance(told, int) and told < 0:
+            raise SettingsError(f"{path}: flavors.{name} has {told} GPUs; give zero or more")
+        if isinstance(told, _Pool) and told.hourly.price_usd_per_gpu_hour and PRICE in told.model_fields_set:
+            raise SettingsError(f"{path}: flavors.{name} tells {PRICE} and hourly.{PRICE}; leave one of them out")
+    for pool in found.pools:
+        if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
+            raise SettingsError(
+                f"{path}: flavors.{pool.name} draws {pool.watts_busy_per_gpu:g} W busy and "
+                f"{pool.watts_idle_per_gpu:g} W idle; give a watts_busy_per_gpu that is not less"
+            )
+        if not pool.min_nodes <= pool.nodes <= pool.max_nodes:
+            raise SettingsError(
+                f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
+                f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
+            )
+
+
 def _terms(name: str, told: int | _Pool) -> PoolTerms:
     if isinstance(told, int):
         gpus = max(0, told)
@@ -402,5 +447,9 @@ def _terms(name: str, told: int | _Pool) -> PoolTerms:
     return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly})
 
 
-def _place(parts: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in parts) or "the file"
+def _sentence(parts: tuple[int | str, ...], wrong: str) -> str:
+    """What is wrong with a field, which is named as the file names it."""
+    at = {"flavors": 2, "fair_sharing": 1}.get(str(parts[0]) if parts else "", len(parts))
+    place = ".".join(str(part) for nth, part in enumerate(parts) if nth != at) or "the file"
+    next_step = "; give a number of GPUs, or {nodes: N, max_nodes: M, ...}" if parts[at : at + 1] == (_GPUS,) else ""
+    return f"{place}: {wrong[:1].lower()}{wrong[1:]}{next_step}"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from envs.workloads import ENDINGS, KINDS, Amounts, JobTable
 from gyropilot.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -36,13 +40,20 @@ def write_table(jobs: JobTable, path: Path) -> None:
             **_sizes(jobs),
         }
     )
+    write_frame(frame, path, "--out")
+
+
+def write_frame(frame: pd.DataFrame, path: Path, option: str) -> None:
+    """As CSV where its name ends so, else as parquet: whole, or not at all. Raises SettingsError where it cannot be."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_csv(part, index=False) if path.suffix == ".csv" else frame.to_parquet(part, index=False)
         part.replace(path)
     except OSError as problem:
-        raise SettingsError(f"{path} cannot be written: {problem.strerror or problem}; give another --out") from problem
+        raise SettingsError(
+            f"{path} cannot be written: {problem.strerror or problem}; give another {option}"
+        ) from problem
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

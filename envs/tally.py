@@ -11,6 +11,9 @@ from envs.workloads import Amounts, Floats, JobTable
 
 HOUR_S = 3_600.0
 
+AT_LEAST = 0.1
+"""Of the GPUs that were ever in use at once: while fewer are, and nobody comes any more, a cluster runs out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waits:
@@ -31,8 +34,10 @@ class Tally:
     """Of a replay."""
 
     waits: tuple[Waits, ...]  # of all queues, then of each
-    provisioned_gpu_hours: float  # from the first submission to the last end
+    provisioned_gpu_hours: float  # from the first submission until `counted_s`
     used_gpu_hours: float
+    counted_s: float  # after the first submission; what follows says nothing of how well a cluster was used
+    lasted_s: float  # from the first submission to the last end
 
     @property
     def utilisation(self) -> float:
@@ -57,11 +62,29 @@ class Ran(NamedTuple):
 
 def tally(jobs: JobTable, ran: Ran, gpus: int) -> Tally:
     """Of jobs that ran so on so many GPUs."""
-    started, work = np.isfinite(ran.start_s), ran.gpu_hours
-    waits = waits_of(jobs, ran.start_s, work)
-    last_s = ran.end_s[started].max(initial=0.0)
-    span_s = float(last_s - jobs.submit_s.min()) if started.any() else 0.0
-    return Tally(tuple(waits), gpus * span_s / HOUR_S, float(work.sum()))
+    waits, started = waits_of(jobs, ran.start_s, ran.gpu_hours), np.isfinite(ran.start_s)
+    if not started.any():
+        return Tally(tuple(waits), 0.0, 0.0, 0.0, 0.0)
+    starts_s, ends_s, held = ran.start_s[started], ran.end_s[started], ran.held[started]
+    began_s, last_s = float(jobs.submit_s.min()), float(jobs.submit_s[started].max())
+    until_s = in_use_until_s(starts_s, ends_s, held, last_s)
+    work = held * np.maximum(0.0, np.minimum(ends_s, until_s) - starts_s)
+    counted_s = until_s - began_s
+    lasted_s = float(ends_s.max()) - began_s
+    return Tally(tuple(waits), gpus * counted_s / HOUR_S, float(work.sum()) / HOUR_S, counted_s, lasted_s)
+
+
+def in_use_until_s(start_s: Floats, end_s: Floats, gpus: Amounts, last_s: float) -> float:
+    """When jobs (N,) had left less than AT_LEAST of their peak in use for good, the last of which came at `last_s`.
+
+    One job that runs for months after all others is no reason to count months of idle GPUs.
+    """
+    times_s = np.concatenate([end_s, start_s])  # who ends at a moment makes room for who starts at it
+    order = np.argsort(times_s, kind="stable")
+    used = np.cumsum(np.concatenate([-gpus, gpus])[order])
+    busy = np.flatnonzero(used >= AT_LEAST * used.max(initial=0.0))
+    falls = min(int(busy[-1]) + 1, len(used) - 1) if used.max(initial=0.0) > 0 else len(used) - 1
+    return max(last_s, float(times_s[order[falls]]))
 
 
 def waits_of(jobs: JobTable, start_s: Floats, gpu_hours: Floats | None = None) -> list[Waits]:

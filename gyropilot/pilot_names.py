@@ -61,6 +61,11 @@ def _from_file(pilot: str, path: Path) -> PilotSettings:
     if pilot == "learned" and not path.is_file():
         return PilotSettings(name="learned", network=path)
     found = configuration.load(path).pilot
+    if found.name != pilot and "name" not in found.model_fields_set:
+        raise SettingsError(
+            f"{path} does not say whose settings it holds, which are then {found.name}'s; write pilot.name: {pilot} "
+            "into it"
+        )
     if found.name != pilot:
         raise SettingsError(f"{path} has settings of the pilot {found.name}; take {found.name}@{path}")
     return found

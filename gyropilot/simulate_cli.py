@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from envs.faults import Fault
     from envs.foresight import Known, Plan
     from envs.job_file import JobFile
+    from envs.scenario import Scenario
     from envs.trial import Trial
     from gyropilot.report.simulation import Simulation
     from gyropilot.report.trials import Trials
@@ -41,10 +42,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     fixed_nodes: Annotated[
         int | None, typer.Option("--fixed-nodes", help="Instead: nodes of a plain cluster, all alike.", min=1)
     ] = None,
-    gpus_per_node: Annotated[int, typer.Option("--gpus-per-node", help="GPUs of each of those.", min=1)] = 8,
+    gpus_per_node: Annotated[
+        int | None, typer.Option("--gpus-per-node", help="GPUs of each of those.", min=1, show_default="8")
+    ] = None,
     order: Annotated[
-        Order, typer.Option("--order", help="Who goes first there; the head of the line blocks.")
-    ] = Order.FIFO,
+        Order | None,
+        typer.Option("--order", help="Who goes first there; the head of the line blocks.", show_default=Order.FIFO),
+    ] = None,
     pilot: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +67,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     out: OutputOption = None,
     jobs_out: Annotated[
         Path | None,
-        typer.Option("--jobs-out", help="Write every job's start, end, wait and place to this parquet file."),
+        typer.Option(
+            "--jobs-out", help="Write every job's start, end, wait and place to this file: parquet, or CSV by its name."
+        ),
     ] = None,
 ) -> None:
     """What becomes of jobs on a cluster: how long they wait, and how well GPUs are used. Touches no cluster.
@@ -76,13 +82,14 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     asked = "hold" if pilot is None and bound else pilot
     steered = None if asked is None else Steered(asked_pilots(asked), bound, forecaster, seed)
     _refuse_other_worlds(scenario, fixed_nodes, steered)
+    _refuse_ignored(scenario, {"--gpus-per-node": gpus_per_node, "--order": order})
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
         file = read_jobs(jobs)
         if scenario is None:
             told("running them")
-            found: Simulation | Trials = _fixed(file, fixed_nodes or 0, gpus_per_node, order)
+            found: Simulation | Trials = _fixed(file, fixed_nodes or 0, gpus_per_node or 8, order or Order.FIFO)
         else:
             found = _by_rules(file, scenario, steered, told)
         told("drawing the report")
@@ -101,6 +108,13 @@ def _refuse_other_worlds(scenario: Path | None, fixed_nodes: int | None, steered
         )
     if steered is not None and scenario is None:
         raise SettingsError("--pilot and --bound need pools to steer; give --scenario FILE")
+
+
+def _refuse_ignored(scenario: Path | None, told: Mapping[str, object]) -> None:
+    """Raises SettingsError where something is told of a plain cluster that a scenario has another say in."""
+    ignored = [option for option, value in told.items() if value is not None]
+    if scenario is not None and ignored:
+        raise SettingsError(f"{' and '.join(ignored)} is of --fixed-nodes; leave it out, or the --scenario")
 
 
 def _by_rules(
@@ -158,10 +172,12 @@ def scenario_validate(
 ) -> None:
     """Say whether a scenario can be simulated, and what it holds."""
     from envs.scenario import read_scenario
+    from envs.words import counted
 
     found = read_scenario(scenario)
     typer.echo(
-        f"{scenario} is a scenario: {len(found.flavors)} flavors, {found.gpus:,} GPUs, {len(found.queues)} queues"
+        f"{scenario} is a scenario: {counted(len(found.flavors), 'flavor')}, {counted(found.gpus, 'GPU')}, "
+        f"{counted(len(found.queues), 'queue')}"
     )
 
 
@@ -181,6 +197,7 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     from envs.foresight import Known
     from envs.scenario import read_scenario, refuse_unknown, with_all_queues
     from envs.trial import steps_of
+    from envs.words import counted
     from envs.world import Weather
     from gyropilot.report.trials import Trials
 
@@ -196,8 +213,14 @@ def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], No
     known = Known(world, jobs, scenario.paid, weather)
     trials = tuple(_tried(name, known, asked, faults, told) for name in asked.pilots)
     bound, plan = _yardsticks(known, trials, bool(faults), told) if asked.bound else (None, None)
-    words = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors at first, {len(scenario.queues)} queues"
-    return Trials(words, met, trials, bound, began_s, plan)
+    words = f"{_size(scenario)} at first, {counted(len(scenario.queues), 'queue')}"
+    return Trials(words, met, trials, bound, began_s, plan, faults)
+
+
+def _size(scenario: Scenario) -> str:
+    from envs.words import counted
+
+    return f"{counted(scenario.gpus, 'GPU')} of {counted(len(scenario.flavors), 'flavor')}"
 
 
 def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], told: Callable[[str], None]) -> Trial:
@@ -207,7 +230,7 @@ def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], tol
     from forecasting.registry import make
 
     told(f"{name} steers")
-    pilot, forecaster = make_pilot(asked.pilots[name]), make(asked.forecaster)
+    pilot, forecaster = make_pilot(asked.pilots[name], asked.forecaster), make(asked.forecaster)
     trial = tried(known.world, known.jobs, pilot, known.prices, known.weather, forecaster, faults)
     return replace(trial, pilot=name)
 
@@ -233,11 +256,12 @@ def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simul
     import numpy as np
 
     from envs.fixed import FixedCluster, replay
+    from envs.words import counted
     from gyropilot.report.simulation import Simulation
 
     cluster = FixedCluster(nodes, gpus_per_node)
     runs = replay(file.table, cluster)
-    world = f"{nodes:,} nodes x {gpus_per_node} GPUs, first come first served"
+    world = f"{counted(nodes, 'node')} x {counted(gpus_per_node, 'GPU')}, first come first served"
     facts = {"nodes": nodes, "gpus_per_node": gpus_per_node, "order": order.value}
     where = {"nodes": np.split(runs.node, runs.first[1:-1])}
     return Simulation(world, facts, cluster.gpus, file, runs.start_s, runs.end_s, file.table.gpus, where)
@@ -248,13 +272,14 @@ def _with_quotas(file: JobFile, path: Path) -> Simulation:
 
     from envs.replay import replay
     from envs.scenario import read_scenario, refuse_contested, refuse_unknown, with_all_queues
+    from envs.words import counted
     from gyropilot.report.simulation import Simulation
 
     scenario = read_scenario(path)
     refuse_contested(scenario)
     refuse_unknown(scenario, file.table.queues)
     ran = replay(with_all_queues(scenario, file.table), scenario.cluster, np.inf)
-    world = f"{scenario.gpus:,} GPUs of {len(scenario.flavors)} flavors, {len(scenario.queues)} queues with quotas"
+    world = f"{_size(scenario)}, {counted(len(scenario.queues), 'queue')} with quotas"
     facts = {"scenario": str(path), "gpus": scenario.gpus}
     where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last
     return Simulation(world, facts, scenario.gpus, file, ran.start_s, ran.end_s, ran.gpus, where)

@@ -86,6 +86,7 @@ def traces_generate(
 ) -> None:
     """Write jobs like those of a published cluster, as a table that `gyropilot simulate --jobs` reads."""
     from envs.table_file import write_table
+    from envs.words import counted
 
     made = _published(profile)
     if made is None:
@@ -95,7 +96,7 @@ def traces_generate(
         jobs = _jobs(made, days, seed)
         told("writing them")
         write_table(jobs, out)
-    say(f"{len(jobs):,} jobs of {len(jobs.queues)} queues written to {out.resolve()}")
+    say(f"{counted(len(jobs), 'job')} of {counted(len(jobs.queues), 'queue')} written to {out.resolve()}")
 
 
 def _describe(trace: str, days: float, seed: int) -> Description:

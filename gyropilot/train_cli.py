@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyropilot.errors import GyropilotError, SettingsError
-from gyropilot.pilot_names import settings_of
+from gyropilot.pilot_names import KNOWN, settings_of
 from gyropilot.terminal import PlainFormat, PlainFormatOption, progress, reply, say
 
 if TYPE_CHECKING:
+    from envs.faults import Surprises
     from envs.residual import Course
     from gyropilot.settings import PilotSettings
 
@@ -43,6 +45,12 @@ def train(  # noqa: PLR0913, PLR0917 - its options
     forecaster: Annotated[
         str, typer.Option("--forecaster", help="What pilots are told of the future by; as `forecast.model`.")
     ] = "naive",
+    surprises: Annotated[
+        float,
+        typer.Option(
+            "--surprises", help="How often something goes wrong on days to learn from, of what is usual.", min=0, max=20
+        ),
+    ] = 1.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.", metavar="")] = False,
     format: PlainFormatOption = PlainFormat.TEXT,  # noqa: A002 - the option's name
 ) -> None:
@@ -52,14 +60,16 @@ def train(  # noqa: PLR0913, PLR0917 - its options
     """
     _refuse_without_libraries()
     from gyropilot.report.training import to_text
+    from models.registry import to_go_on_with
     from models.school import Plan, Recipe, School
     from models.teaching import Lesson, taught
 
     settings = _base(base)
+    to_go_on_with(out, resume)  # refused here, and not after the base has run for a while
     lesson = Lesson(settings, forecaster, _text(scenario), steps, _numbers(seeds), out, resume)
     with progress() as told:
         told("reading jobs")
-        course = _course(jobs, scenario, settings, forecaster)
+        course = replace(_course(jobs, scenario, settings, forecaster), surprises=_often(surprises))
         told(f"{settings.name} on the validation days")
         school = School(course, Plan(held_out_days, validation_days, days), Recipe())
         card = taught(school, lesson, told, say)
@@ -80,7 +90,16 @@ def _base(told: str) -> PilotSettings:
     found = configuration.load(Path(told)).pilot if is_file else settings_of(told)
     if found.name == "learned":
         raise SettingsError("--base learned cannot be corrected by another network; give the pilot that is below it")
+    if found.name == "hold":
+        bases = ", ".join(name for name in KNOWN if name not in {"hold", "learned"})
+        raise SettingsError(f"--base hold wants nothing, so there is nothing to correct; a base is one of {bases}")
     return found
+
+
+def _often(surprises: float) -> Surprises | None:
+    from envs.faults import Surprises
+
+    return Surprises().often(surprises) if surprises else None
 
 
 def _numbers(told: str) -> tuple[int, ...]:
@@ -96,8 +115,6 @@ def _text(scenario: Path) -> str:
 
 
 def _course(jobs: Path, path: Path, base: PilotSettings, forecaster: str) -> Course:
-    from dataclasses import replace
-
     from agents.pilots import make_pilot
     from envs.job_file import read_jobs
     from envs.residual import Course

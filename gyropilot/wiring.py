@@ -195,7 +195,7 @@ def _autopilot(settings: Settings, mode: Mode, told: Told) -> tuple[Autopilot, F
     pilot = Autopilot(
         observe=observer,
         forecast=_telling(told, "forecasting", foresight),
-        pilot=make_pilot(settings.pilot),
+        pilot=make_pilot(settings.pilot, settings.forecast.model),
         agents=make_agents(settings),
         guardrails=guardrails(settings),
         actuators=(actuators if mode == "act" else rehearsals)(api, settings.kubernetes),

@@ -20,20 +20,33 @@ RUN = "run.json"
 
 def begin(folder: Path, fingerprint: str, resume: bool) -> None:
     """Claims a folder for a training. Raises SettingsError where that is another's, or to be resumed only."""
-    known = _fingerprint(folder)
+    known = to_go_on_with(folder, resume)
     if known is None:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise SettingsError(
-                f"{folder} holds something that is no training; give an --out that is empty or not there"
-            )
         write_whole(folder / RUN, json.dumps({"fingerprint": fingerprint}).encode())
-    elif not resume:
-        raise SettingsError(f"{folder} holds a training already; --resume goes on with it, another --out begins anew")
     elif known != fingerprint:
         raise SettingsError(
             f"{folder} was begun with other jobs, another scenario, base, split or version; give those to go on "
             "with it, or another --out to begin anew"
         )
+
+
+def to_go_on_with(folder: Path, resume: bool) -> str | None:
+    """The fingerprint of the training that a folder holds; None where one is to begin there.
+
+    Raises SettingsError where there is one and it is not to be resumed, where there is none that could be, and where
+    there is something else.
+    """
+    known = _fingerprint(folder)
+    if known is not None and not resume:
+        raise SettingsError(f"{folder} holds a training already; --resume goes on with it, another --out begins anew")
+    if known is None and resume:
+        raise SettingsError(
+            f"--resume goes on with the training in --out, and {folder} holds none; give the folder of one, or leave "
+            "--resume out to begin anew"
+        )
+    if known is None and folder.is_dir() and any(folder.iterdir()):
+        raise SettingsError(f"{folder} holds something that is no training; give an --out that is empty or not there")
+    return known
 
 
 def publish(folder: Path, model: bytes, card: Card) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from agents.encoding import FEATURES, VERSION
 from agents.pilots.learned import Learned, Network
 from agents.pilots.network import Data, Figure
+from envs.faults import Surprises
 from envs.residual import Compared, Course, Days, Span, Stretch, compared, followed_from
 from envs.workloads import DAY_S, Floats
 from envs.world import STEP_S
@@ -119,6 +120,7 @@ class School:
             held_out_days=judge.days,
             forecaster=forecaster,
             fingerprint=fingerprint,
+            surprises=_rates(self.course.surprises),
         )
 
 
@@ -133,9 +135,14 @@ def fingerprint(school: School, told: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for name in ("queue", "submit_s", "duration_s", "gpus", "priority", "kind", "checkpoint_s"):
         digest.update(np.ascontiguousarray(getattr(school.course.jobs, name)).tobytes())
-    rest = {**told, **asdict(school.recipe), **school.plan._asdict(), "encoding": VERSION, "features": FEATURES}
+    rest = {**told, **asdict(school.recipe), **school.plan._asdict(), "encoding": VERSION, "features": FEATURES,
+            "surprises": _rates(school.course.surprises)}  # fmt: skip
     digest.update(repr(sorted((name, str(value)) for name, value in rest.items())).encode())
     return digest.hexdigest()
+
+
+def _rates(surprises: Surprises | None) -> dict[str, float]:
+    return {} if surprises is None else asdict(surprises)
 
 
 def _told(value: float) -> float | None:

@@ -33,10 +33,10 @@ class Worlds(Alike):
         self.actions = np.zeros((count, len(task.world.pools)), dtype=np.int64)
 
     def reset(self) -> Seen:
-        """New days for all; after `seed`, those of that seed."""
-        told = self._seeds[0]
-        if told is not None:
-            self.fleet = Fleet(self.task, self.num_envs, np.random.default_rng(told))
+        """New days for all; after `seed`, of each those of its own seed."""
+        told = [seed for seed in self._seeds if seed is not None]
+        if told:
+            self.fleet = Fleet(self.task, self.num_envs, [np.random.default_rng(seed) for seed in told])
         self._reset_seeds()
         return self.fleet.begin().astype(np.float32)
 

@@ -25,6 +25,15 @@ def test_a_file_gives_its_settings_to_the_pilot_that_it_names(tmp_path: Path) ->
         settings_of(f"newsvendor@{path}")
 
 
+def test_a_file_that_does_not_say_whose_settings_it_holds_is_told_where_to_say_it(tmp_path: Path) -> None:
+    path = tmp_path / "gyropilot.yaml"
+    path.write_text("pilot: {threshold_target: 0.6}\n")
+
+    with pytest.raises(SettingsError, match=r"does not say whose settings .*; write pilot\.name: threshold into it$"):
+        settings_of(f"threshold@{path}")
+    assert settings_of(f"newsvendor@{path}").name == "newsvendor"
+
+
 def test_a_file_that_is_not_there_or_holds_no_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "strange.yaml"
     path.write_text("pilot: {static_quantile: 7}\n")

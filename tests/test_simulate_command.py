@@ -24,6 +24,12 @@ d,nlp,1800,,1
 """On two nodes: b waits half an hour for the first to be empty, c behind it, and d never ran."""
 
 
+POOLED = """
+flavors: {{x: {}}}
+queues: {{a: {{shares: {{x: {{nominal: 1}}}}}}}}
+"""
+
+
 @pytest.fixture
 def jobs(tmp_path: Path) -> Path:
     path = tmp_path / "jobs.csv"
@@ -43,7 +49,7 @@ def test_json_tells_waits_and_use_of_all_and_of_each_queue(jobs: Path) -> None:
         ("nlp", 2, 1800.0),
         ("vision", 1, 0.0),
     ]
-    assert told["notes"] == ["1 jobs are left out: when they came, how long they ran or on what is not told"]
+    assert told["notes"] == ["1 job is left out: when they came, how long they ran or on what is not told"]
 
 
 def test_text_ends_with_one_sentence_that_says_it_all(jobs: Path) -> None:
@@ -102,6 +108,20 @@ def test_the_sample_is_a_scenario(tmp_path: Path) -> None:
         ("flavors: {x: 8}\nqueues: {a: {share: {}}}", "queues.a.share: extra inputs are not permitted"),
         ("flavors: {x: -8}\nqueues: {a: {shares: {x: {nominal: 1}}}}", "flavors.x has -8 GPUs"),
         ("flavors: [", "is not YAML"),
+        (
+            "flavors: 8\nqueues: {a: 3}",
+            "flavors: input should be names with values, .*\nqueues.a: input should be names",
+        ),
+        (POOLED.format(8) + "faults: [{at_h: 1}]", "faults.0: kind: field required"),
+        (POOLED.format(8) + "faults: {at_h: 1}", "faults: input should be a list"),
+        (
+            POOLED.format("{nodes: 1, hourly: {price_usd_per_gpu_hour: []}}"),
+            "x.hourly.price_usd_per_gpu_hour: input should not be empty",
+        ),
+        (
+            POOLED.format("{nodes: 1, price_usd_per_gpu_hour: 2, hourly: {price_usd_per_gpu_hour: [1, 3]}}"),
+            "flavors.x tells price_usd_per_gpu_hour and hourly.price_usd_per_gpu_hour; leave one of them out",
+        ),
     ],
 )
 def test_what_is_no_scenario_is_refused_with_its_place(told: str, why: str, tmp_path: Path) -> None:
@@ -112,11 +132,67 @@ def test_what_is_no_scenario_is_refused_with_its_place(told: str, why: str, tmp_
         read_scenario(path)
 
 
+@pytest.mark.parametrize(
+    ("told", "sentences"),
+    [
+        ("{nodes: 1, lead: 4}", ["flavors.x.lead: extra inputs are not permitted"]),
+        (
+            "{max_nodes: -1, lead: 4}",
+            [
+                "flavors.x.nodes: field required",
+                "flavors.x.max_nodes: input should be greater than or equal to 0",
+                "flavors.x.lead: extra inputs are not permitted",
+            ],
+        ),
+        (
+            "many",
+            [
+                "flavors.x: input should be a valid integer, unable to parse string as an integer; give a number of "
+                "GPUs, or {nodes: N, max_nodes: M, ...}"
+            ],
+        ),
+    ],
+)
+def test_each_wrong_field_of_a_flavor_is_one_sentence_and_named_as_it_was_written(
+    told: str, sentences: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(POOLED.format(told))
+
+    with pytest.raises(SettingsError) as refused:
+        read_scenario(path)
+
+    assert str(refused.value).splitlines()[1:] == sentences
+
+
+def test_a_wrong_rule_of_fair_sharing_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(POOLED.format(8) + "fair_sharing: [least_share]\n")
+
+    with pytest.raises(SettingsError) as refused:
+        read_scenario(path)
+
+    assert str(refused.value).splitlines()[1:] == [
+        "fair_sharing.0: input should be 'less_than_or_equal_to_final_share' or 'less_than_initial_share'"
+    ]
+
+
+def test_a_table_without_queues_is_told_what_it_lacks(tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text("submit_s,duration_s,gpus\n0,600,4\n")
+
+    with pytest.raises(
+        SettingsError,
+        match=r"no queue is told are in one called all, .*give the table of jobs a column queue .* from vision, nlp",
+    ):
+        CliRunner().invoke(app, arguments(jobs, "--scenario", scenario(tmp_path)), catch_exceptions=False)
+
+
 def test_jobs_of_queues_that_a_scenario_lacks_are_refused(jobs: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.yaml"
     path.write_text("flavors: {x: 8}\nqueues: {vision: {shares: {x: {nominal: 8}}}}")
 
-    with pytest.raises(SettingsError, match=r"jobs name 1 queues that the scenario lacks \(nlp\); add them"):
+    with pytest.raises(SettingsError, match=r"jobs name 1 queue that the scenario lacks \(nlp\); add it"):
         CliRunner().invoke(app, arguments(jobs, "--scenario", path), catch_exceptions=False)
 
 
@@ -124,6 +200,34 @@ def test_a_cluster_must_be_told_in_one_way(jobs: Path, tmp_path: Path) -> None:
     for options in ((), ("--fixed-nodes", 2, "--scenario", scenario(tmp_path))):
         with pytest.raises(SettingsError, match="either --scenario FILE or --fixed-nodes N"):
             CliRunner().invoke(app, arguments(jobs, *options), catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--order", "fifo"), ("--gpus-per-node", 4)])
+def test_what_is_told_of_a_plain_cluster_is_refused_beside_a_scenario(
+    option: str, value: object, jobs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=f"{option} is of --fixed-nodes; leave it out"):
+        CliRunner().invoke(
+            app, arguments(jobs, "--scenario", scenario(tmp_path), option, value), catch_exceptions=False
+        )
+
+
+def test_every_job_can_be_written_as_csv(jobs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+
+    answered(jobs, "--fixed-nodes", 2, "--jobs-out", path)
+
+    head, *rows = path.read_text().splitlines()
+    assert head == "job_id,queue,gpus,held_gpus,submit_s,start_s,end_s,wait_s,preemptions,nodes"
+    assert rows[1] == "b,nlp,12,12,1800.0,3600.0,7200.0,1800.0,0,0 1"
+
+
+def test_every_job_of_every_pilot_can_be_written_as_csv(jobs: Path, steered: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+
+    answered(jobs, "--scenario", steered, "--pilot", "hold,reactive", "--jobs-out", path)
+
+    assert pd.read_csv(path).groupby("pilot").size().to_dict() == {"hold": 3, "reactive": 3}
 
 
 def test_nothing_that_is_read_or_written_already_is_replaced(jobs: Path, tmp_path: Path) -> None:
@@ -140,7 +244,7 @@ def test_nothing_that_is_read_or_written_already_is_replaced(jobs: Path, tmp_pat
 
 
 def test_a_job_that_fits_no_cluster_of_that_size_is_refused(jobs: Path) -> None:
-    with pytest.raises(SettingsError, match="1 jobs need more than the cluster's 8 GPUs, the largest 12"):
+    with pytest.raises(SettingsError, match="1 job needs more than the cluster's 8 GPUs, the largest 12"):
         CliRunner().invoke(app, arguments(jobs, "--fixed-nodes", 1), catch_exceptions=False)
 
 
@@ -378,3 +482,12 @@ def test_the_page_s_day_of_the_environment_runs(capsys: pytest.CaptureFixture[st
     exec(compile(page.split("```python\n")[1].split("```")[0], "docs/simulator.md", "exec"), {})
 
     assert "a day cost" in capsys.readouterr().out
+
+
+def test_the_page_s_environment_with_surprises_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "simulator.md").read_text()
+    block = page.split("```python\n")[2].split("```")[0]
+
+    exec(compile(f"{block}\nenv.reset(seed=0)\nprint(env.unwrapped.task.surprises)", "docs/simulator.md", "exec"), {})
+
+    assert "outages=0.5, stuck=0.5, bursts=1.0, biases=0.2, blackouts=0.5" in capsys.readouterr().out

@@ -101,7 +101,7 @@ def test_describe_tells_what_is_in_a_file(tmp_path: Path) -> None:
         ("5-8 GPUs", 1),
     ]
     assert len(told["notes"]) == 1
-    assert told["notes"][0].startswith("1 jobs are left out")
+    assert told["notes"][0].startswith("1 job is left out")
 
 
 def test_describe_tells_what_a_profile_generates() -> None:

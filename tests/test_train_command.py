@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +12,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from agents.pilots import make_pilot
 from agents.pilots.network import Figure
 from envs.table_file import write_table
 from envs.workloads import TrainingProfile, generate
-from gyropilot import train_cli
+from gyropilot import configuration, train_cli
 from gyropilot.cli import app
 from gyropilot.demo import DEMO_NOW, serve
 from gyropilot.errors import GyropilotError, SettingsError
 from gyropilot.report.training import to_text
-from gyropilot.settings import ForecastSettings, PilotSettings
+from gyropilot.settings import ForecastSettings, PilotSettings, Settings
 from gyropilot.wiring import planner
 from tests.models.cards import card, published
 
@@ -86,6 +89,35 @@ def test_training_ends_with_a_table_and_a_folder_that_simulate_runs(
         answered("train", "--jobs", table, "--scenario", scenario, "--seeds", 0, *days, "--out", out)
 
 
+def test_the_page_on_learning_can_be_followed_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+    from models import school
+
+    tiny = partial(school.Recipe, worlds=2, rollout=24, batch=48, epochs=1, hidden=(8,), days=2)
+    monkeypatch.setattr(school, "Recipe", tiny)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs" / "learning.md").read_text()
+    scenario, settings = (block.split("```")[0] for block in page.split("```yaml\n")[1:3])
+    (tmp_path / "cluster.yaml").write_text(scenario)
+    (tmp_path / "gyropilot.yaml").write_text(settings)
+    shorter = {"--days 21": "--days 4.3", "--steps 200000 --seeds 0,1,2": "--steps 48 --seeds 0 --validation-days 1 "
+               "--held-out-days 1"}  # fmt: skip
+    commands = page.split("```\npip install")[1].split("```")[0]
+    for long, short in shorter.items():
+        assert long in commands
+        commands = commands.replace(long, short)
+
+    generate, train, simulate = (shlex.split(line)[1:] for line in commands.splitlines()[1:])
+    again = [word if word != "4.3" else "1" for word in generate]  # fewer jobs to simulate
+
+    _, trained, _, simulated = (answered(*words) for words in (generate, train, again, simulate))
+
+    assert "Training · newsvendor's wishes corrected, bought" in trained
+    assert re.search(r"\n learned@network +[1-9][\d,]* ", simulated)
+    found = configuration.load(tmp_path / "gyropilot.yaml")
+    assert make_pilot(found.pilot, found.forecast.model).name == "learned"
+
+
 def test_a_network_that_changes_nothing_pays_what_its_base_pays(jobs: Path, scenario: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="pip install onnx to write networks")
     net = published(tmp_path / "net", 1.0, base=PilotSettings())
@@ -98,6 +130,20 @@ def test_a_network_that_changes_nothing_pays_what_its_base_pays(jobs: Path, scen
     first, second = told["pilots"]
     assert (first["pilot"], second["pilot"]) == ("newsvendor", f"learned@{net}")
     assert first["usd"] == second["usd"] > 0
+
+
+def test_simulate_and_plan_refuse_a_network_that_was_trained_with_another_forecaster(
+    jobs: Path, scenario: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx", reason="pip install onnx to write networks")
+    net = published(tmp_path / "net")
+    pilots = ("--pilot", f"learned@{net}", "--forecaster", "seasonal-naive")
+    settings = Settings(pilot=PilotSettings(name="learned", network=net), forecast=ForecastSettings(model="auto"))
+
+    with pytest.raises(SettingsError, match="trained with forecasts of naive and would see those of seasonal-naive"):
+        answered("simulate", "--jobs", jobs, "--scenario", scenario, *pilots)
+    with serve(DEMO_NOW) as world, pytest.raises(SettingsError, match="naive and would see those of auto"):
+        planner(world.settings.model_copy(update={"pilot": settings.pilot, "forecast": settings.forecast}))
 
 
 def test_a_plan_is_made_by_a_network_and_says_so(tmp_path: Path) -> None:
@@ -134,6 +180,22 @@ def test_a_base_is_named_or_a_settings_file(tmp_path: Path) -> None:
         train_cli._base("learned")
     with pytest.raises(SettingsError, match="no pilot 'nobody'"):
         train_cli._base("nobody")
+
+
+def test_who_wants_nothing_cannot_be_corrected() -> None:
+    with pytest.raises(
+        SettingsError, match=r"a base is one of static, reactive, threshold, ces, newsvendor, receding$"
+    ):
+        train_cli._base("hold")
+
+
+def test_nothing_is_begun_where_something_was_to_be_resumed(jobs: Path, scenario: Path, tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+
+    with pytest.raises(SettingsError, match=r"and .*net holds none; give the folder of one, or leave --resume out"):
+        answered("train", "--jobs", jobs, "--scenario", scenario, "--out", tmp_path / "net", "--resume")
+
+    assert not (tmp_path / "net").exists()
 
 
 def test_seeds_are_whole_numbers() -> None:

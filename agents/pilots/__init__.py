@@ -29,10 +29,13 @@ ALL_PILOTS: tuple[Pilot, ...] = (Hold(), Static(), Reactive(), Threshold(), Ces(
 """With their default hyperparameters, baselines first."""
 
 
-def make_pilot(settings: PilotSettings) -> Pilot:
-    """The pilot that the settings name, with the hyperparameters that they give. Raises SettingsError."""
+def make_pilot(settings: PilotSettings, forecaster: str | None = None) -> Pilot:
+    """The pilot that the settings name, with the hyperparameters that they give. Raises SettingsError.
+
+    `forecaster` is whose forecasts it will see, as `forecast.model` names it; None: that is not compared with anything.
+    """
     if settings.name == "learned":
-        return _learned(settings)
+        return _learned(settings, forecaster)
     pilots: dict[str, Pilot] = {
         "hold": Hold(),
         "static": Static(settings.static_quantile),
@@ -70,7 +73,7 @@ def make_pilot(settings: PilotSettings) -> Pilot:
     return pilots[settings.name]
 
 
-def _learned(settings: PilotSettings) -> Pilot:
+def _learned(settings: PilotSettings, forecaster: str | None) -> Pilot:
     """On the base that its network was trained on; what may be preempted is still the operator's word."""
     # Here, because onnxruntime's import is for those who asked for a network.
     from agents.pilots.learned import Learned
@@ -80,6 +83,6 @@ def _learned(settings: PilotSettings) -> Pilot:
         raise SettingsError(
             "pilot.network is empty; give the folder that `gyropilot train` wrote, or set pilot.name to newsvendor"
         )
-    card, network = load(settings.network)
+    card, network = load(settings.network, forecaster)
     preempt = settings.preempt and card.base.preempt
     return Learned(make_pilot(card.base.model_copy(update={"preempt": preempt})), network)

@@ -60,6 +60,7 @@ class Data(_Part):
     held_out_days: float
     forecaster: str
     fingerprint: str  # of jobs, scenario, base and recipe
+    surprises: dict[str, float] = {}  # a day, that met it while it learned (`envs.faults.Surprises`)
 
 
 class Card(_Part):
@@ -94,9 +95,15 @@ def read_card(folder: Path) -> Card:
     return card
 
 
-def load(folder: Path) -> tuple[Card, Network]:
-    """A network and what it is. Raises SettingsError where it cannot be run as it was trained."""
+def load(folder: Path, forecaster: str | None = None) -> tuple[Card, Network]:
+    """A network and what it is. Raises SettingsError where it cannot be run as it was trained: with that forecaster."""
     card = read_card(folder)
+    if forecaster not in {None, card.data.forecaster}:
+        raise SettingsError(
+            f"{folder} was trained with forecasts of {card.data.forecaster} and would see those of {forecaster}, which "
+            f"it never learned how far to believe; set forecast.model (--forecaster) to {card.data.forecaster}, or "
+            f"train one with --forecaster {forecaster}"
+        )
     try:
         model = (folder / POLICY).read_bytes()
     except OSError as problem:

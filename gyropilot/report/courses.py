@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median_low
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
 from gyropilot.domain import Floats
 from gyropilot.report.axes import gpu_ticks, time_label, time_ticks
+from gyropilot.report.simulation.words import span
 from gyropilot.report.stairs import Stair, stair_area, stair_line
 from gyropilot.report.svg import Scale, drawing, line, rect, tag, text
 from gyropilot.report.words import count, number
@@ -23,6 +25,9 @@ SINCE_2001_S = 1e9
 
 CUT = 3.0
 """How far beyond the usual a picture still goes."""
+
+LONGER, MARGIN = 1.25, 1.1
+"""A run that is so many times as long as what counts of it is not drawn to its end, but a little beyond that."""
 
 LAYERS = 6
 """Colours that can be told apart."""
@@ -48,8 +53,8 @@ class Frame:
     time_ticks: int
     left: int = 46
     right: int = 8
-    top: int = 22
-    between: int = 18
+    top: int = 36  # faults are numbered there, and peaks told that leave their frame
+    between: int = 30
     bottom: int = 24
 
     @property
@@ -65,6 +70,15 @@ WIDE = Frame(1120, 170, 56, time_ticks=12)
 NARROW = Frame(340, 140, 48, time_ticks=5)
 
 
+class Event(NamedTuple):
+    """Something that went wrong, as a picture shades it."""
+
+    number: int
+    begin_s: float
+    end_s: float
+    sentence: str
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Course:
     """One run, in GPUs."""
@@ -75,6 +89,7 @@ class Course:
     waiting: Stair
     lost_s: Floats  # moments at which work was lost
     limit: float | None = None  # GPUs that were there, where layers are who used them
+    events: tuple[Event, ...] = ()
 
     @property
     def begin_s(self) -> float:
@@ -97,7 +112,32 @@ class Course:
             f"Demand was {number(self.demand.mean)} GPUs on average and at most {number(self.demand.peak)}; {there}. "
             f"Work waited for up to {count(self.waiting.peak, 'GPU')}, on average for {number(self.waiting.mean)}. "
             f"Work was lost at {count(len(self.lost_s), 'moment')}."
+            f"{''.join(f' Shaded {event.number}: {event.sentence}.' for event in self.events)}"
         )
+
+    def until(self, end_s: float) -> Course:
+        """Its beginning."""
+        return replace(
+            self,
+            layers=tuple(layer.until(end_s) for layer in self.layers),
+            demand=self.demand.until(end_s),
+            waiting=self.waiting.until(end_s),
+            lost_s=self.lost_s[self.lost_s < end_s],
+            events=tuple(event for event in self.events if event.begin_s < end_s),
+        )
+
+
+def drawn_s(counted_s: float, lasted_s: float) -> float:
+    """How much of a run pictures show: all of it, but for a long time in which only stragglers run."""
+    return lasted_s if lasted_s <= LONGER * counted_s else MARGIN * counted_s
+
+
+def left_out(counted_s: float, lasted_s: float) -> str:
+    """What pictures do not show, in a sentence; empty where they show all."""
+    shown_s = drawn_s(counted_s, lasted_s)
+    return (
+        "" if shown_s >= lasted_s else f"Of {span(lasted_s)} the first {span(shown_s)} are drawn; then few jobs run on."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +201,23 @@ class _Plot:
 def course_chart(course: Course, axes: Axes, frame: Frame, ident: str) -> Markup:
     """Demand as a line over what was there; below it what waited; between them a stroke where work was lost."""
     plot = _Plot(course, axes, frame, ident)
-    parts = (*_clips(plot), *_times(plot), *_levels(plot), *_there(plot), *_waiting(plot), *_lost(plot), *_cut(plot))
-    return drawing(ident, course.name, course.words, (frame.width, frame.height), *parts)
+    around = (*_clips(plot), *_faults(plot), *_times(plot), *_levels(plot))
+    parts = (*_there(plot), *_waiting(plot), *_lost(plot), *_cut(plot))
+    return drawing(ident, course.name, course.words, (frame.width, frame.height), *around, *parts)
+
+
+def _faults(plot: _Plot) -> Iterator[Markup]:
+    """Each from top to bottom, with its number above where that has room."""
+    free, top = plot.x.start, plot.frame.top
+    for event in sorted(plot.course.events, key=lambda event: event.begin_s):
+        left, right = plot.x(event.begin_s), min(plot.x(event.end_s), plot.x.end)
+        wide = max(2.0, right - left)
+        yield rect((left, top), wide, plot.below.start - top, "fault")
+        yield rect((left, top), wide, 3, "fault-edge")
+        middle = min(max(left + wide / 2, free + 7), plot.x.end - 7)
+        if middle <= max(right, left + 14):
+            free = middle + 7
+            yield text(middle, top - 5, event.number, "tick faulty", "middle")
 
 
 def _clips(plot: _Plot) -> Iterator[Markup]:
@@ -172,7 +227,7 @@ def _clips(plot: _Plot) -> Iterator[Markup]:
 
 
 def _levels(plot: _Plot) -> Iterator[Markup]:
-    yield text(plot.frame.left - 6, plot.frame.top - 9, "GPUs", "tick", "end")
+    yield text(plot.frame.left - 6, plot.frame.top - 11, "GPUs", "tick", "end")
     for y, about in ((plot.y, 4), (plot.below, 3)):
         for gpus in gpu_ticks(y.high * 0.98, about):
             yield line((plot.x.start, y(gpus)), (plot.x.end, y(gpus)), "axis" if gpus == 0 else "grid")
@@ -189,15 +244,17 @@ def _times(plot: _Plot) -> Iterator[Markup]:
             yield text(x, floor + 17, words, "tick", "middle")
 
 
-def mark_key(layers: Sequence[str], lost: bool) -> list[dict[str, object]]:
+def mark_key(layers: Sequence[str], lost: bool, faults: bool = False) -> list[dict[str, object]]:
     """The legend: what marks mean, and whose each layer is."""
+    shade = (rect((0, 0), 22, 12, "fault"), rect((0, 0), 22, 3, "fault-edge"))
+    wrong = [_sample(Markup("").join(shade), "something went wrong, as numbered below")] if faults else []
     strokes = tag("path", d="M7 1v10M11 1v10M15 1v10", class_="lost")
     last = (
         _sample(strokes, "work lost: a job had to stop") if lost else _sample(_stroke("limit"), "GPUs that are there")
     )
     colours = [_sample(rect((0, 0), 22, 12, f"p{nth}"), name) for nth, name in enumerate(layers)]
     demand = _sample(_stroke("asked"), "demand: running and waiting")
-    return [demand, *colours, _sample(rect((0, 0), 22, 12, "pending"), "waiting, below"), last]
+    return [demand, *colours, _sample(rect((0, 0), 22, 12, "pending"), "waiting, below"), last, *wrong]
 
 
 def _stroke(class_: str) -> Markup:
@@ -243,15 +300,15 @@ def _waiting(plot: _Plot) -> Iterator[Markup]:
 def _lost(plot: _Plot) -> Iterator[Markup]:
     """One stroke to a column, however often work was lost in it."""
     xs = np.unique(np.round([plot.x(float(at)) for at in plot.course.lost_s]))
-    top = plot.frame.floor + 4
+    top = plot.frame.floor + 3
     if len(xs):
-        yield tag("path", d="".join(f"M{x:.0f} {top}v10" for x in xs), class_="lost")
+        yield tag("path", d="".join(f"M{x:.0f} {top}v9" for x in xs), class_="lost")
 
 
 def _cut(plot: _Plot) -> Iterator[Markup]:
-    """Says how high a peak is that leaves its frame."""
-    for stair, y in ((plot.course.demand, plot.y), (plot.course.waiting, plot.below)):
+    """Says how high a peak is that leaves its frame, above it: there no line runs."""
+    for stair, y, above in ((plot.course.demand, plot.y, 20), (plot.course.waiting, plot.below, 4)):
         if stair.peak > y.high:
             x = plot.x(float(stair.times_s[int(stair.values.argmax())]))
             inside = min(max(x, plot.x.start + 34), plot.x.end - 34)
-            yield text(inside, y.end + 10, f"▲ {number(stair.peak)}", "label strong halo", "middle")
+            yield text(inside, y.end - above, f"▲ {number(stair.peak)}", "label strong halo", "middle")

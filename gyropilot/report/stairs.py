@@ -35,6 +35,11 @@ class Stair:
         held_s = np.diff(self.times_s, append=self.end_s)
         return float(self.values @ held_s / span_s) if span_s > 0 else float(self.values[0])
 
+    def until(self, end_s: float) -> Stair:
+        """Its beginning: what holds before a moment after its first."""
+        kept = self.times_s < end_s
+        return Stair(self.times_s[kept], self.values[kept], min(end_s, self.end_s))
+
     def thinned(self, columns: int) -> Stair:
         """What a picture of so many columns shows: of each column the lowest and the highest value stay."""
         begin_s = self.times_s[0]

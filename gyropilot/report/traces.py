@@ -17,6 +17,7 @@ from rich.text import Text
 from envs.fidelity import CLASSES, QUANTILES, gang_class
 from envs.originals import Original
 from envs.profiles import Published
+from envs.words import counted
 from envs.workloads import DAY_S, ENDINGS, JobTable
 from gyropilot.report.words import visible
 
@@ -77,7 +78,8 @@ def to_text(found: Description) -> str:
     """A headline, the queues, the sizes, and how jobs ended."""
     whole = found.everything
     lines = [
-        f"{found.name} · {whole.jobs:,} jobs in {found.days:,.1f} days, {len(found.queues)} queues, "
+        f"{found.name} · {counted(whole.jobs, 'job')} in {found.days:,.1f} days, "
+        f"{counted(len(found.queues), 'queue')}, "
         f"{whole.gpu_hours:,.0f} GPU-hours, up to {found.largest_gpus:,} GPUs a job"
     ]
     if found.users > 1:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.pilots.network import Card, Figure
+from envs.words import counted
 from gyropilot.report.words import UNKNOWN, visible
 
 WIDTH = 120
@@ -61,10 +62,13 @@ def verdict(card: Card) -> str:
 
 def _sentences(card: Card, folder: str) -> list[str]:
     data = card.data
+    seen = "" if data.forecaster == "naive" else f" --forecaster {data.forecaster}"
+    wrong = ", on which things went wrong" if any(data.surprises.values()) else ""
     return [
-        f"{data.jobs:,} jobs: {data.train_days:.1f} days to learn from, {data.validation_days:g} to choose by, "
-        f"{data.held_out_days:g} held out; percent of what {card.base.name} pays on the same days, negative is saved.",
+        f"{counted(data.jobs, 'job')}: {data.train_days:.1f} days to learn from{wrong}, "
+        f"{data.validation_days:g} to choose by, {data.held_out_days:g} held out; percent of what "
+        f"{card.base.name} pays on the same days, negative is saved.",
         verdict(card),
-        f"`simulate --pilot {card.base.name},learned@{folder}` runs it; so does pilot.name: learned with "
-        f"pilot.network: {folder}",
+        f"`simulate --pilot {card.base.name},learned@{folder}{seen}` runs it; so does pilot.name: learned with "
+        f"pilot.network: {folder} and forecast.model: {data.forecaster}",
     ]

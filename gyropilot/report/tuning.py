@@ -11,6 +11,7 @@ import yaml
 
 from envs.tuning import Change, Tuned, default_settings
 from envs.windows import CHARGED_S, WARM_UP_S, Ground, Window
+from envs.words import counted
 from envs.workloads import DAY_S
 from gyropilot.settings import PilotSettings
 
@@ -75,7 +76,8 @@ def _where(found: Tuned, ground: Ground) -> str:
     jobs, first_s = int((ground.jobs.submit_s < ground.until_s).sum()), float(ground.jobs.submit_s.min())
     days = (ground.until_s - first_s) / DAY_S
     return (
-        f"{ground.name}: {jobs:,} jobs of {days:.1f} days; {_windows(tuned_on)} to tune by, {len(judged_on)} held out"
+        f"{ground.name}: {counted(jobs, 'job')} of {days:.1f} days; {_windows(tuned_on)} to tune by, "
+        f"{len(judged_on)} held out"
     )
 
 

@@ -6,16 +6,16 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.encoding import FACTORS
 from agents.pilots import Newsvendor, Reactive
 from agents.pilots.learned import Learned, scaled
-from agents.supply import removable_gpus, room_gpus
+from agents.supply import admissible_gpus, removable_gpus, room_gpus, supply_gpus
 from gyropilot.domain import Intent, Market, Pool, Quota, View
 from tests.agents.networks import always, silent
-from tests.agents.worlds import in_any_world, views
+from tests.agents.worlds import crowded, in_any_world, views
 from tests.fakes import GPU, H100, forecast, pool, queue, state
 
 WHY = "forecast p83 demand in 6 min is 48 GPUs, 32 are there; a GPU-hour costs 2.00 USD, waiting 10.00"
@@ -142,9 +142,12 @@ def test_idle_nodes_that_somebody_waits_for_do_not_go() -> None:
     assert scaled(view, Intent("base"), {"h100": 0.5}).pool_gpus == {}
 
 
-@in_any_world
-@given(views(), st.sampled_from((*FACTORS, math.nan, math.inf)))
-def test_whatever_the_network_says_pools_stay_within_what_can_come_and_go(view: View, factor: float) -> None:
+@settings(in_any_world, max_examples=200)
+@given(views(), st.sampled_from((None, 0, 8, 500)), st.sampled_from((*FACTORS, math.nan, math.inf)))
+def test_whatever_the_network_says_pools_stay_within_what_can_come_and_go_and_quotas_let_be_used(
+    drawn: View, beyond: int | None, factor: float
+) -> None:
+    view = drawn if beyond is None else crowded(drawn, beyond)
     base = Newsvendor().steer(view)
     factors = {p.name: factor for p in view.state.pools if p.gpus_per_node and p.dial}
 
@@ -155,4 +158,13 @@ def test_whatever_the_network_says_pools_stay_within_what_can_come_and_go(view: 
         assert -max(removable_gpus(one), -before) <= gpus <= max(room_gpus(one), before)
         assert gpus != 0
         assert found.why(name)
+    have = {p.name: supply_gpus(p) + base.pool_gpus.get(p.name, 0) for p in view.state.pools}
+    more = {
+        name: supply_gpus(view.state.pool(name)) + found.pool_gpus.get(name, 0) - before
+        for name, before in have.items()
+    }
+    bought = sum(gpus for name, gpus in more.items() if found.pool_gpus.get(name, 0) > 0)
+    assert bought <= max(0.0, admissible_gpus(view.state, GPU) - sum(have.values()))
+    assert all(gpus >= 0 for gpus in more.values()) or factor < 1
+    assert not any(more.values()) or (factor != 1.0 and not math.isnan(factor))
     assert (found.quota_gpus, found.reclaim_gpus) == (base.quota_gpus, base.reclaim_gpus)

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 
-from agents.pilots import ALL_PILOTS, Ces, Newsvendor, Receding, Threshold, make_pilot
+from agents.pilots import ALL_PILOTS, Ces, Newsvendor, Reactive, Receding, Static, Threshold, make_pilot
 from agents.protocols import Pilot
-from agents.supply import admissible_gpus, removable_gpus, room_gpus, serves_somebody
+from agents.supply import admissible_gpus, removable_gpus, room_gpus, serves_somebody, supply_gpus
 from envs.terms import PoolTerms, Prices
 from envs.trial import Trial, tried
 from envs.workloads import DAY_S, TrainingProfile, generate
 from envs.world import STEP_S, Weather, World
 from gyropilot.domain import DemandForecast, Market, View
 from gyropilot.settings import PilotSettings
-from tests.agents.worlds import in_any_world, views
+from tests.agents.worlds import crowded, in_any_world, views
 from tests.fakes import GPU, HORIZONS, NOW, QUANTILES
 
 RIVALS: tuple[Pilot, ...] = (Threshold(), Ces(), Receding())
@@ -44,13 +44,15 @@ def test_reserved_nodes_stay_and_pools_that_serve_nobody_do_not_grow(view: View)
 
 @in_any_world
 @given(views())
-def test_nothing_is_bought_where_more_is_there_than_quotas_admit(view: View) -> None:
-    held = sum(q.running_gpus.get(GPU, 0.0) for q in view.state.queues if not q.active)
-    there = sum(p.gpus + p.coming_gpus for p in view.state.pools)
-    if there < held + admissible_gpus(view.state, GPU):
-        return
+def test_nothing_is_bought_where_as_much_is_there_as_quotas_admit_and_else_whatever_has_room(view: View) -> None:
+    assume(view.state.pools)
+    admitted, scarce = crowded(view, beyond=500), crowded(view, beyond=0)
+    has_room = any(room_gpus(p) for p in view.state.pools)
+
+    assert admissible_gpus(scarce.state, GPU) == sum(supply_gpus(p) for p in scarce.state.pools)
     for pilot in (Threshold(), Ces()):
-        assert all(gpus < 0 for gpus in pilot.steer(view).pool_gpus.values())
+        assert all(gpus < 0 for gpus in pilot.steer(scarce).pool_gpus.values())
+        assert any(gpus > 0 for gpus in pilot.steer(admitted).pool_gpus.values()) == has_room
 
 
 @in_any_world
@@ -90,10 +92,13 @@ def steered(pilot: Pilot, seed: int) -> Trial:
 
 
 def test_in_a_small_world_no_rival_is_lost_and_receding_is_not_behind_newsvendor() -> None:
-    usd = {pilot.name: steered(pilot, seed=1).total_usd for pilot in (Newsvendor(), *RIVALS)}
+    pilots: tuple[Pilot, ...] = (Newsvendor(), Static(), *RIVALS)
+    usd = {pilot.name: steered(pilot, seed=1).total_usd for pilot in pilots}
 
     assert usd["receding"] <= 1.05 * usd["newsvendor"]
-    assert max(usd.values()) <= 3 * usd["newsvendor"]
+    assert usd["threshold"] <= 1.05 * usd["newsvendor"]
+    assert usd["ces"] <= 1.5 * usd["newsvendor"]  # its buffer is made for clusters of hundreds of nodes
+    assert usd["static"] > max(paid for name, paid in usd.items() if name != "static")
 
 
 @pytest.mark.parametrize("pilot", [Threshold(), Ces(buffer_nodes=3), Receding()], ids=lambda pilot: pilot.name)
@@ -102,4 +107,5 @@ def test_what_was_bought_is_let_go_again_and_dials_do_not_sway(pilot: Pilot) -> 
 
     assert trial.nodes[:, 1].max() > 0
     assert (trial.turns[:, 1] < 0).any()
-    assert trial.reversals_per_day < 48
+    assert trial.nodes[-1, 1] <= trial.nodes[:, 1].max() / 3
+    assert trial.reversals_per_day < steered(Reactive(), seed=0).reversals_per_day

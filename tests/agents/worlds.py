@@ -8,6 +8,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from agents.supply import supply_gpus
 from gyropilot.domain import ALL_QUEUES, Dial, Intent, Line, Market, Pool, Queue, Quota, View, Workload, WorkloadKind
 from tests.fakes import GPU, H100, NOW, forecast, history, pool, queue, state, workload
 
@@ -114,3 +115,11 @@ def with_waiting_cost(view: View, usd_per_gpu_hour: float) -> View:
     """The same view, in which waiting costs this much in every queue."""
     tenants = tuple(replace(q, waiting_usd_per_gpu_hour=usd_per_gpu_hour) for q in view.state.queues)
     return replace(view, state=replace(view.state, queues=tenants))
+
+
+def crowded(view: View, beyond: int) -> View:
+    """Its pools, with far more work than they hold and a quota that admits so many GPUs more than are there."""
+    pools = [replace(p, flavors=("h100",)) for p in view.state.pools]
+    there = sum(supply_gpus(p) for p in pools)
+    asks = queue(nominal=there + beyond, running=float(there), pending=500.0, cohort=None)
+    return View(state(pools, [asks]), forecast({"research": there + 500.0}))

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from envs.control import FACTORS, Fleet, cut
+from envs.control import FACTORS, Fleet, Source, Task, cut, generated
 from envs.faces import ID, SAMPLE, Cluster, Clusters
+from envs.faults import Surprises
 from envs.terms import bill
 from envs.workloads import DAY_S, TrainingProfile, generate
+from gyropilot.errors import SettingsError
 
 UNMOVED = FACTORS.index(1.0)
 
@@ -117,6 +119,94 @@ def test_days_of_a_table_begin_anywhere_in_it() -> None:
     assert 20 < len(one) < 400
 
 
+def test_an_episode_of_a_table_is_as_long_as_its_task() -> None:
+    jobs = generate((TrainingProfile("research", 100.0),), 9, np.random.default_rng(0))
+
+    def lasts_days(source: Source) -> float:
+        task = replace(SAMPLE, queues=("research",), source=source, days=3.0)
+        return max(float(task.day(np.random.default_rng(seed)).jobs.submit_s.max()) for seed in range(4)) / DAY_S
+
+    assert 2.5 < lasts_days(cut(jobs)) < 3
+    assert 2.5 < lasts_days(generated((TrainingProfile("research", 100.0),))) < 3
+    assert 0.5 < lasts_days(cut(jobs, 1.0)) < 1
+
+
+def test_each_of_many_has_a_seed_of_its_own_and_meets_the_day_of_one_with_that_seed() -> None:
+    def alone(seed: int) -> np.ndarray:
+        env = Cluster()
+        env.reset(seed=seed)
+        return np.array([env.step(np.full(3, UNMOVED))[0] for _ in range(60)])
+
+    def together(seed: int | list[int | None]) -> np.ndarray:
+        envs = Clusters(2)
+        envs.reset(seed=seed)
+        return np.array([envs.step(np.full((2, 3), UNMOVED))[0] for _ in range(60)])
+
+    calm_queues = slice(-20, None)  # what the market takes back hits jobs by their number in the larger table
+    listed = together([5, 9])
+    np.testing.assert_array_equal(listed[:30, 0, calm_queues], alone(5)[:30, calm_queues])
+    np.testing.assert_array_equal(listed[:30, 1, calm_queues], alone(9)[:30, calm_queues])
+    np.testing.assert_array_equal(together(5), together([5, 6]))
+    assert not np.array_equal(together([5, 9])[:, 1], together([5, 6])[:, 1])
+
+
+def test_a_seed_for_each_or_none() -> None:
+    with pytest.raises(SettingsError, match="3 seeds for 2 clusters"):
+        Clusters(2).reset(seed=[1, 2, 3])
+
+
+def test_without_a_seed_the_next_days_are_new_ones_and_follow_from_the_last_seed() -> None:
+    def second_days(envs: Clusters) -> np.ndarray:
+        envs.reset(seed=3)
+        envs.reset()
+        return np.array([envs.step(np.full((2, 3), UNMOVED))[0] for _ in range(60)])
+
+    one, again = second_days(Clusters(2)), second_days(Clusters(2))
+
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one[:, 0], one[:, 1])
+
+
+def rough(**often: float) -> Task:
+    calm = dict.fromkeys(("outages", "stuck", "bursts", "biases", "blackouts"), 0.0)
+    return replace(SAMPLE, surprises=Surprises(**{**calm, **often}))
+
+
+def day_of(task: Task, seed: int = 0) -> tuple[Fleet, np.ndarray, np.ndarray]:
+    """What was shown and what was paid on a day without decisions."""
+    fleet = Fleet(task, 2, np.random.default_rng(seed))
+    fleet.begin()
+    steps = [fleet.step(np.full((2, 3), UNMOVED))[:2] for _ in range(288)]
+    return fleet, np.array([shown for shown, _ in steps]), np.array([paid for _, paid in steps])
+
+
+@pytest.mark.parametrize("kind", ["outages", "stuck", "bursts", "blackouts"])
+def test_every_kind_of_surprise_meets_episodes_and_the_same_chance_brings_the_same(kind: str) -> None:
+    calm, met, again = (day_of(task)[2] for task in (rough(), rough(**{kind: 20.0}), rough(**{kind: 20.0})))
+
+    np.testing.assert_array_equal(calm, day_of(SAMPLE)[2])
+    np.testing.assert_array_equal(met, again)
+    assert not np.array_equal(calm, met)
+
+
+def test_while_metrics_are_lost_a_cluster_shows_what_was_seen_last_and_stays_as_it_is() -> None:
+    pools = tuple(replace(pool, interruptions_per_day=0.0) for pool in SAMPLE.world.pools)  # what is lost comes again
+    task = replace(rough(blackouts=20.0), world=replace(SAMPLE.world, pools=pools))
+    fleet = Fleet(task, 2, np.random.default_rng(0))
+    shown, asked = [fleet.begin()], []
+    for _ in range(288):
+        after, _, flows = fleet.step(np.full((2, 3), FACTORS.index(2.0)))
+        shown.append(after)
+        asked.append(flows.asked)
+
+    dark = [(row, nth) for row, nth in np.argwhere(fleet.dark) if 0 < nth < 288]
+    assert 50 < len(dark) < 400
+    for row, nth in dark:
+        np.testing.assert_array_equal(shown[nth][row], shown[nth - 1][row])
+        assert asked[nth][row].tolist() == [0, 0, 0]
+    assert np.array(asked).sum() > 0
+
+
 def test_observations_stay_within_their_space_however_bad_things_are() -> None:
     flood = replace(SAMPLE, source=lambda rng: generate((TrainingProfile("research", 9_000.0),), 1, rng))
     flood = replace(flood, queues=("research",))
@@ -156,3 +246,18 @@ def test_worlds_of_one_seed_are_alike() -> None:
     for _ in range(60):
         mine, theirs = (each.step(np.full((2, 3), UNMOVED)) for each in (one, other))
     np.testing.assert_array_equal(mine[0], theirs[0])
+
+
+def test_each_world_of_stable_baselines_has_a_seed_of_its_own() -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+    from models.world import Worlds
+
+    def hours(seed: int) -> np.ndarray:
+        worlds = Worlds(2)
+        worlds.seed(seed)
+        worlds.reset()
+        return np.array([worlds.step(np.full((2, 3), UNMOVED))[0] for _ in range(30)])
+
+    # Stable-Baselines3 gives the second world the number after the first's.
+    np.testing.assert_array_equal(hours(3)[:, 1, -20:], hours(4)[:, 0, -20:])
+    assert not np.array_equal(hours(3)[:, 0], hours(3)[:, 1])

@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck, Surprises, blind, crowded, misled, weathered
+from envs.faults import (
+    Bias,
+    Blind,
+    Demand,
+    Fault,
+    Outage,
+    Stuck,
+    Surprises,
+    blind,
+    crowded,
+    misled,
+    surprised,
+    weathered,
+)
 from envs.terms import PoolTerms
 from envs.workloads import MONDAY_S, JobTable
 from envs.world import STEP_S, Weather, World
@@ -140,6 +153,32 @@ def test_the_same_seed_draws_the_same_surprises() -> None:
 
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) > 0
+
+
+def test_every_kind_of_surprise_is_drawn_as_often_as_told() -> None:
+    told = Surprises(outages=0.5, stuck=0.25, bursts=1.0, biases=0.75, blackouts=0.1)
+
+    drawn = told.drawn(("x",), ("a",), 2_000.0, np.random.default_rng(0))
+
+    often = {
+        kind: sum(isinstance(fault, kind) for fault in drawn) / 2_000 for kind in (Outage, Stuck, Demand, Bias, Blind)
+    }
+    assert often == pytest.approx({Outage: 0.5, Stuck: 0.25, Demand: 1.0, Bias: 0.75, Blind: 0.1}, abs=0.07)
+    assert all(fault.lasts_s <= 3_600 for fault in drawn if isinstance(fault, Blind))
+    assert all(0.5 <= fault.times <= 2 for fault in drawn if isinstance(fault, Bias))
+    assert Surprises().often(0.0).drawn(("x",), ("a",), 2_000.0, np.random.default_rng(0)) == []
+    assert Surprises().often(3.0).outages == pytest.approx(0.6)
+
+
+def test_without_surprises_a_time_is_as_it_was_drawn() -> None:
+    before, weather = jobs(), calm()
+
+    day = surprised(None, World(POOLS), before, weather, np.random.default_rng(0))
+
+    assert day.faults == ()
+    assert day.weather is weather
+    assert (day.jobs.submit_s == before.submit_s).all()
+    assert not day.dark.any()
 
 
 def test_a_fault_changes_neither_the_weather_nor_the_jobs_that_it_was_given() -> None:

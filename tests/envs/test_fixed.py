@@ -65,7 +65,7 @@ def test_a_job_that_takes_no_time_leaves_at_once() -> None:
 
 
 def test_a_job_larger_than_the_cluster_is_refused_before_anything_runs() -> None:
-    with pytest.raises(SettingsError, match=r"1 jobs need more than the cluster's 16 GPUs, the largest 17.*leave"):
+    with pytest.raises(SettingsError, match=r"1 job needs more than the cluster's 16 GPUs, the largest 17.*leave"):
         ran((0, 10, 1), (1, 10, 17))
 
 

@@ -74,7 +74,7 @@ def test_jobs_that_did_not_run_are_left_out_and_that_is_said(tmp_path: Path) -> 
     found = read_jobs(written(tmp_path, {"duration_s": [None, 100.0, 50.0], "gpus": [8, 0, 2]}))
 
     assert found.ids.tolist() == ["b"]
-    assert [note.split(" are ")[0] for note in found.notes] == ["1 jobs", "1 jobs"]
+    assert [note.split(" left ")[0] for note in found.notes] == ["1 job is", "1 job is"]
 
 
 @pytest.mark.parametrize("name", ["log.swf", "log.swf.gz"])
@@ -88,7 +88,7 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
     assert found.table.gpus.tolist() == [8, 4]  # asked for; used where nothing was asked for
     assert found.table.duration_s.tolist() == [100.0, 50.0]
     assert [found.table.queues[queue] for queue in found.table.queue] == ["queue-2", "queue--1"]
-    assert found.notes[0].startswith("1 jobs are left out")
+    assert found.notes[0].startswith("1 job is left out")
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,28 @@ def test_elastic_jobs_are_written_as_they_are_read(tmp_path: Path) -> None:
 def test_missing_columns_are_named_with_those_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no column duration_s, gpus; .*this one has job_id, queue, submit_s"):
         read_jobs(written(tmp_path, without=("duration_s", "gpus")))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "row"),
+    [
+        ([0.5, 0.25, 0.00371], 3),  # which is no part of a GPU even alone
+        ([0.143, 0.37, 0.143], 2),  # two are sevenths
+        ([0.37, 0.143, 0.37], 2),
+    ],
+)
+def test_of_amounts_that_do_not_go_together_the_one_that_spoils_it_is_named(
+    gpus: list[float], row: int, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=rf"gpus is {gpus[row - 1]} in data row {row}, and with the others"):
+        read_jobs(written(tmp_path, {"gpus": gpus}))
+
+
+def test_the_row_is_that_of_the_file_where_jobs_are_left_out(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"gpus is 0\.37 in data row 2"):
+        read_jobs(
+            written(tmp_path, {"gpus": [0.00371, 0.37, 0.143], "duration_s": [None, 100.0, 50.0], "queue": ["q"] * 3})
+        )
 
 
 def test_a_file_that_is_not_there_or_no_table_is_refused(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from agents.encoding import FACTORS, FEATURES, UNMOVED
 from agents.pilots import Hold, Newsvendor
 from agents.pilots.learned import Learned
-from envs.residual import Days, Lanes, Span, compared, followed_from
+from envs.faults import Surprises
+from envs.residual import Days, Lanes, Span, Stretch, compared, followed_from
 from envs.trial import tried
 from envs.workloads import DAY_S, MONDAY_S
 from envs.world import Weather
@@ -84,6 +87,61 @@ def test_the_same_chance_brings_the_same_days() -> None:
         return [float(asked.step(np.full((2, 2), 6))[1].sum()) for _ in range(20)]
 
     assert rewards(0) == rewards(0)
+
+
+ROUGH = Surprises(outages=3, stuck=3, bursts=3, biases=3, blackouts=6)
+
+
+def rough(seed: int, surprises: Surprises = ROUGH) -> Stretch:
+    return course().stretch(DAY, np.random.default_rng(seed), surprises)
+
+
+def test_the_same_chance_brings_the_same_surprises_bit_for_bit() -> None:
+    one, again, other = (rough(seed) for seed in (1, 1, 2))
+
+    assert one.base_usd.tolist() == again.base_usd.tolist() != other.base_usd.tolist()
+    assert one.dark.tolist() == again.dark.tolist() != other.dark.tolist()
+    assert 0 < one.dark.sum() < 288
+
+
+@pytest.mark.parametrize("kind", ["outages", "stuck", "bursts", "biases", "blackouts"])
+def test_every_kind_of_surprise_changes_what_the_base_pays(kind: str) -> None:
+    calm = dict.fromkeys(("outages", "stuck", "bursts", "biases", "blackouts"), 0.0)
+
+    usual, met = rough(1, Surprises(**calm)), rough(1, Surprises(**{**calm, kind: 12.0}))
+
+    assert usual.base_usd.tolist() == course().stretch(DAY, np.random.default_rng(1)).base_usd.tolist()
+    assert met.base_usd.tolist() != usual.base_usd.tolist()
+
+
+def surprising(surprises: Surprises, count: int = 2) -> Lanes:
+    days = Days(replace(course(), surprises=surprises), Span(0.0, 3 * DAY_S), count=2, seed=0)
+    return Lanes(days, count, np.random.default_rng(0), 100.0, days.course.pools)
+
+
+def test_who_changes_nothing_saves_nothing_whatever_goes_wrong() -> None:
+    asked = surprising(ROUGH)
+    asked.begin()
+
+    saved = [asked.step(np.full((2, 2), UNMOVED))[1] for _ in range(288)]
+
+    assert np.array(saved).tolist() == [[0.0, 0.0]] * 288
+    assert asked.over
+
+
+def test_while_metrics_are_lost_what_was_seen_last_is_shown_and_no_action_counts() -> None:
+    asked = surprising(Surprises(0, 0, 0, 0, blackouts=12), count=1)
+    stretch = asked.days[0]
+    asked.days.known[1] = stretch
+    first = int(np.flatnonzero(stretch.dark[1:])[0]) + 1
+    shown = [asked.begin(), *(asked.step(np.full((1, 2), UNMOVED))[0] for _ in range(first))]
+
+    (after, _), nodes = asked.step(np.full((1, 2), FACTORS.index(2.0))), asked.lanes[0].seen.asked
+
+    assert np.array_equal(shown[first], shown[first - 1])
+    assert nodes.tolist() == asked.lanes[0].seen.asked.tolist()
+    assert np.isnan(asked.lanes[0].seen.record.demand[:, asked.lanes[0].seen.nth - 1]).all()
+    assert after.shape == shown[0].shape
 
 
 def test_costs_are_compared_on_the_same_days() -> None:

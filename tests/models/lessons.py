@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.pilots import Newsvendor
+from envs.faults import Surprises
 from envs.residual import Course
 from envs.terms import PoolTerms, Prices
 from envs.workloads import TrainingProfile, generate
@@ -28,17 +29,17 @@ POOLS = (
 RECIPE = Recipe(worlds=2, rollout=48, batch=48, epochs=2, hidden=(8, 8), days=2, leg=11)
 
 
-def course(days: float = 5.5, pools: tuple[PoolTerms, ...] = POOLS) -> Course:
+def course(days: float = 5.5, pools: tuple[PoolTerms, ...] = POOLS, surprises: Surprises | None = None) -> Course:
     """Two busy queues."""
     profile = tuple(TrainingProfile(name, 60.0) for name in ("a", "b"))
     jobs = generate(profile, days, np.random.default_rng(0))
-    return Course(World(pools), jobs, Prices(), Newsvendor(), Naive)
+    return Course(World(pools), jobs, Prices(), Newsvendor(), Naive, surprises)
 
 
-def school(days: float = 5.5, **changes: Any) -> School:
+def school(days: float = 5.5, surprises: Surprises | None = None, **changes: Any) -> School:
     """Two days and a half to learn from, one to choose by, two held out."""
     how = {"plan": Plan(held_out=2.0, validation=1.0), "recipe": RECIPE, **changes}
-    return School(course(days), **how)
+    return School(course(days, surprises=surprises), **how)
 
 
 def lesson(folder: Path, **changes: Any) -> Lesson:

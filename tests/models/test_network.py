@@ -80,6 +80,18 @@ print(make_pilot(PilotSettings(name="learned", network={str(published(tmp_path, 
     assert (ran.stdout.strip(), ran.stderr) == ("{'h100': 64}", "")
 
 
+def test_a_network_sees_forecasts_of_whom_it_was_trained_with_or_is_refused(tmp_path: Path) -> None:
+    folder = published(tmp_path / "net")
+
+    assert make_pilot(learned(folder), "naive").name == "learned"
+    with pytest.raises(
+        SettingsError,
+        match=r"net was trained with forecasts of naive and would see those of gyropilot, .*; set forecast\.model "
+        r"\(--forecaster\) to naive, or train one with --forecaster gyropilot$",
+    ):
+        make_pilot(learned(folder), "gyropilot")
+
+
 def refusal(settings: PilotSettings) -> str:
     with pytest.raises(SettingsError) as told:
         make_pilot(settings)

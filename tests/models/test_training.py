@@ -19,6 +19,7 @@ import torch
 from agents.encoding import FEATURES, UNMOVED
 from agents.pilots import make_pilot
 from agents.pilots.network import Card, read_card, running
+from envs.faults import Surprises
 from envs.residual import Lanes, followed_from
 from gyropilot.errors import SettingsError
 from gyropilot.settings import PilotSettings
@@ -115,6 +116,31 @@ def test_a_training_that_was_interrupted_ends_where_it_would_have_ended(shared: 
     assert (progress.steps, progress.legs) == (288, 2)
     assert weights(whole) == weights(broken)
     assert [path.name for path in (tmp_path / "b").glob("checkpoint-*")] == ["checkpoint-288.zip"]
+
+
+def test_a_training_that_was_interrupted_meets_the_surprises_that_it_would_have_met(tmp_path: Path) -> None:
+    rough = Surprises().often(10.0)
+    whole, broken = (with_legs(learner(school(surprises=rough), tmp_path / name), 2) for name in ("a", "b"))
+    whole.learn(288)
+
+    broken.learn(192)
+    anew = replace(broken, school=with_legs(learner(school(surprises=rough), tmp_path / "b"), 2).school)
+    progress = anew.learn(288)
+
+    assert (progress.steps, progress.legs) == (288, 2)
+    assert weights(whole) == weights(anew)
+
+
+def test_surprises_meet_the_days_to_learn_from_and_no_others(tmp_path: Path) -> None:
+    calm, rough = school(), school(surprises=Surprises().often(10.0))
+
+    assert rough.validation.base_usd.tolist() == calm.validation.base_usd.tolist()
+    assert rough.held_out().base_usd.tolist() == calm.held_out().base_usd.tolist()
+    assert rough.days[0].base_usd.tolist() != calm.days[0].base_usd.tolist()
+    assert rough.data("naive", "f").surprises["outages"] == pytest.approx(2.0)
+    taught(calm, lesson(tmp_path / "net", steps=1), nobody, nobody)
+    with pytest.raises(SettingsError, match="was begun with other jobs"):
+        taught(rough, lesson(tmp_path / "net", resume=True), nobody, nobody)
 
 
 def test_a_training_goes_on_only_as_it_was_begun(shared: School, tmp_path: Path) -> None:

@@ -16,12 +16,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.foresight import Plan
+from envs.tally import HOUR_S, Ran, tally
 from envs.terms import KINDS
+from envs.workloads import DAY_S, JobTable
 from gyropilot.report import simulation, trials
-from gyropilot.report.courses import Course, moments, shared, tamed
+from gyropilot.report.courses import WIDE, Course, course_chart, moments, shared, tamed
 from gyropilot.report.simulation import Simulation
 from gyropilot.report.simulation.course import course_of as course_of_simulation
+from gyropilot.report.simulation.words import hours
 from gyropilot.report.stairs import Stair, stair_area, stair_line
 from gyropilot.report.svg import Scale
 from gyropilot.report.trials import Trials
@@ -71,8 +75,13 @@ def crowd() -> Simulation:
     return trialled.simulation(tuple(f"team-{n}" for n in range(60)))
 
 
+def wrong() -> Trials:
+    return replace(full(), faults=FAULTS)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "full": lambda: trials.render(full(), "html"),
+    "wrong": lambda: trials.render(wrong(), "html"),
     "alone": lambda: trials.render(alone(), "html"),
     "hostile": lambda: trials.render(hostile(), "html"),
     "crowded": lambda: trials.render(crowded(), "html"),
@@ -201,6 +210,155 @@ def test_the_page_of_a_plain_simulation_tells_what_the_json_tells() -> None:
     for queue in told["queues"]:
         row = f"<td>{queue['jobs']:,}</td><td>{queue['never_started']:,}</td><td>{queue['gpu_hours']:,.0f}</td>"
         assert f'<th scope="row">{queue["queue"] or "all"}</th>{row}' in page
+
+
+FAULTS = (
+    Outage(at_s=24 * HOUR_S, lasts_s=6 * HOUR_S, pool="bought", share=0.5),
+    Stuck(at_s=12 * HOUR_S, lasts_s=2 * HOUR_S),
+    Demand(at_s=30 * HOUR_S, lasts_s=1.5 * HOUR_S, times=3.0, queue="serving"),
+    Demand(at_s=48 * HOUR_S, times=0.5),
+    Bias(at_s=36 * HOUR_S, lasts_s=HOUR_S, times=1.5),
+    Blind(at_s=40 * HOUR_S, lasts_s=HOUR_S),
+    Blind(at_s=900 * HOUR_S),  # long after it is over
+)
+WRONG = [
+    "12 h to 14 h: stuck provisioning of all pools, what should have come came at the end",
+    "24 h to 30 h: outage of bought, 50 % of nodes lost, and none came",
+    "30 h to 31.5 h: burst, serving submitted 3 times as many jobs",
+    "36 h to 37 h: forecast bias, forecasts said 1.5 times as much",
+    "40 h to 41 h: metric loss, nothing was seen, so nothing was decided",
+    "from 48 h on: demand shift, every queue submitted 0.5 times as many jobs",
+]
+
+
+def test_what_went_wrong_is_told_in_every_format_and_shaded_where_it_was() -> None:
+    found = replace(full(), faults=FAULTS)
+
+    text, page = trials.render(found, "text"), trials.render(found, "html")
+
+    assert json.loads(trials.render(found, "json"))["notes"] == ["1 job is left out", *WRONG]
+    assert [line[2:] for line in text.splitlines() if line.startswith("· ")] == ["1 job is left out", *WRONG]
+    assert re.findall(r'<li value="\d">(.*?)</li>', page) == WRONG
+    assert page.count('class="fault"') == 6 * 3 * 2 + 1  # on each pilot's two pictures, and in the legend
+    assert f"Shaded 2: {WRONG[1]}." in page
+    assert 'class="fault"' not in drawn("full")
+
+
+def test_a_fault_is_shaded_from_when_it_began_until_it_was_over() -> None:
+    found = replace(full(), faults=FAULTS[:1], began_s=1_699_999_800.0)
+    course = course_of(found, found.trials[0])
+
+    picture = course_chart(course, shared([course]), WIDE, "c")
+
+    span = (WIDE.width - WIDE.left - WIDE.right) / 72
+    left, wide = re.findall(r'<rect x="([\d.]+)" y="36" width="([\d.]+)" [^>]*class="fault"', picture)[0]
+    assert (float(left), float(wide)) == pytest.approx((WIDE.left + 24 * span, 6 * span), abs=0.1)
+
+
+def straggling(long_days: float) -> JobTable:
+    """Two hundred jobs in three days, and one that runs on alone."""
+    jobs = trialled.jobs_of()
+    return replace(
+        jobs, duration_s=np.where(np.arange(200) == 100, long_days * DAY_S, np.minimum(jobs.duration_s, 9e3))
+    )
+
+
+def test_a_straggler_does_not_make_use_meaningless() -> None:
+    jobs = straggling(137.0)
+
+    found = tally(jobs, Ran(jobs.submit_s, jobs.submit_s + jobs.duration_s, jobs.gpus), 64)
+    told = json.loads(simulation.render(simulated(jobs), "json"))
+
+    until_s = float(jobs.submit_s.max())
+    assert until_s <= told["counted_s"] + jobs.submit_s.min() <= until_s + 9e3
+    assert found.lasted_s > 137 * DAY_S
+    assert found.utilisation == pytest.approx(found.used_gpu_hours / (64 * found.counted_s / HOUR_S))
+    assert found.used_gpu_hours < jobs.gpu_seconds.sum() / HOUR_S - 100 * 24
+    assert re.search(r"GPU-hours of the first 2\.\d d \(\d+ %\)", told["summary"])
+    assert "GPU-hours and use are of the first 2." in simulation.render(simulated(jobs), "text")
+    assert "until less than a tenth of the GPUs that were ever in use" in simulation.render(simulated(jobs), "html")
+
+
+def simulated(jobs: JobTable) -> Simulation:
+    ended_s = jobs.submit_s + jobs.duration_s
+    return Simulation("64 GPUs", {"gpus": 64}, 64, trialled.as_file(jobs), jobs.submit_s, ended_s, jobs.gpus, {})
+
+
+def test_use_is_of_the_same_time_for_all_pilots_and_that_time_is_said() -> None:
+    jobs = straggling(9.0)
+    tried = tuple(trialled.trial(name, jobs, days=10.0, late_s=late) for name, late in (("a", 600.0), ("b", 900.0)))
+    found = Trials("w", trialled.as_file(jobs), tried, None)
+
+    told = json.loads(trials.render(found, "json"))["pilots"]
+
+    assert found.counted_days < 3
+    assert [pilot["counted_days"] for pilot in told] == [found.counted_days] * 2
+    for pilot, trial in zip(told, tried, strict=True):
+        there = trial.flows.there[: found.counted_steps].sum()
+        assert pilot["provisioned_gpu_hours"] == pytest.approx(there)
+        assert pilot["utilisation"] == pytest.approx(trial.flows.busy[: found.counted_steps].sum() / there)
+        turns = np.count_nonzero(trial.turns[: found.counted_steps]) + trial.quota_moves
+        assert pilot["decisions_per_day"] == pytest.approx(turns / found.counted_days)
+    assert "GPU-hours, use and turns are of the first 2." in trials.render(found, "text")
+    assert "GPU-hours, use and turns are of the first 2." in trials.render(found, "html")
+
+
+def test_pictures_end_where_only_stragglers_run_and_say_so() -> None:
+    jobs = straggling(9.0)
+    long = Trials("w", trialled.as_file(jobs), (trialled.trial("a", jobs, days=10.0),), None)
+
+    page, plain = trials.render(long, "html"), simulation.render(simulated(straggling(137.0)), "html")
+
+    assert re.search(r"Of 10.0 d the first 2\.\d d are drawn; then few jobs run on\.", page)
+    assert "day 3" in page
+    assert "day 5" not in page
+    assert re.search(r"Of 13\d\.\d d the first 2\.\d d are drawn", plain)
+    assert "are drawn" not in drawn("full")
+    assert "are drawn" not in drawn("plain")
+
+
+def test_the_beginning_of_a_stair_is_what_held_before_a_moment() -> None:
+    begun = stair(1, 5, 3, 7).until(2.5)
+
+    assert (begun.values.tolist(), begun.end_s) == ([1, 5, 3], 2.5)
+    assert stair(1, 5).until(9.0).end_s == 2.0
+
+
+def test_columns_that_would_be_empty_are_left_out() -> None:
+    unbound, one = replace(full(), bound=None, plan=None), alone()
+
+    assert "over bound" in trials.render(full(), "text")
+    assert "over bound" not in trials.render(unbound, "text")
+    assert "to hold" in trials.render(unbound, "text")
+    assert not {"over bound", "to hold", "90 % interval"} & set(re.split("  +", trials.render(one, "text")))
+    assert '<th scope="col">over the bound</th>' in drawn("full")
+    assert '<th scope="col">over the bound</th>' not in trials.render(unbound, "html")
+
+
+@pytest.mark.parametrize(("many", "words"), [(0.0, "0"), (0.25, "0.25"), (7.44, "7.4"), (12_340.4, "12,340")])
+def test_few_gpu_hours_have_decimals(many: float, words: str) -> None:
+    assert hours(many) == words
+
+
+def test_one_is_not_told_as_many() -> None:
+    jobs = trialled.jobs_of(("only",), many=1)
+    plain = replace(simulated(jobs), world="1 GPU", gpus=1)
+    steered = Trials("w", trialled.as_file(jobs), (trialled.trial("hold", jobs),), None)
+
+    assert "1 job used " in simulation.render(plain, "text")
+    assert "1 job of 1 queue on 1 GPU." in simulation.render(plain, "html")
+    assert "1 job in 3.0 days" in trials.render(steered, "text")
+
+
+def test_a_peak_that_leaves_its_frame_is_told_above_it() -> None:
+    calm, wild = (Course("", (stair(8),), stair(peak), stair(peak), np.empty(0)) for peak in (10.0, 9_000.0))
+
+    picture = course_chart(wild, shared([calm, wild, calm]), WIDE, "c")
+
+    above = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>▲ 9,000<', picture)]
+    assert len(above) == 2
+    assert above[0] < WIDE.top
+    assert WIDE.floor < above[1] < WIDE.floor + WIDE.between
 
 
 class Balanced(HTMLParser):
@@ -364,6 +522,31 @@ def test_opens_offline_fits_and_is_silent(browser: Browser, tmp_path: Path, widt
         page.close()
 
     assert said == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")
+def test_on_a_telephone_wide_tables_scroll_within_themselves_and_keep_their_first_column(
+    browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "full.html").write_text(drawn("full"), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 380, "height": 800})
+    page.goto((tmp_path / "full.html").as_uri())
+
+    first, last = page.evaluate(
+        """() => {
+            const place = document.querySelector('[aria-label="Service"]');
+            place.scrollLeft = place.scrollWidth;
+            const cells = place.querySelectorAll('thead th'), within = place.getBoundingClientRect();
+            return [cells[0], cells[cells.length - 1]].map(cell => {
+                const own = cell.getBoundingClientRect();
+                return own.left >= within.left - 1 && own.right <= within.right + 1;
+            });
+        }"""
+    )
+
+    assert (first, last) == (True, True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    page.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")

@@ -1,4 +1,4 @@
-"""A simulation job by job, as parquet."""
+"""A simulation job by job, as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gyropilot.errors import SettingsError
+from envs.table_file import write_frame
 from gyropilot.report.simulation.result import Simulation
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_jobs(path: Path, found: Simulation) -> None:
-    """Each job as a row of parquet, in order of submission. Raises SettingsError where that cannot be written."""
+    """Each job as a row, in order of submission. Raises SettingsError where that cannot be written."""
     import pandas as pd
 
     jobs = found.file.table
@@ -34,13 +34,11 @@ def write_jobs(path: Path, found: Simulation) -> None:
             **found.where,
         }
     )
-    write_frame(path, frame)
+    write_frame(_flat(frame) if path.suffix == ".csv" else frame, path, "--jobs-out")
 
 
-def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """As parquet. Raises SettingsError where that cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(path, index=False)
-    except OSError as problem:
-        raise SettingsError(f"{path} cannot be written: {problem}; give another --jobs-out") from problem
+def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lists as numbers parted by spaces, for what has no lists."""
+    if "nodes" not in frame:
+        return frame
+    return frame.assign(nodes=[" ".join(map(str, nodes)) for nodes in frame["nodes"]])

@@ -17,6 +17,7 @@ def to_json(found: Simulation) -> str:
         "provisioned_gpu_hours": figures.provisioned_gpu_hours,
         "used_gpu_hours": figures.used_gpu_hours,
         "utilisation": figures.utilisation,
+        "counted_s": figures.counted_s,
         "queues": [_object(waits) for waits in figures.waits],
         "notes": list(found.file.notes),
         "summary": headline(figures),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from envs.tally import Tally
+from envs.words import counted
 from gyropilot import __version__
 from gyropilot.report import courses
 from gyropilot.report.courses import mark_key
 from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.text import COLUMNS, cells
-from gyropilot.report.simulation.words import headline, kept_together, span
+from gyropilot.report.simulation.words import headline, kept_together, span, window
 from gyropilot.report.waits import queue_panels
 
 Part = dict[str, Any]
@@ -26,13 +27,16 @@ def page(found: Simulation) -> Part:
     everybody, *queues = figures.waits
     queues.sort(key=lambda waits: -waits.p95_s)
     course = course_of(found)
+    course = course.until(course.begin_s + courses.drawn_s(figures.counted_s, figures.lasted_s))
     axes = courses.shared([course])
     return {
         "version": __version__,
         "headline": headline(figures),
         "heading": kept_together(_short(figures)),
         "world": found.world,
-        "jobs": f"{everybody.jobs:,} jobs of {len(queues):,} queues",
+        "jobs": f"{counted(everybody.jobs, 'job')} of {counted(len(queues), 'queue')}",
+        "window": window(figures),
+        "left_out": courses.left_out(figures.counted_s, figures.lasted_s),
         "figures": _figures(figures),
         "key": mark_key(layer_names(found), lost=False),
         "wide": courses.course_chart(course, axes, courses.WIDE, "cw"),

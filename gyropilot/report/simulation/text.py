@@ -11,7 +11,7 @@ from rich.text import Text
 
 from envs.tally import Waits
 from gyropilot.report.simulation.result import Simulation
-from gyropilot.report.simulation.words import headline, span
+from gyropilot.report.simulation.words import headline, hours, runs_out, span, window
 from gyropilot.report.words import visible
 
 WIDTH = 160
@@ -32,7 +32,7 @@ def to_text(found: Simulation) -> str:
     for waits in (everybody, *sorted(queues, key=lambda waits: -waits.p95_s)):
         table.add_row(*(Text(visible(cell)) for cell in cells(waits)))
     console.print(table)
-    for note in found.file.notes:
+    for note in (*found.file.notes, *([window(figures)] if runs_out(figures) else [])):
         console.print(Text(visible(f"· {note}")))
     console.print(Text(f"\n{headline(figures)}"))
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
@@ -41,5 +41,5 @@ def to_text(found: Simulation) -> str:
 def cells(waits: Waits) -> list[str]:
     """A row, as COLUMNS names it after the queue."""
     spans = (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
-    counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", f"{waits.gpu_hours:,.0f}")
+    counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", hours(waits.gpu_hours))
     return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans)]

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from envs.tally import Tally
+from envs.words import counted
 
 
 def headline(found: Tally) -> str:
     """What all of it comes to."""
     everybody = found.waits[0]
     never = f", {everybody.never_started:,} never started" if everybody.never_started else ""
+    within = f" of the first {span(found.counted_s)}" if runs_out(found) else ""
     return (
-        f"{everybody.jobs:,} jobs used {found.used_gpu_hours:,.0f} of {found.provisioned_gpu_hours:,.0f} GPU-hours "
-        f"({100 * found.utilisation:.0f} %){never}; half of them waited {span(everybody.p50_s)} or less, 5 % more "
-        f"than {span(everybody.p95_s)}"
+        f"{counted(everybody.jobs, 'job')} used {hours(found.used_gpu_hours)} of {hours(found.provisioned_gpu_hours)} "
+        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}; half of them waited {span(everybody.p50_s)} or "
+        f"less, 5 % more than {span(everybody.p95_s)}"
     )
+
+
+def runs_out(found: Tally) -> bool:
+    """Whether something ran on while the cluster stood idle."""
+    return found.counted_s < found.lasted_s
+
+
+def window(found: Tally) -> str:
+    """Of which time GPU-hours are."""
+    if runs_out(found):
+        return counted_while(found.counted_s, found.lasted_s)
+    return "GPUs are there from the first submission to the last end."
+
+
+def counted_while(counted_s: float, lasted_s: float, what: str = "GPU-hours and use") -> str:
+    """Of which time that is, where it is not all of it."""
+    return (
+        f"{what} are of the first {span(counted_s)} of {span(lasted_s)}: while jobs come, and until less "
+        "than a tenth of the GPUs that were ever in use at once still are."
+    )
+
+
+def hours(gpu_hours: float) -> str:
+    """12,340, 7.4, 0.25: an hour of one GPU is not told as none."""
+    size = abs(gpu_hours)
+    return f"{gpu_hours:,.0f}" if size >= 9.95 or not size else f"{gpu_hours:.1f}" if size >= 0.95 else f"{size:.2g}"
 
 
 def span(seconds: float) -> str:

@@ -94,4 +94,5 @@ def _bills(found: Trials) -> Iterator[Part]:
 
 
 def _bill(found: Trials, by_kind: Mapping[str, float], usd: float, over: float | None) -> list[str]:
-    return [*(dollars(by_kind[kind]) for kind in found.kinds), dollars(usd), dollars(usd / found.days), percent(over)]
+    paid = [*(dollars(by_kind[kind]) for kind in found.kinds), dollars(usd), dollars(usd / found.days)]
+    return paid if found.bound is None else [*paid, percent(over)]

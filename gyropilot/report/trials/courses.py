@@ -11,6 +11,7 @@ from envs.trial import Trial
 from gyropilot.domain import Floats, Market
 from gyropilot.report.courses import LAYERS, Course
 from gyropilot.report.stairs import Stair
+from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 
 ORDER = tuple(Market)
@@ -48,6 +49,7 @@ def course_of(found: Trials, trial: Trial) -> Course:
         Stair(times_s, demand, end_s),
         Stair(times_s, waiting, end_s),
         times_s[trial.flows.lost > 0],
+        events=tuple(events(found)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Trials job by job, as parquet."""
+"""Trials job by job, as a table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from envs.table_file import write_frame
 from envs.trial import Trial
 from envs.workloads import DAY_S
-from gyropilot.report.simulation.jobs import write_frame
 from gyropilot.report.trials.result import Trials
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def write_jobs(path: Path, found: Trials) -> None:
-    """Each job of each pilot as a row of parquet. Raises SettingsError where that cannot be written."""
+    """Each job of each pilot as a row. Raises SettingsError where that cannot be written."""
     import pandas as pd
 
     frames = [_frame(found, trial) for trial in found.trials]
-    write_frame(path, pd.concat(frames, ignore_index=True))
+    write_frame(pd.concat(frames, ignore_index=True), path, "--jobs-out")
 
 
 def _frame(found: Trials, trial: Trial) -> pd.DataFrame:

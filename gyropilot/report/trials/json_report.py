@@ -8,6 +8,7 @@ import numpy as np
 
 from envs.tally import Waits
 from envs.trial import Trial
+from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import headline
 
@@ -21,13 +22,14 @@ def to_json(found: Trials) -> str:
         "bound_usd_by_kind": None if found.bound is None else found.yardsticks[0].by_kind,
         "clairvoyant_plan_usd": None if found.plan is None else found.plan.usd,
         "pilots": [_object(found, trial) for trial in found.trials],
-        "notes": list(found.file.notes),
+        "notes": [*found.file.notes, *(event.sentence for event in events(found))],
         "summary": headline(found),
     }
     return json.dumps(told, indent=2)
 
 
 def _object(found: Trials, trial: Trial) -> dict[str, object]:
+    use, (turned, back) = found.use(trial), found.turns_per_day(trial)
     return {
         "pilot": trial.pilot,
         "usd": trial.total_usd,
@@ -35,15 +37,16 @@ def _object(found: Trials, trial: Trial) -> dict[str, object]:
         "usd_by_day": trial.by_day.tolist(),
         "over_bound_percent": found.over_bound(trial),
         "over_first_percent": [figure if np.isfinite(figure) else None for figure in found.over_first(trial)],
-        "provisioned_gpu_hours": trial.provisioned_gpu_hours,
-        "used_gpu_hours": trial.used_gpu_hours,
-        "utilisation": trial.utilisation,
+        "counted_days": found.counted_days,
+        "provisioned_gpu_hours": use.provisioned_gpu_hours,
+        "used_gpu_hours": use.used_gpu_hours,
+        "utilisation": use.share,
         "preemptions": int(trial.stops.sum()),
         "lost_gpu_hours": float(trial.flows.lost.sum()),
         "kwh": trial.kwh,
         "kg_co2": trial.kg_co2,
-        "decisions_per_day": trial.decisions_per_day,
-        "reversals_per_day": trial.reversals_per_day,
+        "decisions_per_day": turned,
+        "reversals_per_day": back,
         "queues": [_waits(waits) for waits in trial.waits],
     }
 

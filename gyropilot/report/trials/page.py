@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Any
 
 from markupsafe import Markup
 
 from envs.trial import Trial
+from envs.workloads import DAY_S
 from gyropilot import __version__
 from gyropilot.report import courses
 from gyropilot.report.simulation.words import kept_together
@@ -15,9 +17,10 @@ from gyropilot.report.svg import line, tag
 from gyropilot.report.trials import charts, costs, waits
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.courses import course_of, layer_names
+from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.text import SERVICE, service
-from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words, same
+from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words, same, window
 from gyropilot.report.words import number
 
 Part = dict[str, Any]
@@ -35,13 +38,17 @@ def page(found: Trials) -> Part:
         "several": len(found.trials) > 1,
         "decided": len(found.trials) > 1 and not same(*found.ranking[:2]),
         **costs.parts(found),
-        "marks": courses.mark_key(layer_names(found), lost=True),
+        "marks": courses.mark_key(layer_names(found), lost=True, faults=bool(found.faults)),
+        "events": events(found),
+        "window": window(found),
+        "left_out": courses.left_out(found.counted_days * DAY_S, found.days * DAY_S),
         "courses": list(_courses(found)),
         "days": _days(found),
         **waits.parts(found),
         "service_names": SERVICE,
         "services": [
-            {"pilot": trial.pilot, "class_": class_of(found, trial), "cells": service(trial)} for trial in found.trials
+            {"pilot": trial.pilot, "class_": class_of(found, trial), "cells": service(found, trial)}
+            for trial in found.trials
         ],
         "notes": found.file.notes,
     }
@@ -52,7 +59,8 @@ def _stroke(class_: str) -> Markup:
 
 
 def _courses(found: Trials) -> Iterator[Part]:
-    drawn = [course_of(found, trial) for trial in found.trials]
+    end_s = found.began_s + courses.drawn_s(found.counted_days * DAY_S, found.days * DAY_S)
+    drawn = [course_of(found, trial).until(end_s) for trial in found.trials]
     axes = courses.shared(drawn)
     for nth, (course, trial) in enumerate(zip(drawn, found.trials, strict=True)):
         yield {
@@ -67,7 +75,7 @@ def _facts(found: Trials, trial: Trial) -> str:
     said = [
         f"{dollars(trial.total_usd)} USD",
         over_words(found.over_bound(trial)),
-        f"{100 * trial.utilisation:.0f} % of GPUs in use",
+        f"{100 * found.use(trial).share:.0f} % of GPUs in use",
         f"{int(trial.stops.sum()):,} preempted",
     ]
     return " · ".join(filter(None, said))
@@ -77,7 +85,8 @@ def _days(found: Trials) -> Part | None:
     """Where there are at least two whole ones."""
     if len(found.trials[0].by_day) < 2:
         return None
-    lines = [charts.Days(trial.pilot, class_of(found, trial), trial.by_day) for trial in found.trials]
+    shown = max(2, ceil(courses.drawn_s(found.counted_days, found.days)))
+    lines = [charts.Days(trial.pilot, class_of(found, trial), trial.by_day[:shown]) for trial in found.trials]
     key = [{"swatch": _stroke(f"curve {each.class_}"), "words": _named(each, charts.top_of(lines))} for each in lines]
     lines.sort(key=lambda each: each.class_ == "ours")  # drawn last, over the others
     return {

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from envs.faults import Fault
 from envs.job_file import JobFile
+from envs.tally import in_use_until_s
 from envs.terms import KINDS
 from envs.trial import Trial, paired
-from envs.workloads import Floats
+from envs.workloads import DAY_S, Floats
 
 if TYPE_CHECKING:
     from envs.bound import Bound
@@ -29,6 +33,18 @@ class Difference(NamedTuple):
     high: float
 
 
+class Use(NamedTuple):
+    """Of GPUs, in the time that counts."""
+
+    provisioned_gpu_hours: float
+    used_gpu_hours: float
+
+    @property
+    def share(self) -> float:
+        """Of what was there; 0 where nothing was."""
+        return self.used_gpu_hours / self.provisioned_gpu_hours if self.provisioned_gpu_hours else 0.0
+
+
 class Yardstick(NamedTuple):
     """What pilots are measured by."""
 
@@ -38,7 +54,7 @@ class Yardstick(NamedTuple):
     over_bound: float | None  # percent
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Trials:
     """Pilots that met the same jobs and the same weather."""
 
@@ -48,10 +64,35 @@ class Trials:
     bound: Bound | None  # None: not asked for
     began_s: float = 0.0  # at which moment of the file the world begins
     plan: Plan | None = None  # of somebody who knew all jobs; None: not asked for
+    faults: tuple[Fault, ...] = ()  # that all of them met
 
     @property
     def days(self) -> float:
         return self.trials[0].days
+
+    @cached_property
+    def counted_steps(self) -> int:
+        """Of which use of GPUs is told: all, but for those in which only stragglers would run who started at once."""
+        jobs, trial = self.trials[0].jobs, self.trials[0]
+        if not len(jobs):
+            return len(trial.usd)
+        ends_s, last_s = jobs.submit_s + jobs.duration_s, float(jobs.submit_s.max())
+        until_s = in_use_until_s(jobs.submit_s, ends_s, jobs.gpus, last_s)
+        return min(len(trial.usd), max(1, ceil(until_s / trial.world.step_s)))
+
+    @property
+    def counted_days(self) -> float:
+        return self.counted_steps * self.trials[0].world.step_s / DAY_S
+
+    def use(self, trial: Trial) -> Use:
+        """Of GPUs under a pilot; the time that counts is the same for all."""
+        there, busy = (flow[: self.counted_steps].sum() for flow in (trial.flows.there, trial.flows.busy))
+        return Use(float(there), float(busy))
+
+    def turns_per_day(self, trial: Trial) -> tuple[float, float]:
+        """Of dials in the time that counts, and how many of them turned back."""
+        in_use = replace(trial, usd=trial.usd[: self.counted_steps], turns=trial.turns[: self.counted_steps])
+        return in_use.decisions_per_day, in_use.reversals_per_day
 
     @property
     def ranking(self) -> tuple[Trial, ...]:

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from envs.tally import Waits
 from envs.trial import Trial
-from gyropilot.report.simulation.words import span
+from gyropilot.report.simulation.words import hours, span
+from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
-from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent
+from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent, window
 from gyropilot.report.words import visible
 
 WIDTH = 170
@@ -32,18 +33,20 @@ def to_text(found: Trials) -> str:
     console.print(Text(f"Simulation · {found.world}\n"))
     for table in (_costs(found), _service(found), _waits(found)):
         console.print(table)
-    for note in found.file.notes:
+    for note in (*found.file.notes, *(event.sentence for event in events(found))):
         console.print(Text(visible(f"· {note}")))
-    for sentence in filter(None, (f"\n{met(found)}", bound_sentence(found), visible(headline(found)))):
+    for sentence in filter(None, (f"\n{met(found)}", window(found), bound_sentence(found), visible(headline(found)))):
         console.print(Text(sentence))
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 
 def _costs(found: Trials) -> Table:
-    table = _table("pilot", "USD", "over bound", f"to {found.trials[0].pilot}", "90 % interval", *found.kinds)
+    over = ["over bound"] if found.bound is not None else []
+    apart = [f"to {found.trials[0].pilot}", "90 % interval"] if len(found.trials) > 1 else []
+    table = _table("pilot", "USD", *over, *apart, *found.kinds)
     for each in found.yardsticks:
         kinds = (f"{each.by_kind[kind]:,.0f}" for kind in found.kinds)
-        table.add_row(f"({each.name})", f"{each.usd:,.0f}", _over(each.over_bound), "", "", *kinds)
+        table.add_row(f"({each.name})", f"{each.usd:,.0f}", _over(each.over_bound), *("" for _ in apart), *kinds)
     for trial in found.trials:
         table.add_row(*map(_cell, (trial.pilot, *_cost(found, trial))))
     return table
@@ -52,9 +55,11 @@ def _costs(found: Trials) -> Table:
 def _cost(found: Trials, trial: Trial) -> Iterator[str]:
     apart, first = found.over_first(trial), trial is found.trials[0]
     yield f"{trial.total_usd:,.0f}"
-    yield _over(found.over_bound(trial))
-    yield "" if first else percent(apart.mid)
-    yield "" if first else interval(apart)
+    if found.bound is not None:
+        yield _over(found.over_bound(trial))
+    if len(found.trials) > 1:
+        yield "" if first else percent(apart.mid)
+        yield "" if first else interval(apart)
     yield from (f"{trial.by_kind[kind]:,.0f}" for kind in found.kinds)
 
 
@@ -66,26 +71,25 @@ def _over(percent_: float | None) -> str:
 def _service(found: Trials) -> Table:
     table = _table("pilot", *SERVICE)
     for trial in found.trials:
-        table.add_row(*map(_cell, (trial.pilot, *service(trial))))
+        table.add_row(*map(_cell, (trial.pilot, *service(found, trial))))
     return table
 
 
-def service(trial: Trial) -> tuple[str, ...]:
+def service(found: Trials, trial: Trial) -> tuple[str, ...]:
     """What was had for the money, as SERVICE names it."""
-    everybody = trial.waits[0]
+    everybody, use = trial.waits[0], found.use(trial)
     return (
         span(everybody.p50_s),
         span(everybody.p95_s),
         f"{everybody.never_started:,}",
-        f"{trial.provisioned_gpu_hours:,.0f}",
-        f"{trial.used_gpu_hours:,.0f}",
-        f"{100 * trial.utilisation:.0f} %",
+        hours(use.provisioned_gpu_hours),
+        hours(use.used_gpu_hours),
+        f"{100 * use.share:.0f} %",
         f"{int(trial.stops.sum()):,}",
         f"{trial.flows.lost.sum():,.1f}",
         f"{trial.kwh:,.0f}",
         f"{trial.kg_co2:,.0f}",
-        f"{trial.decisions_per_day:.1f}",
-        f"{trial.reversals_per_day:.1f}",
+        *(f"{turns:.1f}" for turns in found.turns_per_day(trial)),
     )
 
 

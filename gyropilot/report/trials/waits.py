@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from envs.words import counted
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.waits import PANELS, Mark, queue_panels, waited, waits_chart
@@ -37,7 +38,7 @@ def _panels(found: Trials) -> Iterator[Part]:
         name = mine[0].queue or "all queues"
         marks = [Mark(t.pilot, class_of(found, t), waits) for t, waits in zip(found.trials, mine, strict=True)]
         svg = waits_chart(marks, longest_s, f"w{nth}", f"Waits of {name}")
-        yield {"name": name, "facts": f"{mine[0].jobs:,} jobs", "svg": svg}
+        yield {"name": name, "facts": counted(mine[0].jobs, "job"), "svg": svg}
 
 
 def _queues(found: Trials) -> list[Part]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 from envs.trial import Trial
+from envs.words import counted
+from envs.workloads import DAY_S
+from gyropilot.report.simulation.words import counted_while
 from gyropilot.report.trials.result import Difference, Trials, difference
 from gyropilot.report.words import MINUS, UNKNOWN
 
@@ -52,8 +55,15 @@ def bound_sentence(found: Trials) -> str:
 
 def met(found: Trials) -> str:
     """What all of them met."""
-    jobs = len(found.file.table)
-    return f"{jobs:,} jobs in {found.days:.1f} days; all pilots met the same jobs and the same losses."
+    jobs = counted(len(found.file.table), "job")
+    return f"{jobs} in {found.days:.1f} days; all pilots met the same jobs and the same losses."
+
+
+def window(found: Trials) -> str:
+    """Of which time GPU-hours are; empty where of all of it."""
+    if found.counted_steps == len(found.trials[0].usd):
+        return ""
+    return counted_while(found.counted_days * DAY_S, found.days * DAY_S, "GPU-hours, use and turns")
 
 
 def percent(value: float | None) -> str:
