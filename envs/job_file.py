@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.elastic import Range, Told, range_of
+from envs.table_file import read_frame
 from envs.words import counted
 from envs.workloads import ENDINGS, KINDS, MOST_PARTS, Amounts, Ending, Floats, Ints, JobTable, parts_of
 from gyropilot.domain import WorkloadKind
@@ -52,7 +53,7 @@ class JobFile:
 
 def read_jobs(path: Path) -> JobFile:
     """The jobs of a file. Raises SettingsError naming the column, and the row, that is not what it should be."""
-    frame = _swf(path) if _is_swf(path) else _frame(path)
+    frame = _swf(path) if _is_swf(path) else read_frame(path, "a parquet, CSV or SWF file of jobs")
     missing = [name for name in NEEDED if name not in frame]
     if missing:
         raise SettingsError(
@@ -88,21 +89,6 @@ def read_jobs(path: Path) -> JobFile:
 
 def _is_swf(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith(".swf")
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        with path.open("rb") as file:
-            parquet = file.read(4) == b"PAR1"
-        return pd.read_parquet(path) if parquet else pd.read_csv(path)
-    except OSError as problem:
-        raise SettingsError(
-            f"{path} cannot be read: {problem.strerror or problem}; give a parquet, CSV or SWF file of jobs"
-        ) from problem
-    except (ValueError, UnicodeDecodeError) as problem:  # of pandas and pyarrow both
-        raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
 
 
 def _swf(path: Path) -> pd.DataFrame:

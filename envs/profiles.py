@@ -1,4 +1,4 @@
-"""Profiles of three published clusters for the generator, each number with its source.
+"""Profiles of published clusters and services for the generator, each number with its source.
 
 `philly`   Jeon et al., "Analysis of Large-Scale Multi-Tenant GPU Clusters for DNN Training Workloads", ATC'19. Eleven
            virtual clusters measured on the passed jobs of the public trace, 2017-09-25 to 11-05 (`calibration`); how
@@ -9,6 +9,13 @@
 `pai`      Weng et al., "MLaaS in the Wild: Workload Analysis and Scheduling in Large-Scale Heterogeneous GPU
            Clusters", NSDI'22. Published figures only, nothing measured; a tenth of the cluster.
 
+`services` Loads measured on three public traces of requests to language models, and the replicas that an autoscaler
+           wants for them: a week of conversations on Azure in 2024 (Stojkovic et al., "DynamoLLM: Designing LLM
+           Inference Clusters for Performance and Energy Efficiency", HPCA'25); two months of the API of BurstGPT (Wang
+           et al., "BurstGPT: A Real-World Workload Dataset to Optimize LLM Serving Systems", KDD'25); two weeks of the
+           model `m-large` of Alibaba (Xiang et al., "ServeGen: Workload Characterization and Generation of Large
+           Language Model Serving in Production", 2025).
+
 Measured figures are rounded to two digits. How like the traces the generated jobs are: `python -m benchmarks.fidelity`.
 """
 
@@ -16,6 +23,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from envs.loads import MadeLoad
+from envs.services import Service, ServiceQueue
 from envs.workloads import DAY_S, Ends, Profile, Rhythm, Runs, TrainingProfile
 
 
@@ -360,9 +369,29 @@ PAI: Profile = (
     ),
 )
 
+# What a replica can do is told by none of the sources: two requests a second, on one GPU, is an assumption.
+SERVICES: Profile = (
+    ServiceQueue(
+        # 17.8 million requests from Monday to Friday; of a working day's, Sunday has 56 %.
+        Service("conversation", "conversation", capacity_per_s=2.0, concurrency=16, max_replicas=200, target_s=24.0),
+        MadeLoad(51.5, 7.0, Rhythm(13.3, 0.2, 0.56), noise=0.13),
+    ),
+    ServiceQueue(
+        # A hundredfold: in 31 % of hours over 500 requests an hour, 52 times as many as in the others.
+        Service("api", "api", capacity_per_s=2.0, concurrency=16, max_replicas=200, target_s=24.0),
+        MadeLoad(1.43, 7.0, Rhythm(swing=0.0, weekend_share=1.0), 0.0, 1.92, burst_times=52.0, burst_s=13_900.0),
+    ),
+    ServiceQueue(
+        # A tenth. It knows no weekend, hardly a day, and wanders by 39 %: over days, and here over hours.
+        Service("m-large", "m-large", capacity_per_s=2.0, concurrency=16, max_replicas=200, target_s=24.0),
+        MadeLoad(19.6, 7.0, Rhythm(18.9, 0.12, 1.0), noise=0.39),
+    ),
+)
+
 PROFILES = (
     Published("philly", "11 virtual clusters of Microsoft's Philly, all end states", "ATC'19 and its trace", PHILLY),
     Published("helios", "2 virtual clusters of SenseTime's Venus and a typical queue", "SC'21 and its trace", HELIOS),
     Published("pai", "a tenth of Alibaba's PAI, all jobs pass", "NSDI'22, figures of the paper only", PAI),
+    Published("services", "replicas of three services of language models", "loads of three public traces", SERVICES),
 )
 """What `gyropilot traces generate` knows, in the order it is listed."""

@@ -146,6 +146,10 @@ class Spells:
     end_s: Floats
 
     @classmethod
+    def none(cls) -> Self:
+        return cls(*np.zeros((3, 0), dtype=np.int64), *np.zeros((2, 0)))
+
+    @classmethod
     def join(cls, parts: Sequence[Spells]) -> Self:
         """All of them, in order."""
         names = ("job", "flavor", "gpus", "start_s", "end_s")

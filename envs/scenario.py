@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
 from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
+from envs.scenario_services import SAMPLE as SERVICES_SAMPLE
+from envs.scenario_services import ServicePart, refuse_strange
 from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
 from envs.words import counted
 from envs.workloads import JobTable
@@ -20,7 +22,8 @@ from envs.world import World
 from gyropilot.domain import Market, WorkloadKind
 from gyropilot.errors import SettingsError
 
-SAMPLE = """\
+SAMPLE = (
+    """\
 # What is there, by flavor: GPUs that stay as they are, or nodes that a pilot may ask for and give back. How nodes are
 # fragmented is not looked at.
 flavors:
@@ -79,6 +82,8 @@ queues:
       h100: {nominal: 16, lending_limit: 0}   # keeps all of its quota to itself
       a100: {nominal: 32}
 """
+    + SERVICES_SAMPLE
+)
 
 
 class _Part(BaseModel):
@@ -267,6 +272,7 @@ class Scenario(_Part):
     prices: _Prices = _Prices()
     fair_sharing: _Fair = False
     faults: tuple[_AnyFault, ...] = ()
+    services: tuple[ServicePart, ...] = ()
 
     @property
     def surprises(self) -> tuple[Fault, ...]:
@@ -384,8 +390,13 @@ def refuse_contested(scenario: Scenario) -> None:
 
 def refuse_changes(scenario: Scenario, who: str) -> None:
     """Raises SettingsError where something happens at a moment of its own, and `who` begins at many."""
-    if scenario.faults or any(pool.hourly for pool in scenario.pools):
-        what = "faults" if scenario.faults else "prices by the hour"
+    told = {
+        "faults": scenario.faults,
+        "services": scenario.services,
+        "prices by the hour": any(pool.hourly for pool in scenario.pools),
+    }
+    what = next((what for what, there in told.items() if there), None)
+    if what is not None:
         raise SettingsError(f"{who} cuts jobs into days that begin anew, so {what} have no moment; leave them out")
 
 
@@ -411,6 +422,7 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
         for whom, known in named:
             if whom is not None and whom not in known:
                 raise SettingsError(f"{path}: a fault ({fault.kind}) names {whom}; there are {', '.join(known)}")
+    refuse_strange(path, found.services, tuple(found.queues))
     for name, queue in found.queues.items():
         strange = [flavor for flavor in queue.shares if flavor not in found.flavors]
         if strange:

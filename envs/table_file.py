@@ -1,4 +1,4 @@
-"""Jobs to files, as `job_file` reads them."""
+"""Tables from files and to files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,25 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv")
 
 
+def read_frame(path: Path, wanted: str) -> pd.DataFrame:
+    """Parquet, or CSV where it is none. Raises SettingsError saying what is wanted instead."""
+    import pandas as pd
+
+    try:
+        with path.open("rb") as file:
+            parquet = file.read(4) == b"PAR1"
+        return pd.read_parquet(path) if parquet else pd.read_csv(path)
+    except OSError as problem:
+        raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}; give {wanted}") from problem
+    except (ValueError, UnicodeDecodeError) as problem:  # of pandas and pyarrow both
+        raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
+
+
 def write_table(jobs: JobTable, path: Path) -> None:
-    """Parquet, or CSV by the file's name: whole, or not at all. Raises SettingsError where it cannot be written."""
+    """Jobs as `job_file` reads them, as parquet or CSV by the file's name: whole, or not at all.
+
+    Raises SettingsError where it cannot be written.
+    """
     import pandas as pd
 
     if path.suffix not in SUFFIXES:

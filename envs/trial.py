@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil
 from typing import NamedTuple
@@ -12,6 +12,8 @@ import numpy as np
 
 from agents.protocols import Pilot
 from envs.faults import Fault, blind, misled
+from envs.presence import Presence, leavers
+from envs.replay import Spells
 from envs.seen import Seen
 from envs.tally import Waits, waits_of
 from envs.terms import KINDS, Flows, Prices, bill, carbon_g_per_kwh, rates
@@ -38,6 +40,7 @@ class Trial:
     held: Amounts  # (N,) GPUs that each holds, or held when it ended; 0: it waits
     quota_moves: int
     carbon_g_per_kwh: Floats | float  # (T, P) where it changes by the hour
+    replicas: Spells = field(default_factory=Spells.none)  # when those jobs ran that leave at a moment of their own
 
     @property
     def total_usd(self) -> float:
@@ -123,7 +126,7 @@ def tried(
     Of `faults` those count here that mislead or blind it; jobs and weather are as others have changed them already.
     """
     run = world.begin(jobs, weather)
-    seen = Seen(run, prices, misled(faults, forecaster or Naive()))
+    seen, presence = Seen(run, prices, misled(faults, forecaster or Naive())), Presence(run, jobs, leavers(jobs))
     flows, nodes, turns, moves = list[Flows](), list[Ints](), list[Ints](), 0
     for dark in blind(faults, run.steps, world.step_s):
         wanted, back, moved = _unseen(seen) if dark else _steered(seen, pilot)
@@ -131,8 +134,9 @@ def tried(
         turns.append(wanted[0] - seen.asked)
         flows.append(run.step(wanted, back))
         nodes.append(wanted[0])
+        presence.look()
     dials = Dialled(np.array(nodes), np.array(turns), moves)
-    return _counted(pilot.name, run, jobs, prices, flows, dials)
+    return replace(_counted(pilot.name, run, jobs, prices, flows, dials), replicas=presence.spells)
 
 
 def _steered(seen: Seen, pilot: Pilot) -> tuple[Ints, Floats, int]:

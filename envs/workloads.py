@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,7 +239,16 @@ class ServiceProfile:
     priority: int = 1_000
 
 
-Profile = tuple[TrainingProfile | ServiceProfile, ...]
+class Source(Protocol):
+    """A queue that makes its jobs itself."""
+
+    @property
+    def queue(self) -> str: ...
+
+    def jobs(self, queues: tuple[str, ...], days: float, rng: np.random.Generator, began_s: float) -> JobTable: ...
+
+
+Profile = tuple[TrainingProfile | ServiceProfile | Source, ...]
 
 
 def generate(profile: Profile, days: float, rng: np.random.Generator, began_s: float = MONDAY_S) -> JobTable:
@@ -248,11 +258,12 @@ def generate(profile: Profile, days: float, rng: np.random.Generator, began_s: f
     streams = rng.spawn(len(profile))  # one each, so that a change to one queue leaves the others as they were
     tables = []
     for index, part in enumerate(profile):
-        busy = part.rhythm.at(began_s + grid_s)
         if isinstance(part, ServiceProfile):
-            tables.append(_service(part, queues, index, busy, streams[index]))
+            tables.append(_service(part, queues, index, part.rhythm.at(began_s + grid_s), streams[index]))
+        elif isinstance(part, TrainingProfile):
+            tables.append(_training(part, queues, index, part.rhythm.at(began_s + grid_s), streams[index]))
         else:
-            tables.append(_training(part, queues, index, busy, streams[index]))
+            tables.append(part.jobs(queues, days, streams[index], began_s))
     return JobTable.join(tables)
 
 
@@ -395,9 +406,9 @@ def _service(
     part: ServiceProfile, queues: tuple[str, ...], index: int, busy: Floats, rng: np.random.Generator
 ) -> JobTable:
     """One job per replica and stretch of time for which the load needs it; the newest replica goes first."""
-    load = part.replicas * busy * (1.0 + part.noise * _slow_noise(len(busy), rng))
+    load = part.replicas * busy * (1.0 + part.noise * slow_noise(len(busy), rng))
     wanted = _held(np.ceil(load).astype(np.int64), round(part.calm_s / GRID_S))
-    begins, ends = _stretches(wanted)
+    begins, ends = stretches(wanted)
     order = np.argsort(begins, kind="stable")
     begins, ends = begins[order], ends[order]
     # What is still up at the end of the grid stays up: the world does not end there.
@@ -415,7 +426,7 @@ def _service(
     )
 
 
-def _slow_noise(count: int, rng: np.random.Generator) -> Floats:
+def slow_noise(count: int, rng: np.random.Generator) -> Floats:
     """Unit variance, forgotten within a few hours: an average of white noise over two hours."""
     width = 24
     noise: Floats = np.convolve(rng.normal(size=count + width - 1), np.full(width, width**-0.5), "valid")
@@ -429,8 +440,8 @@ def _held(wanted: Ints, steps: int) -> Ints:
     return held
 
 
-def _stretches(wanted: Ints) -> tuple[Ints, Ints]:
-    """Grid steps at which each stretch of each replica begins and ends (the length of the grid: not yet)."""
+def stretches(wanted: Ints) -> tuple[Ints, Ints]:
+    """Steps at which each stretch of each replica begins and ends (as many as there are: not yet), by replica."""
     up = wanted[None, :] > np.arange(wanted.max())[:, None]
     edge = np.diff(np.pad(up.astype(np.int64), ((0, 0), (1, 1))), axis=1)
     return np.nonzero(edge == 1)[1], np.nonzero(edge == -1)[1]
