@@ -35,7 +35,10 @@ class Order(StrEnum):
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - its options
-    jobs: Annotated[Path, typer.Option("--jobs", help="Parquet, CSV or SWF of jobs.")],
+    jobs: Annotated[
+        Path | None,
+        typer.Option("--jobs", help="Parquet, CSV or SWF of jobs; not needed where a scenario has services."),
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option("--scenario", help="Flavors, queues and quotas; see `gyropilot scenario sample`.")
     ] = None,
@@ -86,10 +89,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
     with progress() as told:
         told("reading jobs")
-        file = read_jobs(jobs)
+        file = None if jobs is None else read_jobs(jobs)
         if scenario is None:
             told("running them")
-            found: Simulation | Trials = _fixed(file, fixed_nodes or 0, gpus_per_node or 8, order or Order.FIFO)
+            found: Simulation | Trials = _fixed(_told(file), fixed_nodes or 0, gpus_per_node or 8, order or Order.FIFO)
         else:
             found = _by_rules(file, scenario, steered, told)
         told("drawing the report")
@@ -117,8 +120,15 @@ def _refuse_ignored(scenario: Path | None, told: Mapping[str, object]) -> None:
         raise SettingsError(f"{' and '.join(ignored)} is of --fixed-nodes; leave it out, or the --scenario")
 
 
+def _told(file: JobFile | None) -> JobFile:
+    """Raises SettingsError where there are no jobs."""
+    if file is None:
+        raise SettingsError("--fixed-nodes needs --jobs FILE: what is to run there")
+    return file
+
+
 def _by_rules(
-    file: JobFile, scenario: Path, steered: Steered | None, told: Callable[[str], None]
+    file: JobFile | None, scenario: Path, steered: Steered | None, told: Callable[[str], None]
 ) -> Simulation | Trials:
     """As Kueue would have it, steered or left alone."""
     if steered is not None:
@@ -175,9 +185,11 @@ def scenario_validate(
     from envs.words import counted
 
     found = read_scenario(scenario)
+    asked = [service.asked(scenario.parent) for service in found.services]
+    services = f", {counted(len(asked), 'service')}" if asked else ""
     typer.echo(
         f"{scenario} is a scenario: {counted(len(found.flavors), 'flavor')}, {counted(found.gpus, 'GPU')}, "
-        f"{counted(len(found.queues), 'queue')}"
+        f"{counted(len(found.queues), 'queue')}{services}"
     )
 
 
@@ -190,31 +202,30 @@ class Steered(NamedTuple):
     seed: int
 
 
-def _steered(file: JobFile, path: Path, asked: Steered, told: Callable[[str], None]) -> Trials:
+def _steered(file: JobFile | None, path: Path, asked: Steered, told: Callable[[str], None]) -> Trials:
     import numpy as np
 
-    from envs.faults import crowded_file, weathered
+    from envs.faults import weathered
     from envs.foresight import Known
-    from envs.scenario import read_scenario, refuse_unknown, with_all_queues
+    from envs.meeting import met
+    from envs.scenario import read_scenario, with_all_queues
     from envs.trial import steps_of
     from envs.words import counted
     from envs.world import Weather
     from gyropilot.report.trials import Trials
 
     scenario = read_scenario(path)
-    refuse_unknown(scenario, file.table.queues)
     world, faults, rng = scenario.world, scenario.surprises, np.random.default_rng(asked.seed)
-    submits_s = file.table.submit_s
-    began_s = float(submits_s.min() // world.step_s * world.step_s) if len(submits_s) else 0.0
-    met = crowded_file(faults, file, began_s, rng.spawn(1)[0])
-    table = with_all_queues(scenario, met.table)
-    jobs = replace(table, submit_s=table.submit_s - began_s)
+    meets = met(scenario, path.parent, file, rng.spawn(1)[0])
+    table = with_all_queues(scenario, meets.file.table)
+    jobs = replace(table, submit_s=table.submit_s - meets.began_s)
     weather = weathered(faults, Weather.drawn(world.pools, steps_of(jobs), rng), world.pools, world.step_s)
     known = Known(world, jobs, scenario.paid, weather)
     trials = tuple(_tried(name, known, asked, faults, told) for name in asked.pilots)
+    services = tuple(tuple(each.served(trial.replicas) for each in meets.services) for trial in trials)
     bound, plan = _yardsticks(known, trials, bool(faults), told) if asked.bound else (None, None)
     words = f"{_size(scenario)} at first, {counted(len(scenario.queues), 'queue')}"
-    return Trials(words, met, trials, bound, began_s, plan, faults)
+    return Trials(words, meets.file, trials, bound, meets.began_s, plan, faults, services)
 
 
 def _size(scenario: Scenario) -> str:
@@ -267,19 +278,21 @@ def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simul
     return Simulation(world, facts, cluster.gpus, file, runs.start_s, runs.end_s, file.table.gpus, where)
 
 
-def _with_quotas(file: JobFile, path: Path) -> Simulation:
+def _with_quotas(file: JobFile | None, path: Path) -> Simulation:
     import numpy as np
 
+    from envs.meeting import met
     from envs.replay import replay
-    from envs.scenario import read_scenario, refuse_contested, refuse_unknown, with_all_queues
+    from envs.scenario import read_scenario, refuse_contested, with_all_queues
     from envs.words import counted
     from gyropilot.report.simulation import Simulation
 
     scenario = read_scenario(path)
     refuse_contested(scenario)
-    refuse_unknown(scenario, file.table.queues)
-    ran = replay(with_all_queues(scenario, file.table), scenario.cluster, np.inf)
+    meets = met(scenario, path.parent, file, np.random.default_rng())
+    ran = replay(with_all_queues(scenario, meets.file.table), scenario.cluster, np.inf)
     world = f"{_size(scenario)}, {counted(len(scenario.queues), 'queue')} with quotas"
     facts = {"scenario": str(path), "gpus": scenario.gpus}
     where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last
-    return Simulation(world, facts, scenario.gpus, file, ran.start_s, ran.end_s, ran.gpus, where)
+    services = tuple(each.served(ran.spells, meets.began_s) for each in meets.services)
+    return Simulation(world, facts, scenario.gpus, meets.file, ran.start_s, ran.end_s, ran.gpus, where, services)

@@ -79,7 +79,7 @@ def traces_download(
 
 @traces_app.command("generate")
 def traces_generate(
-    profile: Annotated[str, typer.Argument(help="philly, helios or pai.", show_default=False)],
+    profile: Annotated[str, typer.Argument(help="philly, helios, pai or services.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table of jobs: .parquet or .csv.", show_default=False)],
     days: DaysOption = 28.0,
     seed: SeedOption = 1,

@@ -41,7 +41,7 @@ def test_list_tells_programs_the_same(tmp_path: Path) -> None:
 
     assert [each["name"] for each in told["originals"]] == [each.name for each in ORIGINALS]
     assert not any(each["here"] for each in told["originals"])
-    assert [each["name"] for each in told["profiles"]] == ["philly", "helios", "pai"]
+    assert [each["name"] for each in told["profiles"]] == ["philly", "helios", "pai", "services"]
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])

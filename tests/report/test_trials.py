@@ -32,6 +32,7 @@ from gyropilot.report.trials import Trials
 from gyropilot.report.trials.courses import course_of, layer_names
 from gyropilot.report.trials.words import headline
 from tests.report import trialled
+from tests.report.hosting import CHAT, answered
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = "<script>document.title='owned'</script>\"'&amp;🚀\u202e" + "x" * 210
@@ -71,6 +72,12 @@ def free() -> Trials:
     return Trials("nothing", trialled.as_file(idle.jobs), (idle,), trialled.bound_of(0.0))
 
 
+def serving() -> Trials:
+    found = trialled.trials({"hold": 9_000.0, "reactive": 1_200.0})
+    rough = answered(replace(CHAT, name=HOSTILE), gone=0.9)
+    return replace(found, services=((rough, answered()), (answered(), rough)))
+
+
 def crowd() -> Simulation:
     return trialled.simulation(tuple(f"team-{n}" for n in range(60)))
 
@@ -86,6 +93,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "hostile": lambda: trials.render(hostile(), "html"),
     "crowded": lambda: trials.render(crowded(), "html"),
     "free": lambda: trials.render(free(), "html"),
+    "served": lambda: trials.render(serving(), "html"),
     "plain": lambda: simulation.render(trialled.simulation(), "html"),
     "plain crowd": lambda: simulation.render(crowd(), "html"),
     "plain hostile": lambda: simulation.render(trialled.simulation((HOSTILE, "b")), "html"),
@@ -551,10 +559,13 @@ def test_on_a_telephone_wide_tables_scroll_within_themselves_and_keep_their_firs
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's package chromium")
 @pytest.mark.parametrize("width", [360, 1280])
-def test_text_in_pictures_is_legible_and_lies_within_them(browser: Browser, tmp_path: Path, width: int) -> None:
-    (tmp_path / "full.html").write_text(drawn("full"), encoding="utf-8")
+@pytest.mark.parametrize("name", ["full", "served"])
+def test_text_in_pictures_is_legible_and_lies_within_them(
+    browser: Browser, tmp_path: Path, name: str, width: int
+) -> None:
+    (tmp_path / f"{name}.html").write_text(drawn(name), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 800})
-    page.goto((tmp_path / "full.html").as_uri())
+    page.goto((tmp_path / f"{name}.html").as_uri())
 
     texts = page.eval_on_selector_all(
         "svg text",

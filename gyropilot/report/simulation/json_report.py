@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from envs.tally import Waits
+from gyropilot.report.services.json_report import to_object
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.words import headline
 
@@ -19,6 +20,7 @@ def to_json(found: Simulation) -> str:
         "utilisation": figures.utilisation,
         "counted_s": figures.counted_s,
         "queues": [_object(waits) for waits in figures.waits],
+        "services": [to_object(each) for each in found.services],
         "notes": list(found.file.notes),
         "summary": headline(figures),
     }

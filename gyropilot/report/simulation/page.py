@@ -9,6 +9,7 @@ from envs.words import counted
 from gyropilot import __version__
 from gyropilot.report import courses
 from gyropilot.report.courses import mark_key
+from gyropilot.report.services import page as services
 from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.text import COLUMNS, cells
@@ -41,6 +42,7 @@ def page(found: Simulation) -> Part:
         "key": mark_key(layer_names(found), lost=False),
         "wide": courses.course_chart(course, axes, courses.WIDE, "cw"),
         "narrow": courses.course_chart(course, axes, courses.NARROW, "cn"),
+        **services.parts([("", found.services)]),
         "waits": list(queue_panels(figures.waits)),
         "columns": COLUMNS,
         "queues": [_row(cells(waits)) for waits in (everybody, *queues[:TOLD_QUEUES])],

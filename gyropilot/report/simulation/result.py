@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envs.job_file import JobFile
+from envs.served import Served
 from envs.tally import Ran, Tally, tally
 from envs.workloads import Amounts, Floats
 
@@ -23,6 +24,7 @@ class Simulation:
     end_s: Floats  # (N,) inf: never
     held: Amounts  # (N,) GPUs with which each ran; 0: never
     where: Mapping[str, Any]  # (N,) by name of the column: nodes, or the flavor
+    services: tuple[Served, ...] = ()
 
     @property
     def tally(self) -> Tally:

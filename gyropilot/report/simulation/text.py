@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from envs.tally import Waits
+from gyropilot.report.services import text as services
+from gyropilot.report.services.words import sentence
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.words import headline, hours, runs_out, span, window
 from gyropilot.report.words import visible
@@ -32,9 +34,13 @@ def to_text(found: Simulation) -> str:
     for waits in (everybody, *sorted(queues, key=lambda waits: -waits.p95_s)):
         table.add_row(*(Text(visible(cell)) for cell in cells(waits)))
     console.print(table)
+    if found.services:
+        console.print(services.table([(each.service.name, each) for each in found.services], "service"))
     for note in (*found.file.notes, *([window(figures)] if runs_out(figures) else [])):
         console.print(Text(visible(f"· {note}")))
     console.print(Text(f"\n{headline(figures)}"))
+    for each in found.services:
+        console.print(Text(visible(sentence(each))))
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from envs.tally import Waits
 from envs.trial import Trial
+from gyropilot.report.services.json_report import to_object
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import headline
@@ -21,14 +22,14 @@ def to_json(found: Trials) -> str:
         "bound_usd": None if found.bound is None else found.bound.usd,
         "bound_usd_by_kind": None if found.bound is None else found.yardsticks[0].by_kind,
         "clairvoyant_plan_usd": None if found.plan is None else found.plan.usd,
-        "pilots": [_object(found, trial) for trial in found.trials],
+        "pilots": [_object(found, nth, trial) for nth, trial in enumerate(found.trials)],
         "notes": [*found.file.notes, *(event.sentence for event in events(found))],
         "summary": headline(found),
     }
     return json.dumps(told, indent=2)
 
 
-def _object(found: Trials, trial: Trial) -> dict[str, object]:
+def _object(found: Trials, nth: int, trial: Trial) -> dict[str, object]:
     use, (turned, back) = found.use(trial), found.turns_per_day(trial)
     return {
         "pilot": trial.pilot,
@@ -48,6 +49,7 @@ def _object(found: Trials, trial: Trial) -> dict[str, object]:
         "decisions_per_day": turned,
         "reversals_per_day": back,
         "queues": [_waits(waits) for waits in trial.waits],
+        "services": [to_object(each) for each in found.services[nth]] if found.services else [],
     }
 
 

@@ -12,6 +12,7 @@ from envs.trial import Trial
 from envs.workloads import DAY_S
 from gyropilot import __version__
 from gyropilot.report import courses
+from gyropilot.report.services import page as served
 from gyropilot.report.simulation.words import kept_together
 from gyropilot.report.svg import line, tag
 from gyropilot.report.trials import charts, costs, waits
@@ -43,6 +44,7 @@ def page(found: Trials) -> Part:
         "window": window(found),
         "left_out": courses.left_out(found.counted_days * DAY_S, found.days * DAY_S),
         "courses": list(_courses(found)),
+        **served.parts([(t.pilot, mine) for t, mine in zip(found.trials, found.services, strict=False)]),
         "days": _days(found),
         **waits.parts(found),
         "service_names": SERVICE,

@@ -12,6 +12,7 @@ import numpy as np
 
 from envs.faults import Fault
 from envs.job_file import JobFile
+from envs.served import Served
 from envs.tally import in_use_until_s
 from envs.terms import KINDS
 from envs.trial import Trial, paired
@@ -65,6 +66,7 @@ class Trials:
     began_s: float = 0.0  # at which moment of the file the world begins
     plan: Plan | None = None  # of somebody who knew all jobs; None: not asked for
     faults: tuple[Fault, ...] = ()  # that all of them met
+    services: tuple[tuple[Served, ...], ...] = ()  # of each trial
 
     @property
     def days(self) -> float:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from envs.tally import Waits
 from envs.trial import Trial
+from gyropilot.report.services import text as services
 from gyropilot.report.simulation.words import hours, span
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
@@ -31,7 +32,7 @@ def to_text(found: Trials) -> str:
     width = max(WIDTH, 62 + 18 * len(found.trials))
     console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})
     console.print(Text(f"Simulation · {found.world}\n"))
-    for table in (_costs(found), _service(found), _waits(found)):
+    for table in (_costs(found), _service(found), *_services(found), _waits(found)):
         console.print(table)
     for note in (*found.file.notes, *(event.sentence for event in events(found))):
         console.print(Text(visible(f"· {note}")))
@@ -91,6 +92,13 @@ def service(found: Trials, trial: Trial) -> tuple[str, ...]:
         f"{trial.kg_co2:,.0f}",
         *(f"{turns:.1f}" for turns in found.turns_per_day(trial)),
     )
+
+
+def _services(found: Trials) -> Iterator[Table]:
+    """One each, a row per pilot."""
+    for nth, each in enumerate(found.services[0] if found.services else ()):
+        rows = [(trial.pilot, mine[nth]) for trial, mine in zip(found.trials, found.services, strict=True)]
+        yield services.table(rows, each.service.name)
 
 
 def _waits(found: Trials) -> Table:
