@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -27,25 +27,24 @@ WANTED = ForecastSettings(
 
 
 class Glance(View):
-    """A view whose forecast is worked out when it is first read: not every pilot looks ahead."""
+    """A view of which each part is worked out when it is first read: not every pilot looks at all, or ahead."""
 
-    __slots__ = ("_foretell",)
-    _foretell: Callable[[], DemandForecast]
+    __slots__ = ("_makes",)
+    _makes: Mapping[str, Callable[[], object]]
 
     @classmethod
-    def of(cls, state: ClusterState, foretell: Callable[[], DemandForecast]) -> Self:
+    def of(cls, see: Callable[[], ClusterState], foretell: Callable[[], DemandForecast]) -> Self:
         glance = cls.__new__(cls)
-        object.__setattr__(glance, "state", state)
-        object.__setattr__(glance, "_foretell", foretell)
+        object.__setattr__(glance, "_makes", {"state": see, "forecast": foretell})
         return glance
 
-    def __getattr__(self, name: str) -> DemandForecast:
+    def __getattr__(self, name: str) -> object:
         # Only what is not there yet is asked for here.
-        if name != "forecast":
+        if name not in ("state", "forecast"):
             raise AttributeError(f"a view has no {name}")
-        told = self._foretell()
-        object.__setattr__(self, name, told)
-        return told
+        part = self._makes[name]()
+        object.__setattr__(self, name, part)
+        return part
 
 
 @dataclass(eq=False, slots=True)

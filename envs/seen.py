@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from envs.foretelling import Foretelling, Glance
 from envs.recorded import Record
 from envs.replay import Share
 from envs.terms import Prices, carbon_g_per_kwh, prices_at
-from envs.workloads import MONDAY_S, Floats, Ints
+from envs.workloads import MONDAY_S, Amounts, Floats, Ints
 from envs.world import Run
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
@@ -55,6 +56,7 @@ class Seen:
     began_s: float = MONDAY_S  # seconds of the epoch at which the world begins
     record: Record = field(init=False)
     foretelling: Foretelling = field(init=False)
+    hourly: Floats = field(init=False)  # (T + 1, 2, P) USD per GPU-hour and g CO2e per kWh, step by step
     pools: Kept[Pool] = field(init=False)
     queues: Kept[Queue] = field(init=False)
 
@@ -62,19 +64,27 @@ class Seen:
         run = self.run
         self.record = Record.blank(run.queues, GPU.resource, run.steps, self.began_s, run.world.step_s)
         self.foretelling = Foretelling(self.record, self.forecaster)
+        pools, at_s = run.world.pools, run.world.step_s * np.arange(run.steps + 1)
+        self.hourly = np.stack([prices_at(pools, at_s), carbon_g_per_kwh(pools, self.prices, at_s)], axis=1)
         self.pools, self.queues = Kept(self._pool), Kept(self._queue)
 
     def view(self) -> View:
-        """The cluster now, and a forecast that is at most FORECAST_S old."""
-        nth, run, nodes = self.nth, self.run, self.run.sites.nodes
+        """The cluster now, and a forecast that is at most FORECAST_S old. Both are put together when looked at."""
+        nth, run = self.nth, self.run
         used, pending = run.used[0], run.waiting[0]
         running = used.sum(axis=1)
         self.record.note(nth, running, pending)
-        pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], run.idle[0], *self._by_hour()))
-        largest = [self._largest(row) if waits else 0.0 for row, waits in enumerate(pending.tolist())]
-        queues = self.queues.of(_rows(running, pending, np.array(largest), run.nominal[0], used))
-        seen = ClusterState(self.now, pools, queues, (), self.record.of_queues(nth))
-        return Glance.of(seen, self.foretelling.by(nth))
+        return Glance.of(partial(self._state, nth, used, running, pending), self.foretelling.by(nth))
+
+    def _state(self, nth: int, used: Amounts, running: Amounts, pending: Amounts) -> ClusterState:
+        if nth != self.nth:
+            raise ValueError("the cluster is not what it was; look at a view before the next step")
+        run, nodes = self.run, self.run.sites.nodes
+        pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], run.idle[0], *self.hourly[nth]))
+        waits = pending.tolist()
+        largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
+        rows = zip(running.tolist(), waits, largest, run.nominal[0].tolist(), used.tolist(), strict=True)
+        return ClusterState(self.now, pools, self.queues.of([*rows]), (), self.record.of_queues(nth))
 
     def look_away(self) -> None:
         """What is now is never known."""
@@ -131,11 +141,6 @@ class Seen:
     def now(self) -> datetime:
         return self.record.at(self.nth)
 
-    def _by_hour(self) -> tuple[Floats, Floats]:
-        """(P,) USD per GPU-hour and g CO2e per kWh, now."""
-        pools, now_s = self.run.world.pools, np.array([self.nth * self.run.world.step_s])
-        return prices_at(pools, now_s)[0], carbon_g_per_kwh(pools, self.prices, now_s)[0]
-
     def _pool(self, row: int, there: int, coming: int, idle: float, price: float, carbon: float) -> Pool:
         terms = self.run.world.pools[row]
         return Pool(
@@ -190,7 +195,7 @@ class Seen:
         )
 
 
-def _rows(*tables: Ints | Floats) -> list[Numbers]:
+def _rows(*tables: Amounts) -> list[Numbers]:
     """What tables (N, ...) say of each of N."""
     return [*zip(*(table.tolist() for table in tables), strict=True)]
 

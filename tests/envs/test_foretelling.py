@@ -78,7 +78,7 @@ def test_a_forecast_is_at_most_a_quarter_of_an_hour_old() -> None:
 def test_nothing_is_forecast_for_who_does_not_look() -> None:
     looked = Foretelling(recorded(), Counting())
 
-    views = [Glance.of(state(), looked.by(nth)) for nth in range(STEPS)]
+    views = [Glance.of(state, looked.by(nth)) for nth in range(STEPS)]
 
     assert looked.forecaster == Counting()
     assert views[-1].forecast is views[-1].forecast
@@ -96,7 +96,7 @@ def test_an_earlier_forecast_cannot_be_made_after_more_was_learnt() -> None:
 
 def test_a_view_that_is_changed_keeps_its_forecast() -> None:
     looked = Foretelling(recorded(), Naive())
-    glance = Glance.of(state(), looked.by(0))
+    glance = Glance.of(state, looked.by(0))
 
     changed = replace(glance, state=state([]))
 
