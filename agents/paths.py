@@ -40,7 +40,10 @@ def mean_gpus(forecast: DemandForecast, line: Line, quantile: float, begin: time
     grid = _knots(forecast.horizons, begin, end)
     path = on_grid(forecast, line, quantile, grid)
     span = float(grid[-1] - grid[0])
-    return float(np.trapezoid(path, grid)) / span if span > 0 else float(path[0])
+    if span <= 0:
+        return float(path[0])
+    # The trapezoidal rule; numpy's own takes twice as long for a handful of knots.
+    return float(((grid[1:] - grid[:-1]) * (path[1:] + path[:-1]) / 2.0).sum()) / span
 
 
 @once

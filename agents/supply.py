@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from agents.asked import asked
 from agents.once import once
 from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue, Quota
 
@@ -100,6 +101,8 @@ def admissible_gpus(state: ClusterState, resource: str) -> float:
 @once
 def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float]:
     """GPUs that wait per active queue, as far as its cohort's quotas would admit them if nodes were there."""
+    if not asked(state, resource).pending:
+        return {q.name: 0.0 for q in state.queues if q.active}
     pending = dict.fromkeys([q.name for group in cohorts(state) for q in group], 0.0)
     for group in cohorts(state):
         if any(q.pending_gpus.get(resource, 0.0) > 0 for q in group):

@@ -202,7 +202,11 @@ def seen_s(history: DemandHistory) -> Floats:
 @once
 def scale_gpus(history: DemandHistory) -> Floats:
     """(L,) the largest demand that was seen, at least a node's."""
-    scale: Floats = np.fmax.reduce(history.demand, axis=1, initial=NODE_GPUS)
+    scale: Floats = np.maximum.reduce(history.demand, axis=1, initial=NODE_GPUS)
+    # Looking past gaps takes several times as long.
+    gaps = np.isnan(scale)
+    if gaps.any():
+        scale[gaps] = np.fmax.reduce(history.demand[gaps], axis=1, initial=NODE_GPUS)
     return scale
 
 

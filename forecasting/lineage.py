@@ -8,6 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from forecasting.bands import NODE_GPUS, row_quantiles, seen_s
+from forecasting.once import kept
 from forecasting.signals import Bools, Rows
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 
@@ -88,15 +89,28 @@ def quieted(table: Floats, history: DemandHistory, windows: Sequence[Window], qu
     if history.demand.shape[1] < lately:
         return table
     quiet = np.flatnonzero(~(history.demand[:, -lately:] > 0).any(axis=1))
-    dead = idle_s(history, quiet)
-    ahead_s = np.array([window.end.total_seconds() for window in windows])
     result = table.copy()
-    for i, dead_s in zip(quiet, dead, strict=True):
+    for i, dead_s in zip(quiet, idle_s(history, quiet), strict=True):
         if dead_s >= DEAD_AFTER.total_seconds():
-            chance = -np.expm1(-ahead_s / dead_s)[:, None]
-            rank = np.clip(1 - (1 - np.array(quantiles)) / np.maximum(chance, 1e-12), 0.0, 1.0)
-            result[i] = np.where(rank > 0, _burst_gpus(history.demand[i], rank), 0.0) if rank.any() else 0.0
+            rank = _burst_ranks(_ends_s(windows), dead_s, np.array(quantiles))
+            likely = rank > 0
+            result[i] = 0.0
+            if likely.any():
+                result[i][likely] = _burst_gpus(history.demand[i], rank[likely])
     return result
+
+
+def _burst_ranks(ahead_s: Floats, dead_s: float, quantiles: Floats) -> Floats:
+    """(W, Q) the quantile of a burst's size at a quantile of demand; 0 where it is likelier that none comes."""
+    chance = -np.expm1(-ahead_s / dead_s)[:, None]
+    ranks: Floats = np.clip(1 - (1 - quantiles) / np.maximum(chance, 1e-12), 0.0, 1.0)
+    return ranks
+
+
+@kept
+def _ends_s(windows: Sequence[Window]) -> Floats:
+    """(W,) when windows end."""
+    return np.array([window.end.total_seconds() for window in windows])
 
 
 def idle_s(history: DemandHistory, rows: Iterable[int]) -> Floats:

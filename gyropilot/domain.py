@@ -275,7 +275,14 @@ class DemandHistory:
     def newest(self, steps: int) -> DemandHistory:
         """The last so many steps of it."""
         last = slice(max(0, len(self.times) - steps), None)
-        return DemandHistory(self.lines, self.times[last], self.running[:, last], self.pending[:, last])
+        newest = DemandHistory(self.lines, self.times[last], self.running[:, last], self.pending[:, last])
+        # What was added up already is not added up again.
+        known = vars(self)
+        if "demand" in known:
+            vars(newest)["demand"] = self.demand[:, last]
+        if "totals" in known:
+            vars(newest)["totals"] = {resource: total[last] for resource, total in self.totals.items()}
+        return newest
 
     def with_totals(self) -> DemandHistory:
         """The same with one more line per resource: the sum over queues, NaN only where no queue was seen.

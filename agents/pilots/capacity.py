@@ -19,11 +19,12 @@ from datetime import timedelta
 from agents.once import once
 from agents.paths import mean_gpus, peak_gpus
 from agents.pilots.kinds import Kind, kinds
-from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
+from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.present import served_gpus
 from agents.pilots.prices import critical_ratio, waiting_price
 from agents.pilots.reactive import Reactive
 from agents.shares import whole
-from agents.supply import admissible_gpus, serves
+from agents.supply import serves
 from gyropilot.domain import ALL_QUEUES, ClusterState, Line, Pool, View
 
 
@@ -50,12 +51,12 @@ class CapacityRule:
         """Supply of all pools of a kind together up to which a GPU of this pool is worth its price."""
         begin, quantile = pool.lead_time, pool_quantile(view.state, pool)
         demand = mean_gpus(view.forecast, _total(pool), quantile, begin, begin + self.pay_back)
-        return kind.share * _usable(view.state, pool.accelerator.resource, demand)
+        return kind.share * served_gpus(view.state, pool.accelerator.resource, demand)
 
     def kept_gpus(self, view: View, kind: Kind, pool: Pool) -> float:
         """Supply of all pools of a kind together below which a GPU of this pool would be missed."""
         demand = peak_gpus(view.forecast, _total(pool), pool_quantile(view.state, pool), self.kept_for(pool))
-        return kind.share * _usable(view.state, pool.accelerator.resource, demand)
+        return kind.share * served_gpus(view.state, pool.accelerator.resource, demand)
 
     def kept_for(self, pool: Pool) -> timedelta:
         """How far ahead is looked before a node goes: at least until one bought now would have paid back."""
@@ -63,19 +64,21 @@ class CapacityRule:
 
     def _growth(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule grows, and what the forecast adds to it."""
-        pools = growable(view.state, kind.pools)
+        pools = kind.growable
         grown = {p.name: max(0, reactive.get(p.name, 0)) for p in pools}
         supply = total_supply(kind.pools) + sum(grown.values())
-        targets = {p.name: self._in_band(self.wanted_gpus(view, kind, p), supply) for p in pools}
-        more = grow_to(targets, supply, room(pools, grown))
+        left = room(pools, grown)
+        targets = {p.name: self._in_band(self.wanted_gpus(view, kind, p), supply) for p in pools if left[p.name] > 0}
+        more = grow_to(targets, supply, left)
         return {name: gpus for name, base in grown.items() if (gpus := base + more.get(name, 0))}
 
     def _removal(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule removes, less what the forecast says will be missed."""
-        floors = {p.name: whole(self.kept_gpus(view, kind, p)) for p in kind.pools}
         # What reactive keeps is kept while shrinking, too: else the next pool would stay for what never went.
-        allowed = {p.name: max(0, -reactive.get(p.name, 0)) for p in kind.pools}
-        removed = shrink_to(kind.pools, total_supply(kind.pools), floors, allowed)
+        allowed = {p.name: -reactive[p.name] for p in kind.pools if reactive.get(p.name, 0) < 0}
+        going = [p for p in kind.pools if p.name in allowed]
+        floors = {p.name: whole(self.kept_gpus(view, kind, p)) for p in going}
+        removed = shrink_to(going, total_supply(kind.pools), floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 
     def _in_band(self, target: float, supply: int) -> int:
@@ -114,9 +117,15 @@ def _waiting_price(state: ClusterState, pool: Pool) -> float:
 @once
 def _waiting_prices(state: ClusterState, resource: str) -> Mapping[str, float]:
     """USD of one GPU-hour of waiting of those whom each pool serves."""
-    return {
-        p.name: waiting_price([q for q in state.queues if serves(p, q)], resource) for p in state.pools_of(resource)
-    }
+    of_some: dict[tuple[str, ...], float] = {}  # by queues: most pools serve the same
+    prices: dict[str, float] = {}
+    for pool in state.pools_of(resource):
+        served = [q for q in state.queues if serves(pool, q)]
+        names = tuple([q.name for q in served])
+        if names not in of_some:
+            of_some[names] = waiting_price(served, resource)
+        prices[pool.name] = of_some[names]
+    return prices
 
 
 def _minutes(duration: timedelta) -> str:
@@ -125,11 +134,3 @@ def _minutes(duration: timedelta) -> str:
 
 def _total(pool: Pool) -> Line:
     return Line(ALL_QUEUES, pool.accelerator.resource)
-
-
-def _usable(state: ClusterState, resource: str, demand: float) -> float:
-    """What of a demand may be served: no queue that is stopped starts work, and none runs more than quotas admit."""
-    stopped = [q for q in state.queues if not q.active]
-    running = sum([q.running_gpus.get(resource, 0.0) for q in stopped])
-    pending = sum([q.pending_gpus.get(resource, 0.0) for q in stopped])
-    return running + max(0.0, min(demand - running - pending, admissible_gpus(state, resource)))

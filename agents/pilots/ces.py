@@ -29,8 +29,8 @@ import numpy as np
 from agents.paths import mean_gpus
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand, total_demand
-from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
-from agents.pilots.present import present_demand, servable
+from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
 from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, View
 
@@ -65,7 +65,7 @@ class Ces:
         if supply >= _used(state, kind, resource):
             return {}
         size = self._size(state, kind, resource)
-        return grow_to({p.name: size for p in growable(state, kind.pools)}, supply, room(kind.pools, {}))
+        return grow_to({p.name: size for p in kind.growable}, supply, room(kind.pools, {}))
 
     def _slept(self, view: View, kind: Kind, resource: str) -> dict[str, int]:
         state, supply = view.state, total_supply(kind.pools)
@@ -80,7 +80,7 @@ class Ces:
         """GPUs that are in use, and the buffer as far as quotas admit its use."""
         used, demand = _used(state, kind, resource), kind.share * present_demand(state, resource)
         buffered = used + self.buffer_nodes * _node(kind)
-        admitted = kind.share * float(servable(state, resource, buffered / kind.share)) if kind.share else 0.0
+        admitted = kind.share * served_gpus(state, resource, buffered / kind.share) if kind.share else 0.0
         return whole(max(demand, admitted))
 
     def _woken_lately(self, state: ClusterState, kind: Kind, resource: str) -> bool:
@@ -138,4 +138,4 @@ def _recent_mean(state: ClusterState, kind: Kind, resource: str, window: timedel
 def _foretold(view: View, kind: Kind, resource: str, ahead: timedelta) -> float:
     """GPUs on the mean of the median's path from now on, as far as they may be served."""
     mean = mean_gpus(view.forecast, Line(ALL_QUEUES, resource), MEDIAN, timedelta(0), ahead)
-    return kind.share * float(servable(view.state, resource, mean))
+    return kind.share * served_gpus(view.state, resource, mean)

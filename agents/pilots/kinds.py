@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.once import once
-from agents.pilots.placing import growable
+from agents.pilots.placing import open_pools
 from agents.supply import admissible_pending, offers, serves, supply_gpus
 from gyropilot.domain import ClusterState, Pool
 
@@ -22,6 +22,7 @@ class Kind:
 
     pools: tuple[Pool, ...]
     share: float  # of its resource's demand, 0..1
+    growable: tuple[Pool, ...]  # those of them that somebody may use, reserved first, then the cheapest
 
 
 @once
@@ -30,13 +31,20 @@ def kinds(state: ClusterState, resource: str) -> Sequence[Kind]:
     pools = state.pools_of(resource)
     models = sorted({p.accelerator.model for p in pools})
     if len(models) == 1:
-        return (Kind(pools, 1.0),)
+        return (Kind(pools, 1.0, open_pools(state, resource)),)
     demand = _demand_by_model(state, resource)
     # With nothing to go by, demand is expected where the GPUs are, or anywhere.
     supply = {m: float(sum(supply_gpus(p) for p in pools if p.accelerator.model == m)) for m in models}
     weights = next((w for w in (demand, supply) if sum(w.values()) > 0), dict.fromkeys(models, 1.0))
     total = sum(weights.values())
-    return tuple(Kind(tuple(p for p in pools if p.accelerator.model == m), weights.get(m, 0.0) / total) for m in models)
+    return tuple(
+        Kind(_of_model(pools, m), weights.get(m, 0.0) / total, _of_model(open_pools(state, resource), m))
+        for m in models
+    )
+
+
+def _of_model(pools: Sequence[Pool], model: str) -> tuple[Pool, ...]:
+    return tuple(p for p in pools if p.accelerator.model == model)
 
 
 def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
@@ -44,7 +52,7 @@ def _demand_by_model(state: ClusterState, resource: str) -> dict[str, float]:
     for pool in state.pools_of(resource):
         model = pool.accelerator.model
         demand[model] = demand.get(model, 0.0) + max(0.0, pool.gpus - pool.idle_gpus)
-    pools = growable(state, state.pools_of(resource))
+    pools = open_pools(state, resource)
     pending = admissible_pending(state, resource)
     for queue in state.queues:
         needs = {"": pending.get(queue.name, 0.0)}

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from agents.asked import asked
 from agents.paths import hours
 from agents.pilots.kinds import Kind
 from agents.pilots.past import total_demand
-from agents.pilots.placing import growable
 from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
@@ -52,8 +52,8 @@ def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: time
     demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
     demand += stranded_gpus(view.state, kind, resource)
     served = [q for q in view.state.queues if any(serves(p, q) for p in kind.pools)]
-    grows = growable(view.state, kind.pools)
-    offers = tuple(offer(p, start_up, grows=p in grows) for p in kind.pools)
+    growing = {p.name for p in kind.growable}
+    offers = tuple(offer(p, start_up, grows=p.name in growing) for p in kind.pools)
     return Outlook(kind.pools, edges, demand, waiting_price(served, resource), offers)
 
 
@@ -88,7 +88,7 @@ def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floa
     What has come or gone since the forecast was made is taken to stay.
     """
     forecast, state = view.forecast, view.state
-    now = sum(q.demand_gpus(resource) for q in state.queues)
+    now = asked(state, resource).demand
     age = max(0.0, hours(state.seen_at - forecast.made_at))
     ahead = np.array([hours(h) - age for h in forecast.horizons])
     total = forecast.of(Line(ALL_QUEUES, resource))
@@ -116,7 +116,7 @@ def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:
     A gang that is larger than what is idle in any pool waits for nodes however much is idle in all.
     """
     gang = _gang(state, kind, resource)
-    pools = growable(state, kind.pools)
+    pools = kind.growable
     idle = [max(0.0, p.idle_gpus) for p in pools]
     homes = [gpus for p, gpus in zip(pools, idle, strict=True) if gpus + p.coming_gpus + room_gpus(p) >= gang]
     return sum(idle) - max(homes) if homes and gang > max(idle) else 0.0

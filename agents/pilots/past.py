@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from agents.asked import asked
 from agents.once import once
 from gyropilot.domain import ClusterState, DemandHistory, Floats
 
@@ -26,9 +27,8 @@ def peak_demand(state: ClusterState, resource: str, window: timedelta) -> float 
     lately = state.history.newest(steps)
     if len(lately.times) < steps or _has_gap(state, lately, resource):
         return None
-    now = sum(q.demand_gpus(resource) for q in state.queues)
-    past = total_demand(lately, resource)
-    return max(now, float(np.where(np.isnan(past), 0.0, past).max()))
+    past = np.fmax.reduce(total_demand(lately, resource), initial=0.0)
+    return max(asked(state, resource).demand, float(past))
 
 
 def _has_gap(state: ClusterState, lately: DemandHistory, resource: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from agents.once import once
 from agents.supply import merit_order, removable_gpus, room_gpus, serves_somebody, supply_gpus
 from gyropilot.domain import ClusterState, Market, Pool
 
@@ -12,6 +13,12 @@ from gyropilot.domain import ClusterState, Market, Pool
 def growable(state: ClusterState, pools: Iterable[Pool]) -> list[Pool]:
     """Those that somebody may use, reserved first, then the cheapest."""
     return merit_order(p for p in pools if serves_somebody(p, state))
+
+
+@once
+def open_pools(state: ClusterState, resource: str) -> tuple[Pool, ...]:
+    """Those of one resource that somebody may use, in the same order."""
+    return tuple(growable(state, state.pools_of(resource)))
 
 
 def total_supply(pools: Iterable[Pool]) -> int:

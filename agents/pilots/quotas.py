@@ -51,6 +51,8 @@ class QuotaRule:
         the lines in `still` keeps its quotas of that resource as they are.
         """
         moved: dict[Line, int] = {}
+        if not any(q.quotas for q in view.state.queues):
+            return moved, {}
         for group in cohorts(view.state):
             for resource in sorted({q.accelerator.resource for queue in group for q in queue.quotas}):
                 if still.isdisjoint(Line(q.name, resource) for q in group):

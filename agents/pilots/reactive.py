@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from agents.once import once
 from agents.pilots.gathering import Gathering, Work
 from agents.pilots.past import peak_demand
-from agents.pilots.placing import growable, shrink_to, total_supply
+from agents.pilots.placing import open_pools, shrink_to, total_supply
 from agents.shares import whole
-from agents.supply import admissible_pending, open_gpus, serves
+from agents.supply import admissible_pending, open_gpus, removable_gpus, serves
 from gyropilot.domain import ClusterState, Intent, Pool, Queue, View
 
 
@@ -39,7 +40,7 @@ class Reactive:
         resource = pool.accelerator.resource
         pools = state.pools_of(resource)
         if gpus > 0:
-            work = [w for w in _without_node(state, resource, growable(state, pools)) if w.fits(pool)]
+            work = [w for w in _without_node(state, resource, open_pools(state, resource)) if w.fits(pool)]
             usable = [p for p in pools if any(w.fits(p) for w in work)]
             idle, coming = sum(p.idle_gpus for p in usable), sum(p.coming_gpus for p in usable)
             what = f"{_who_waits(state, pool, work)} do not fit in {idle:g} idle and {coming} coming GPUs"
@@ -51,15 +52,14 @@ class Reactive:
         return f"at most {peak:g} of {total_supply(pools)} GPUs were asked for in the last {minutes:g} min"
 
     def _shrink(self, state: ClusterState, resource: str, gathering: Gathering) -> dict[str, int]:
-        peak = peak_demand(state, resource, self.scale_down_after)
+        # Room that waits for the rest of a gang's is idle, and not to spare.
+        spare = {p.name: gathering.spare_gpus(p) for p in state.pools_of(resource)}
+        going = [p for p in state.pools_of(resource) if min(spare[p.name], removable_gpus(p)) > 0]
+        peak = peak_demand(state, resource, self.scale_down_after) if going else None
         if peak is None:
             return {}
-        pools = state.pools_of(resource)
         # Coming GPUs do not count here: they were asked for with a reason, and are not idle yet.
-        floors = {p.name: whole(peak) for p in pools}
-        # Room that waits for the rest of a gang's is idle, and not to spare.
-        spare = {p.name: gathering.spare_gpus(p) for p in pools}
-        return shrink_to(pools, state.capacity_gpus(resource), floors, spare)
+        return shrink_to(going, state.capacity_gpus(resource), {p.name: whole(peak) for p in going}, spare)
 
 
 @once
@@ -71,19 +71,19 @@ def gathered(state: ClusterState, resource: str) -> Gathering:
     (kubernetes/autoscaler#3164). What is admitted and finds no node comes first, for it is next in line at
     the scheduler; then queues with the least choice of pools.
     """
-    pools = growable(state, state.pools_of(resource))
+    pools = open_pools(state, resource)
     gathering = Gathering.of(pools)
     for work in _without_node(state, resource, pools):
         gathering.place(work, pools)
     return gathering
 
 
-def _without_node(state: ClusterState, resource: str, pools: list[Pool]) -> list[Work]:
+def _without_node(state: ClusterState, resource: str, pools: Sequence[Pool]) -> list[Work]:
     pending = admissible_pending(state, resource)
     unplaced = [
         Work(q, gpus, flavor, admitted=True)
         for q in state.queues
-        if q.active
+        if q.active and q.unplaced_gpus
         for flavor, gpus in q.unplaced_gpus.get(resource, {}).items()
     ]
     waiting = [

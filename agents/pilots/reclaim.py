@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from agents.asked import asked
 from agents.borrowing import borrowed_by_flavor, borrowed_gpus, flavors
 from agents.shares import apportion, whole
 from agents.supply import cohorts, quota_gpus, serves
@@ -19,6 +20,8 @@ def reclaim(state: ClusterState, growth: Mapping[str, int]) -> Reclaimed:
     """GPUs to take back now per borrowing line, given the growth wanted in this cycle, and why."""
     back: dict[Line, int] = {}
     why: dict[str, str] = {}
+    if not any(q.quotas for q in state.queues) or not any(asked(state, r).pending for r in state.resources):
+        return back, why
     for group in cohorts(state):
         for resource in state.resources:
             if not any(borrowed_gpus(queue, resource) for queue in group if queue.quotas):

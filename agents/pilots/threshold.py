@@ -16,8 +16,8 @@ from datetime import timedelta
 
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand
-from agents.pilots.placing import grow_to, growable, room, shrink_to, stock, total_supply
-from agents.pilots.present import present_demand, servable
+from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
 from gyropilot.domain import ClusterState, Intent, View
 
@@ -45,7 +45,7 @@ class Threshold:
         supply, demand = total_supply(kind.pools), present_demand(state, resource)
         if abs(kind.share * demand / self.target - supply) <= self.tolerance * supply:
             return {}
-        targets = {p.name: self._size(state, kind, resource, demand) for p in growable(state, kind.pools)}
+        targets = {p.name: self._size(state, kind, resource, demand) for p in kind.growable}
         return grow_to(targets, supply, room(kind.pools, {})) or self._shrink(state, kind, resource)
 
     def _shrink(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
@@ -57,7 +57,7 @@ class Threshold:
 
     def _size(self, state: ClusterState, kind: Kind, resource: str, demand: float) -> int:
         """GPUs of a kind when demand is the target's share of all, as far as quotas admit that many."""
-        return whole(kind.share * float(servable(state, resource, demand / self.target)))
+        return whole(kind.share * served_gpus(state, resource, demand / self.target))
 
     def _why(self, state: ClusterState, kind: Kind, resource: str, gpus: int) -> str:
         now, minutes = present_demand(state, resource), self.cooldown / timedelta(minutes=1)
