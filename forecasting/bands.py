@@ -86,12 +86,15 @@ class Bands:
         at, seen, scale = rows_of(self.lines, history.lines), seen_s(history), scale_gpus(history)
         known_s, known_scale = np.append(self.seen_s, 0.0)[at], np.append(self.scale, 0.0)[at]
         old = (at >= 0) & (seen < 2 * known_s + 1)
+        seen = np.where(old, np.maximum(seen, known_s), seen)
+        scale = np.where(old, np.maximum(scale, known_scale), scale)
+        if self.lines == history.lines and old.all():
+            return Bands(history.lines, self.errors, seen, scale)
         errors, new = np.empty((len(at), len(LEADS_S), len(LEVELS))), np.flatnonzero(~old)
         if len(new):
             errors[new] = Bands.of_changes(some_lines(history, new)).errors
         errors[old] = self.errors[at[old]]
-        seen = np.where(old, np.maximum(seen, known_s), seen)
-        return Bands(history.lines, errors, seen, np.where(old, np.maximum(scale, known_scale), scale))
+        return Bands(history.lines, errors, seen, scale)
 
     def state(self) -> State:
         """As plain data."""

@@ -66,7 +66,7 @@ def guard(gpus: Floats, shape: tuple[int, int, int], name: str) -> None:
         raise ForecastError(f"{name} gave a number that is not finite; choose another forecast.model")
     if (gpus < 0).any():
         raise ForecastError(f"{name} gave negative demand; choose another forecast.model")
-    if (np.diff(gpus, axis=-1) < 0).any():
+    if (gpus[..., 1:] < gpus[..., :-1]).any():
         raise ForecastError(f"{name} gave quantiles that cross; choose another forecast.model")
 
 

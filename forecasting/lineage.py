@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 
-from forecasting.bands import NODE_GPUS, row_quantiles, seen_s
+from forecasting.bands import NODE_GPUS, seen_s
 from forecasting.once import kept
 from forecasting.signals import Bools, Rows
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
@@ -85,24 +85,21 @@ def quieted(table: Floats, history: DemandHistory, windows: Sequence[Window], qu
 
     Its chance within a lead follows a rate of one in as long as it is dead; its size is that of past demand.
     """
-    lately = max(1, int(DEAD_AFTER / history.step))
-    if history.demand.shape[1] < lately:
+    from forecasting.compiled import bursts
+
+    idle = idle_s(history, range(len(history.lines)))
+    dead = np.flatnonzero(idle >= DEAD_AFTER.total_seconds())
+    if not len(dead):
         return table
-    quiet = np.flatnonzero(~(history.demand[:, -lately:] > 0).any(axis=1))
+    ranks = _burst_ranks(_ends_s(windows), idle[dead], np.array(quantiles))
     result = table.copy()
-    for i, dead_s in zip(quiet, idle_s(history, quiet), strict=True):
-        if dead_s >= DEAD_AFTER.total_seconds():
-            rank = _burst_ranks(_ends_s(windows), dead_s, np.array(quantiles))
-            likely = rank > 0
-            result[i] = 0.0
-            if likely.any():
-                result[i][likely] = _burst_gpus(history.demand[i], rank[likely])
+    result[dead] = bursts.sizes(history.demand, dead, ranks, NODE_GPUS)
     return result
 
 
-def _burst_ranks(ahead_s: Floats, dead_s: float, quantiles: Floats) -> Floats:
-    """(W, Q) the quantile of a burst's size at a quantile of demand; 0 where it is likelier that none comes."""
-    chance = -np.expm1(-ahead_s / dead_s)[:, None]
+def _burst_ranks(ahead_s: Floats, dead_s: Floats, quantiles: Floats) -> Floats:
+    """(D, W, Q) the quantile of a burst's size at a quantile of demand; 0 where it is likelier that none comes."""
+    chance = -np.expm1(-ahead_s / dead_s[:, None])[..., None]
     ranks: Floats = np.clip(1 - (1 - quantiles) / np.maximum(chance, 1e-12), 0.0, 1.0)
     return ranks
 
@@ -113,25 +110,11 @@ def _ends_s(windows: Sequence[Window]) -> Floats:
     return np.array([window.end.total_seconds() for window in windows])
 
 
-def idle_s(history: DemandHistory, rows: Iterable[int]) -> Floats:
+def idle_s(history: DemandHistory, rows: Sequence[int]) -> Floats:
     """(R,) seconds since demand of some lines was last above zero, counting only what was seen: a gap is not a zero."""
-    step_s = history.step.total_seconds()
-    return np.array([_idle_steps(history.demand[row]) * step_s for row in rows], dtype=np.float64)
+    from forecasting.compiled import bursts
 
-
-def _idle_steps(demand: Floats) -> int:
-    """Readings since the last one above zero."""
-    used = np.flatnonzero(demand > 0)
-    return int(np.count_nonzero(np.isfinite(demand[used[-1] + 1 if len(used) else 0 :])))
-
-
-def _burst_gpus(demand: Floats, rank: Floats) -> Floats:
-    """Sizes (like `rank`) of past demand at some quantiles; a node where there was none."""
-    used = demand[demand > 0]
-    if not len(used):
-        return np.full(rank.shape, NODE_GPUS)
-    sizes: Floats = row_quantiles(used[None, :], rank.ravel())[0].reshape(rank.shape)
-    return sizes
+    return bursts.idle_steps(history.demand, np.array(rows, dtype=np.int64)) * history.step.total_seconds()
 
 
 def _sibling(history: DemandHistory, young: int, old: Rows) -> tuple[int | None, float]:
