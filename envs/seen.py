@@ -64,7 +64,7 @@ class Seen:
         run = self.run
         self.record = Record.blank(run.queues, GPU.resource, run.steps, self.began_s, run.world.step_s)
         self.foretelling = Foretelling(self.record, self.forecaster)
-        pools, at_s = run.world.pools, run.world.step_s * np.arange(run.steps + 1)
+        pools, at_s = run.world.pools, run.world.step_s * np.arange(run.steps + 1, dtype=np.float64)
         self.hourly = np.stack([prices_at(pools, at_s), carbon_g_per_kwh(pools, self.prices, at_s)], axis=1)
         self.pools, self.queues = Kept(self._pool), Kept(self._queue)
 
@@ -188,10 +188,12 @@ class Seen:
 
     def _quotas(self, name: str, nominal: Sequence[int], used: Sequence[int]) -> tuple[Quota, ...]:
         """None where the world has none: then nothing holds a queue but GPUs."""
+        if name not in self.run.world.shares:
+            return ()
         at = {pool.name: row for row, pool in enumerate(self.run.world.pools)}
         return tuple(
             _quota(name, flavor, share, nominal[at[flavor]], float(used[at[flavor]]))
-            for flavor, share in self.run.world.shares.get(name, {}).items()
+            for flavor, share in self.run.world.shares[name].items()
         )
 
 

@@ -122,7 +122,9 @@ class Bands:
 
     def around(self, centre: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs around `centre` (L, H), within bounds."""
-        return self.bounded(centre[..., None] + self.at(leads_s, quantiles))
+        from forecasting.compiled import bands
+
+        return bands.bounded(centre, self.at(leads_s, quantiles), CAP * self.scale)
 
     def bounded(self, gpus: Floats) -> Floats:
         """Sorted along quantiles, not below zero and not absurdly high."""
@@ -182,6 +184,8 @@ def newest(history: DemandHistory) -> tuple[Floats, Floats]:
         return np.zeros(lines), np.zeros(lines)
     value, ago = history.demand[:, -1].copy(), np.zeros(lines)
     late = np.flatnonzero(np.isnan(value))
+    if not len(late):
+        return value, ago
     back = np.argmax(np.isfinite(history.demand[late, ::-1]), axis=1)
     value[late] = history.demand[late, steps - 1 - back]
     never = np.isnan(value)

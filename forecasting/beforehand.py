@@ -15,6 +15,8 @@ def told_beforehand(
     settings: CalendarSettings, reserved: Reservations, lines: Collection[Line], now: datetime, until: datetime
 ) -> tuple[str, ...]:
     """Events and reservations that are on between two moments, one sentence each, in the order in which they begin."""
+    if not settings.events and not settings.reservations:
+        return ()
     queues = {line.queue for line in lines}
     events = [e for e in settings.events if _on(e, now, until) and (not e.queues or queues & {*e.queues})]
     announced = [r for r in settings.reservations if _on(r, now, until) and Line(r.queue, r.resource) in lines]

@@ -25,3 +25,20 @@ def blended(table: Floats, known_s: Floats, leads_s: Floats, doubt: Floats, prio
                 past = table[line, above - 1, q] * (1 - share) + table[line, above, q] * share
                 found[line, h, q] = past * (1 - unsure) + prior[line, h, q] * unsure
     return found
+
+
+@compiled
+def bounded(centre: Floats, errors: Floats, cap: Floats) -> Floats:
+    """(L, H, Q) `errors` around each `centre` (L, H), ascending along Q, from zero to a line's `cap` (L,)."""
+    found = np.empty_like(errors)
+    for line in range(len(errors)):
+        for h in range(errors.shape[1]):
+            for q in range(errors.shape[2]):
+                gpus, at = centre[line, h] + errors[line, h, q], q
+                while at > 0 and found[line, h, at - 1] > gpus:
+                    found[line, h, at] = found[line, h, at - 1]
+                    at -= 1
+                found[line, h, at] = gpus
+            for q in range(errors.shape[2]):
+                found[line, h, q] = min(max(found[line, h, q], 0.0), cap[line])
+    return found
