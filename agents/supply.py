@@ -113,7 +113,7 @@ def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float
 def _admitted(group: Sequence[Queue], resource: str) -> dict[str, float]:
     admitted: dict[str, float] = {}
     left = quota_gpus(group, resource) - sum(q.running_gpus.get(resource, 0.0) for q in group)
-    unused = _unused_by_flavor(group, resource)
+    unused = unused_by_flavor(group, resource)
     for queue in group:
         waiting = max(0.0, min(queue.pending_gpus.get(resource, 0.0), left))
         admitted[queue.name] = waiting if math.isinf(left) else _admit(queue, resource, waiting, unused)
@@ -121,22 +121,13 @@ def _admitted(group: Sequence[Queue], resource: str) -> dict[str, float]:
     return admitted
 
 
-def open_gpus(state: ClusterState, queue: Queue, resource: str) -> Mapping[str, float] | None:
-    """GPUs that quotas would still let a queue take, by flavor; None where quotas do not bind or are not all seen."""
-    group = next((group for group in cohorts(state) if any(q.name == queue.name for q in group)), (queue,))
-    if math.isinf(quota_gpus(group, resource)):
-        return None
-    unused = _unused_by_flavor(group, resource)
-    quotas = [q for q in queue.quotas if q.accelerator.resource == resource]
-    return {q.flavor: min(unused[q.flavor], _limit(q) - q.used_gpus) for q in quotas}
-
-
-def _limit(quota: Quota) -> float:
+def most_gpus(quota: Quota) -> float:
     """GPUs that a queue may run with all that it may borrow."""
     return math.inf if quota.borrowing_limit_gpus is None else float(quota.nominal_gpus + quota.borrowing_limit_gpus)
 
 
-def _unused_by_flavor(group: Iterable[Queue], resource: str) -> dict[str, float]:
+def unused_by_flavor(group: Iterable[Queue], resource: str) -> dict[str, float]:
+    """GPUs of quota that a cohort has and does not use; less than none where more is used than quotas say."""
     unused: dict[str, float] = {}
     for quota in (q for queue in group for q in queue.quotas if q.accelerator.resource == resource):
         unused[quota.flavor] = unused.get(quota.flavor, 0.0) + quota.nominal_gpus - quota.used_gpus
@@ -147,7 +138,7 @@ def _admit(queue: Queue, resource: str, waiting: float, unused: dict[str, float]
     """What the queue's flavors admit of what waits, within its borrowing limits; it is gone for the next queue."""
     admitted = 0.0
     for quota in (q for q in queue.quotas if q.accelerator.resource == resource):
-        taken = max(0.0, min(waiting - admitted, unused[quota.flavor], _limit(quota) - quota.used_gpus))
+        taken = max(0.0, min(waiting - admitted, unused[quota.flavor], most_gpus(quota) - quota.used_gpus))
         unused[quota.flavor] -= taken
         admitted += taken
     return admitted

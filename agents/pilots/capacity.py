@@ -18,13 +18,14 @@ from datetime import timedelta
 
 from agents.once import once
 from agents.paths import mean_gpus, peak_gpus
+from agents.pilots.growth import grown
 from agents.pilots.kinds import Kind, kinds
-from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock, total_supply
 from agents.pilots.present import served_gpus
 from agents.pilots.prices import critical_ratio, waiting_price
 from agents.pilots.reactive import Reactive
 from agents.shares import whole
-from agents.supply import serves
+from agents.supply import room_gpus, serves
 from gyropilot.domain import ALL_QUEUES, ClusterState, Line, Pool, View
 
 
@@ -64,13 +65,11 @@ class CapacityRule:
 
     def _growth(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule grows, and what the forecast adds to it."""
-        pools = kind.growable
-        grown = {p.name: max(0, reactive.get(p.name, 0)) for p in pools}
-        supply = total_supply(kind.pools) + sum(grown.values())
-        left = room(pools, grown)
-        targets = {p.name: self._in_band(self.wanted_gpus(view, kind, p), supply) for p in pools if left[p.name] > 0}
-        more = grow_to(targets, supply, left)
-        return {name: gpus for name, base in grown.items() if (gpus := base + more.get(name, 0))}
+        base = {p.name: reactive[p.name] for p in kind.growable if reactive.get(p.name, 0) > 0}
+        supply = total_supply(kind.pools) + sum(base.values())
+        growing = [p for p in kind.growable if room_gpus(p) > base.get(p.name, 0)]
+        targets = {p.name: self._in_band(self.wanted_gpus(view, kind, p), supply) for p in growing}
+        return grown(view.state, kind, base, targets, view.state.queues)
 
     def _removal(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule removes, less what the forecast says will be missed."""

@@ -27,9 +27,10 @@ from datetime import timedelta
 import numpy as np
 
 from agents.paths import mean_gpus
+from agents.pilots.growth import awaited, grown, spare, waits_first, with_demand
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand, total_demand
-from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock, total_supply
 from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
 from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, View
@@ -57,15 +58,17 @@ class Ces:
             for kind in kinds(view.state, resource):
                 plan = self._woken(view.state, kind, resource) or self._slept(view, kind, resource)
                 changes |= plan
-                reasons |= {name: self._why(view, kind, resource, gpus) for name, gpus in plan.items()}
+                reasons |= {
+                    name: waits_first(view.state, resource, name) + self._why(view, kind, resource, gpus)
+                    for name, gpus in plan.items()
+                }
         return Intent(self.name, pool_gpus=changes, reasons=reasons)
 
     def _woken(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
-        supply = total_supply(kind.pools)
-        if supply >= _used(state, kind, resource):
-            return {}
-        size = self._size(state, kind, resource)
-        return grow_to({p.name: size for p in kind.growable}, supply, room(kind.pools, {}))
+        lacks = total_supply(kind.pools) < _used(state, kind, resource)
+        size = self._size(state, kind, resource) if lacks else 0
+        targets = {p.name: size for p in kind.growable}
+        return grown(state, kind, awaited(state, kind, resource), targets, with_demand(state, resource))
 
     def _slept(self, view: View, kind: Kind, resource: str) -> dict[str, int]:
         state, supply = view.state, total_supply(kind.pools)
@@ -74,7 +77,7 @@ class Ces:
             return {}
         if not (self._has_fallen(state, kind, resource) and self._will_fall(view, kind, resource)):
             return {}
-        return shrink_to(kind.pools, supply, {p.name: size for p in kind.pools})
+        return shrink_to(kind.pools, supply, {p.name: size for p in kind.pools}, spare(state, kind, resource))
 
     def _size(self, state: ClusterState, kind: Kind, resource: str) -> int:
         """GPUs that are in use, and the buffer as far as quotas admit its use."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.encoding import FACTORS, Encoded, Rows, encode
+from agents.pilots.gathering import gathered
 from agents.pilots.present import present_demand
-from agents.pilots.reactive import gathered
 from agents.protocols import Pilot
 from agents.supply import admissible_gpus, merit_order, removable_gpus, room_gpus, supply_gpus
 from gyropilot.domain import ClusterState, Intent, Pool, View

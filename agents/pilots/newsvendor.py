@@ -1,6 +1,6 @@
 """Newsvendor: as much capacity as price and waiting cost justify, quotas where demand goes, reclaim last.
 
-The rules stand each in a file: `capacity` (pools), `quotas`, `reclaim`.
+The rules stand each in a file: `capacity` (pools), `quotas`, `reclaim`; `tenancy` joins the last two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import timedelta
 from agents.pilots.capacity import CapacityRule, explain
 from agents.pilots.quotas import QuotaRule
 from agents.pilots.reactive import Reactive
-from agents.pilots.reclaim import reclaim
+from agents.pilots.tenancy import Tenancy
 from gyropilot.domain import Intent, View
 
 
@@ -28,17 +28,13 @@ class Newsvendor:
     name: str = field(default="newsvendor", init=False)
 
     def steer(self, view: View) -> Intent:
-        pools, pool_reasons = self._pools(view)
-        back, back_reasons = reclaim(view.state, pools) if self.preempt else ({}, {})
-        # One remedy at a time: where GPUs are taken back, quotas stay, and each line has one reason.
-        rule = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
-        quotas, quota_reasons = rule.moves(view, still=back.keys())
-        return Intent(self.name, pools, quotas, back, pool_reasons | quota_reasons | back_reasons)
+        quotas = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
+        return Tenancy(quotas, self.preempt).joined(view, self._pools(view))
 
-    def _pools(self, view: View) -> tuple[dict[str, int], dict[str, str]]:
+    def _pools(self, view: View) -> Intent:
         rule = CapacityRule(Reactive(self.scale_down_after), self.pay_back, self.stabilisation, self.dead_band_gpus)
         changes: dict[str, int] = {}
         for resource in view.state.resources:
             changes |= rule.plan(view, resource)
         reasons = {name: explain(rule, view, view.state.pool(name), gpus) for name, gpus in changes.items()}
-        return changes, reasons
+        return Intent(self.name, changes, reasons=reasons)

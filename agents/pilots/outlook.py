@@ -11,13 +11,14 @@ import numpy as np
 
 from agents.asked import asked
 from agents.paths import hours
+from agents.pilots.growth import Room
 from agents.pilots.kinds import Kind
 from agents.pilots.past import total_demand
 from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
 from agents.supply import admissible_pending, removable_gpus, room_gpus, serves, supply_gpus
-from gyropilot.domain import ALL_QUEUES, ClusterState, Floats, Line, Market, Pool, View
+from gyropilot.domain import ALL_QUEUES, ClusterState, Floats, Line, Market, Pool, Queue, View
 
 FIRST_STEP_HOURS = 1 / 12
 GROWTH = 1.35
@@ -52,8 +53,9 @@ def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: time
     demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
     demand += stranded_gpus(view.state, kind, resource)
     served = [q for q in view.state.queues if any(serves(p, q) for p in kind.pools)]
-    growing = {p.name for p in kind.growable}
-    offers = tuple(offer(p, start_up, grows=p.name in growing) for p in kind.pools)
+    room = Room.of(view.state, kind.growable, view.state.queues)
+    growing = {p.name: room.gpus(p.name) for p in kind.growable}
+    offers = tuple(offer(p, start_up, growing.get(p.name, 0.0)) for p in kind.pools)
     return Outlook(kind.pools, edges, demand, waiting_price(served, resource), offers)
 
 
@@ -123,28 +125,30 @@ def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:
 
 
 def _gang(state: ClusterState, kind: Kind, resource: str) -> float:
-    """GPUs of the largest gang that waits; where gangs are not known, all that waited a step ago already."""
-    pending = admissible_pending(state, resource)
-    known = [q.largest_pending_gpus[resource] for q in state.queues if resource in q.largest_pending_gpus]
+    """GPUs of the largest gang that waits and may run here; where gangs are not known, all that waited a step ago."""
+    admitted = admissible_pending(state, resource)
+    mine = [q for q in state.queues if q.active and any(serves(p, q) for p in kind.growable)]
+    known = [(q.largest_pending_gpus[resource], admitted[q.name]) for q in mine if resource in q.largest_pending_gpus]
     if known:
-        return min(max(known), sum(pending.values()))
-    return kind.share * min(sum(pending.values()), _waited(state, resource))
+        # One that is larger than what quotas admit does not run, whatever there is.
+        return max((gang for gang, gpus in known if gang <= gpus), default=0.0)
+    return kind.share * min(sum(admitted[q.name] for q in mine), _waited(state, mine, resource))
 
 
-def _waited(state: ClusterState, resource: str) -> float:
-    """GPUs for which work waited at the step of the history before the last."""
-    history = state.history
-    rows = [i for i, line in enumerate(history.lines) if line.resource == resource and line.queue != ALL_QUEUES]
+def _waited(state: ClusterState, queues: Sequence[Queue], resource: str) -> float:
+    """GPUs for which work of some queues waited at the step of the history before the last."""
+    history, lines = state.history, {Line(q.name, resource) for q in queues}
+    rows = [i for i, line in enumerate(history.lines) if line in lines]
     return float(np.nansum(history.pending[rows, -2])) if len(history.times) > 1 else 0.0
 
 
-def offer(pool: Pool, start_up: timedelta, grows: bool) -> Offer:
+def offer(pool: Pool, start_up: timedelta, growth: float) -> Offer:
     """What a pool has and may be asked for. Reserved nodes stay: they are paid for either way."""
     price = pool.running_price_usd_per_gpu_hour
     return Offer(
         there=pool.gpus,
         coming=pool.coming_gpus,
-        most=supply_gpus(pool) + (room_gpus(pool) if grows else 0.0),
+        most=supply_gpus(pool) + growth,
         removable=0.0 if pool.market is Market.RESERVED else removable_gpus(pool),
         lead_hours=hours(pool.lead_time),
         price_usd_per_hour=price,

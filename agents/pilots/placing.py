@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from agents.once import once
-from agents.supply import merit_order, removable_gpus, room_gpus, serves_somebody, supply_gpus
+from agents.supply import merit_order, removable_gpus, serves_somebody, supply_gpus
 from gyropilot.domain import ClusterState, Market, Pool
 
 
@@ -31,26 +31,6 @@ def stock(pools: Iterable[Pool]) -> str:
     counted = list(pools)
     coming = sum(p.coming_gpus for p in counted)
     return f"{sum(p.gpus for p in counted)} are there" + (f" and {coming} coming" if coming else "")
-
-
-def room(pools: Iterable[Pool], taken: Mapping[str, int]) -> dict[str, float]:
-    """GPUs by which each pool may still grow after what was already given to it."""
-    return {p.name: room_gpus(p) - taken.get(p.name, 0) for p in pools}
-
-
-def grow_to(targets: Mapping[str, int], supply: int, room: Mapping[str, float]) -> dict[str, int]:
-    """GPUs to add per pool, in the order of the targets, until the supply of all reaches each pool's own target.
-
-    With one target for all, a cheap pool fills before the next begins. With targets that fall as prices
-    rise, the dearer pool is bought only for the demand that is worth its price.
-    """
-    added: dict[str, int] = {}
-    for name, target in targets.items():
-        gpus = int(min(max(0, target - supply), room[name]))
-        if gpus > 0:
-            added[name] = gpus
-            supply += gpus
-    return added
 
 
 def shrink_to(

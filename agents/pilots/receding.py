@@ -14,11 +14,13 @@ newsvendor's. Without a forecast it does what Reactive would.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
 
+from agents.pilots.growth import Room, awaited, spare, waits_first
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.outlook import Outlook, levels, outlook
 from agents.pilots.past import peak_demand
@@ -26,7 +28,7 @@ from agents.pilots.placing import shrink_to, stock
 from agents.pilots.purchases import Purchases
 from agents.pilots.quotas import QuotaRule
 from agents.pilots.reactive import Reactive
-from agents.pilots.reclaim import reclaim
+from agents.pilots.tenancy import Tenancy
 from agents.shares import whole
 from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, Pool, View
 
@@ -47,6 +49,10 @@ class Receding:
     name: str = field(default="receding", init=False)
 
     def steer(self, view: View) -> Intent:
+        quotas = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
+        return Tenancy(quotas, self.preempt).joined(view, self._pools(view))
+
+    def _pools(self, view: View) -> Intent:
         pools: dict[str, int] = {}
         reasons: dict[str, str] = {}
         for resource in view.state.resources:
@@ -54,10 +60,7 @@ class Receding:
             why = self._planned(view, resource) if known else self._as_reactive(view.state, resource)
             pools |= {name: gpus for name, (gpus, _) in why.items()}
             reasons |= {name: reason for name, (_, reason) in why.items()}
-        back, back_reasons = reclaim(view.state, pools) if self.preempt else ({}, {})
-        rule = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
-        quotas, quota_reasons = rule.moves(view, still=back.keys())
-        return Intent(self.name, pools, quotas, back, reasons | quota_reasons | back_reasons)
+        return Intent(self.name, pools, reasons=reasons)
 
     def _as_reactive(self, state: ClusterState, resource: str) -> dict[str, tuple[int, str]]:
         rule = Reactive(self.scale_down_after)
@@ -73,11 +76,32 @@ class Receding:
                 reactive = self._as_reactive(view.state, resource)
                 wishes |= {p.name: reactive[p.name] for p in kind.pools if p.name in reactive}
             else:
-                changes = self._growth(ahead, plan) | self._removal(view.state, kind, resource, plan)
-                wishes |= {p.name: (changes[p.name], _why(ahead, p, changes)) for p in kind.pools if p.name in changes}
+                growth = self._growth(view.state, kind, resource, self._bought(ahead, plan))
+                changes = self._removal(view.state, kind, resource, plan) | growth
+                wishes |= {
+                    p.name: (changes[p.name], waits_first(view.state, resource, p.name) + _why(ahead, p, changes))
+                    for p in kind.pools
+                    if p.name in changes
+                }
         return wishes
 
-    def _growth(self, ahead: Outlook, plan: Purchases) -> dict[str, int]:
+    def _growth(self, state: ClusterState, kind: Kind, resource: str, bought: Mapping[str, int]) -> dict[str, int]:
+        """What waits gets room where it may run; what the plan buys beyond that comes where the plan has it."""
+        growth = awaited(state, kind, resource)
+        more = sum(bought.values()) - sum(growth.values())
+        room = Room.of(state, kind.growable, state.queues)
+        for name, gpus in growth.items():
+            room.take(name, gpus)
+        for pool in kind.growable:
+            left = min(more, bought.get(pool.name, 0) - growth.get(pool.name, 0), room.gpus(pool.name))
+            gpus = math.ceil(left / (pool.gpus_per_node or 1)) * pool.gpus_per_node
+            if gpus > 0:
+                room.take(pool.name, gpus)
+                growth[pool.name] = growth.get(pool.name, 0) + gpus
+                more -= gpus
+        return growth
+
+    def _bought(self, ahead: Outlook, plan: Purchases) -> dict[str, int]:
         """Whole nodes, in GPUs per pool, of what is to be bought now."""
         bought = np.maximum(0.0, plan.now)
         if bought.sum() < self.dead_band_gpus - 1e-6:
@@ -92,7 +116,9 @@ class Receding:
         if peak is None:
             return {}
         floors = {p.name: whole(kind.share * peak) for p in kind.pools}
-        allowed = {p.name: math.floor(1e-6 - change) for p, change in zip(kind.pools, plan.now, strict=True)}
+        idle = spare(state, kind, resource)
+        going = zip(kind.pools, plan.now, strict=True)
+        allowed = {p.name: min(idle[p.name], math.floor(1e-6 - change)) for p, change in going}
         removed = shrink_to(kind.pools, sum(p.gpus for p in kind.pools), floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agents.pilots.growth import grown
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import total_demand
-from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock, total_supply
 from agents.shares import whole
 from gyropilot.domain import ClusterState, Floats, Intent, View
 
@@ -30,7 +31,7 @@ class Static:
                 continue
             for kind in kinds(view.state, resource):
                 target = whole(demand * kind.share)
-                plan = _resize(kind, target)
+                plan = _resize(view.state, kind, target)
                 changes |= plan
                 reasons |= dict.fromkeys(plan, self._why(kind, target))
         return Intent(self.name, pool_gpus=changes, reasons=reasons)
@@ -45,11 +46,9 @@ class Static:
         return f"p{self.quantile * 100:g} of past demand is {target} GPUs, {stock(kind.pools)}"
 
 
-def _resize(kind: Kind, target: int) -> dict[str, int]:
-    supply = total_supply(kind.pools)
-    targets = {p.name: target for p in kind.growable}
-    floors = {p.name: target for p in kind.pools}
-    return grow_to(targets, supply, room(kind.pools, {})) or shrink_to(kind.pools, supply, floors)
+def _resize(state: ClusterState, kind: Kind, target: int) -> dict[str, int]:
+    more = grown(state, kind, {}, {p.name: target for p in kind.growable}, queues=None)
+    return more or shrink_to(kind.pools, total_supply(kind.pools), {p.name: target for p in kind.pools})
 
 
 def _quantile(values: Floats, quantile: float) -> float:

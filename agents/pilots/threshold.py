@@ -14,9 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from agents.pilots.growth import awaited, grown, spare, waits_first, with_demand
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand
-from agents.pilots.placing import grow_to, room, shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock, total_supply
 from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
 from gyropilot.domain import ClusterState, Intent, View
@@ -38,22 +39,26 @@ class Threshold:
             for kind in kinds(view.state, resource):
                 plan = self._plan(view.state, kind, resource)
                 changes |= plan
-                reasons |= {name: self._why(view.state, kind, resource, gpus) for name, gpus in plan.items()}
+                reasons |= {
+                    name: waits_first(view.state, resource, name) + self._why(view.state, kind, resource, gpus)
+                    for name, gpus in plan.items()
+                }
         return Intent(self.name, pool_gpus=changes, reasons=reasons)
 
     def _plan(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
         supply, demand = total_supply(kind.pools), present_demand(state, resource)
-        if abs(kind.share * demand / self.target - supply) <= self.tolerance * supply:
-            return {}
-        targets = {p.name: self._size(state, kind, resource, demand) for p in kind.growable}
-        return grow_to(targets, supply, room(kind.pools, {})) or self._shrink(state, kind, resource)
+        level = abs(kind.share * demand / self.target - supply) <= self.tolerance * supply
+        size = supply if level else self._size(state, kind, resource, demand)
+        targets = {p.name: size for p in kind.growable}
+        more = grown(state, kind, awaited(state, kind, resource), targets, with_demand(state, resource))
+        return more or ({} if level else self._shrink(state, kind, resource))
 
     def _shrink(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
         peak = peak_demand(state, resource, self.cooldown)
         if peak is None:
             return {}
-        size = self._size(state, kind, resource, peak)
-        return shrink_to(kind.pools, total_supply(kind.pools), {p.name: size for p in kind.pools})
+        floors = {p.name: self._size(state, kind, resource, peak) for p in kind.pools}
+        return shrink_to(kind.pools, total_supply(kind.pools), floors, spare(state, kind, resource))
 
     def _size(self, state: ClusterState, kind: Kind, resource: str, demand: float) -> int:
         """GPUs of a kind when demand is the target's share of all, as far as quotas admit that many."""

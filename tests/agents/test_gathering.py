@@ -83,6 +83,37 @@ def test_those_beside_a_gang_that_no_quota_admits_get_their_room() -> None:
     assert intent.pool_gpus == {"bought": 24}
 
 
+def test_those_beside_a_gang_grow_no_flavor_whose_quota_is_used_up() -> None:
+    cheap = replace(BOUGHT, name="cheap", flavors=("cheap",), idle_gpus=0.0, price_usd_per_gpu_hour=0.5)
+    full = replace(BOUGHT, idle_gpus=0.0)
+    waits = waiting(48, 16, cheap=8, bought=400)
+
+    assert Reactive().steer(view(state([cheap, full], [waits]))).pool_gpus == {"cheap": 8, "bought": 40}
+
+
+def test_what_is_idle_of_a_flavor_without_quota_is_no_room() -> None:
+    used_up = Quota("owned", H100, 80, used_gpus=80.0)
+    research = waiting(24, 8, owned=0, bought=400)
+    waits = replace(research, quotas=(used_up, *research.quotas[1:]), running_gpus={GPU: 80.0})
+
+    assert Reactive().steer(view(state([OWNED, replace(BOUGHT, idle_gpus=0.0)], [waits]))).pool_gpus == {"bought": 24}
+
+
+def test_two_queues_do_not_both_grow_for_the_quota_that_one_of_them_may_borrow() -> None:
+    cheap = replace(BOUGHT, name="cheap", flavors=("cheap",), idle_gpus=0.0, price_usd_per_gpu_hour=0.5)
+    lender = replace(queue("lender"), quotas=(Quota("cheap", H100, 16), Quota("bought", H100, 64)))
+    both = [
+        replace(
+            waiting(16, 8, cheap=0, bought=0), name=name, quotas=(Quota("cheap", H100, 0), Quota("bought", H100, 0))
+        )
+        for name in ("a", "b")
+    ]
+
+    intent = Reactive().steer(view(state([cheap, replace(BOUGHT, idle_gpus=0.0)], [lender, *both])))
+
+    assert intent.pool_gpus == {"cheap": 16, "bought": 16}
+
+
 sizes = st.floats(1, 200)
 
 

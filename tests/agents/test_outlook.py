@@ -107,5 +107,19 @@ def test_a_gang_gathers_where_it_has_room() -> None:
     assert stranded_gpus(seen, kind, GPU) == 24.0
 
 
+def test_gangs_that_may_not_run_here_strand_nothing() -> None:
+    here = [pool("own", idle_gpus=16.0, flavors=("h100",)), pool("more", idle_gpus=20.0, flavors=("h100",))]
+    mine = queue(nominal=256, pending=8, largest_pending_gpus={GPU: 8.0})
+    huge = queue("vision", nominal=256, pending=32, largest_pending_gpus={GPU: 32.0})
+    elsewhere, stopped = replace(huge, allowed_pools=("other",)), replace(huge, active=False)
+    beyond_quota = replace(huge, quotas=queue("vision", nominal=16).quotas, cohort=None)
+
+    for other, expected in ((elsewhere, 0.0), (stopped, 0.0), (beyond_quota, 0.0), (huge, 16.0)):
+        seen = state(here, [mine, other])
+        (kind,) = kinds(seen, GPU)
+
+        assert stranded_gpus(seen, kind, GPU) == expected
+
+
 def test_what_came_a_moment_ago_may_still_be_admitted() -> None:
     assert stranded(16.0, 20.0, pending=32.0, waited=0.0) == 0.0
