@@ -20,9 +20,10 @@ from envs.workloads import MONDAY_S, Amounts, Floats, Ints
 from envs.world import Run
 from forecasting.naive import Naive
 from forecasting.protocol import Forecaster
-from gyropilot.domain import Accelerator, ClusterState, Dial, Intent, Pool, Queue, Quota, View
+from gyropilot.domain import Accelerator, ClusterState, DemandHistory, Dial, Intent, Pool, Queue, Quota, View
 
 GPU = Accelerator("nvidia.com/gpu", "simulated")
+NOBODY_GONE = DemandHistory.empty()
 
 Value = TypeVar("Value")
 Numbers = tuple[Any, ...]
@@ -84,7 +85,7 @@ class Seen:
         waits = pending.tolist()
         largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
         rows = zip(running.tolist(), waits, largest, run.nominal[0].tolist(), used.tolist(), strict=True)
-        return ClusterState(self.now, pools, self.queues.of([*rows]), (), self.record.of_queues(nth))
+        return ClusterState(self.now, pools, self.queues.of([*rows]), (), self.record.of_queues(nth), gone=NOBODY_GONE)
 
     def look_away(self) -> None:
         """What is now is never known."""

@@ -27,9 +27,10 @@ def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory]
 
     @wraps(measure)
     def asked(history: DemandHistory) -> Answer:
-        if history not in known:
-            known[history] = _for_reading(measure(history))
-        return known[history]
+        found = known.get(history)
+        if found is None:
+            found = known[history] = _for_reading(measure(history))
+        return found
 
     return asked
 
@@ -43,8 +44,9 @@ def kept(measure: Callable[Question, Answer]) -> Callable[Question, Answer]:
 
     @wraps(measure)
     def asked(*parts: Question.args, **_: Question.kwargs) -> Answer:
-        if any(isinstance(part, _WRITABLE) for part in parts):
-            return looked_up(*parts)
+        for part in parts:
+            if isinstance(part, _WRITABLE):
+                return looked_up(*parts)
         # The very same windows need not be compared one by one: while they are held here, no others have their id.
         same = tuple([id(part) if isinstance(part, tuple) else part for part in parts])
         found = lately.get(same)
