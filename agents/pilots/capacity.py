@@ -20,7 +20,7 @@ from agents.once import once
 from agents.paths import mean_gpus, peak_gpus
 from agents.pilots.growth import grown
 from agents.pilots.kinds import Kind, kinds
-from agents.pilots.placing import shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock
 from agents.pilots.present import served_gpus
 from agents.pilots.prices import critical_ratio, waiting_price
 from agents.pilots.reactive import Reactive
@@ -66,7 +66,7 @@ class CapacityRule:
     def _growth(self, view: View, kind: Kind, reactive: dict[str, int]) -> dict[str, int]:
         """What the reactive rule grows, and what the forecast adds to it."""
         base = {p.name: reactive[p.name] for p in kind.growable if reactive.get(p.name, 0) > 0}
-        supply = total_supply(kind.pools) + sum(base.values())
+        supply = kind.supply_gpus + sum(base.values())
         growing = [p for p in kind.growable if room_gpus(p) > base.get(p.name, 0)]
         targets = {p.name: self._in_band(self.wanted_gpus(view, kind, p), supply) for p in growing}
         return grown(view.state, kind, base, targets, view.state.queues)
@@ -77,7 +77,7 @@ class CapacityRule:
         allowed = {p.name: -reactive[p.name] for p in kind.pools if reactive.get(p.name, 0) < 0}
         going = [p for p in kind.pools if p.name in allowed]
         floors = {p.name: whole(self.kept_gpus(view, kind, p)) for p in going}
-        removed = shrink_to(going, total_supply(kind.pools), floors, allowed)
+        removed = shrink_to(going, kind.supply_gpus, floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 
     def _in_band(self, target: float, supply: int) -> int:

@@ -30,7 +30,7 @@ from agents.paths import mean_gpus
 from agents.pilots.growth import awaited, grown, spare, waits_first, with_demand
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand, total_demand
-from agents.pilots.placing import shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock
 from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
 from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, View
@@ -65,15 +65,15 @@ class Ces:
         return Intent(self.name, pool_gpus=changes, reasons=reasons)
 
     def _woken(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
-        lacks = total_supply(kind.pools) < _used(state, kind, resource)
+        lacks = kind.supply_gpus < _used(state, kind, resource)
         size = self._size(state, kind, resource) if lacks else 0
         targets = {p.name: size for p in kind.growable}
         return grown(state, kind, awaited(state, kind, resource), targets, with_demand(state, resource))
 
     def _slept(self, view: View, kind: Kind, resource: str) -> dict[str, int]:
-        state, supply = view.state, total_supply(kind.pools)
+        state, supply = view.state, kind.supply_gpus
         size = self._size(state, kind, resource)
-        if supply - size < max(1, self.least_nodes * _node(kind)) or self._woken_lately(state, kind, resource):
+        if supply - size < max(1, self.least_nodes * kind.node_gpus) or self._woken_lately(state, kind, resource):
             return {}
         if not (self._has_fallen(state, kind, resource) and self._will_fall(view, kind, resource)):
             return {}
@@ -82,7 +82,7 @@ class Ces:
     def _size(self, state: ClusterState, kind: Kind, resource: str) -> int:
         """GPUs that are in use, and the buffer as far as quotas admit its use."""
         used, demand = _used(state, kind, resource), kind.share * present_demand(state, resource)
-        buffered = used + self.buffer_nodes * _node(kind)
+        buffered = used + self.buffer_nodes * kind.node_gpus
         admitted = kind.share * served_gpus(state, resource, buffered / kind.share) if kind.share else 0.0
         return whole(max(demand, admitted))
 
@@ -92,19 +92,19 @@ class Ces:
             return True
         steps = max(1, -(-self.keep // state.history.step))
         seen = np.append(total_demand(state.history.newest(steps), resource), present_demand(state, resource))
-        near = kind.share * seen > total_supply(kind.pools) - (self.buffer_nodes + 1) * _node(kind)
+        near = kind.share * seen > kind.supply_gpus - (self.buffer_nodes + 1) * kind.node_gpus
         return bool((near[1:] & ~near[:-1]).any())
 
     def _has_fallen(self, state: ClusterState, kind: Kind, resource: str) -> bool:
         fallen = _recent_mean(state, kind, resource, self.past) - _used(state, kind, resource)
-        return fallen >= self.past_fall_nodes * _node(kind)
+        return fallen >= self.past_fall_nodes * kind.node_gpus
 
     def _will_fall(self, view: View, kind: Kind, resource: str) -> bool:
         if Line(ALL_QUEUES, resource) not in view.forecast.lines:
             return False
         soon, later = (_foretold(view, kind, resource, self.ahead * times) for times in (1, 2))
         falls = _used(view.state, kind, resource) - soon
-        return falls >= self.coming_fall_nodes * _node(kind) and later <= self._size(view.state, kind, resource)
+        return falls >= self.coming_fall_nodes * kind.node_gpus and later <= self._size(view.state, kind, resource)
 
     def _why(self, view: View, kind: Kind, resource: str, gpus: int) -> str:
         demand, size = kind.share * present_demand(view.state, resource), self._size(view.state, kind, resource)
@@ -119,14 +119,9 @@ class Ces:
         )
 
 
-def _node(kind: Kind) -> int:
-    """GPUs of the kind's largest node: what sleeps and wakes at once."""
-    return max((p.gpus_per_node for p in kind.pools), default=0)
-
-
 def _used(state: ClusterState, kind: Kind, resource: str) -> int:
     """GPUs of the whole nodes that demand takes."""
-    node = _node(kind)
+    node = kind.node_gpus
     return whole(kind.share * present_demand(state, resource) / node) * node if node else 0
 
 
@@ -134,8 +129,8 @@ def _recent_mean(state: ClusterState, kind: Kind, resource: str, window: timedel
     """GPUs of the whole nodes that demand took on the mean before now; NaN where nothing was seen."""
     steps = max(1, -(-window // state.history.step))
     seen = kind.share * total_demand(state.history.newest(steps + 1), resource)[:-1]
-    nodes = np.ceil(seen[~np.isnan(seen)] / max(1, _node(kind)) - 1e-6)
-    return float(nodes.mean()) * _node(kind) if nodes.size else float("nan")
+    nodes = np.ceil(seen[~np.isnan(seen)] / max(1, kind.node_gpus) - 1e-6)
+    return float(nodes.mean()) * kind.node_gpus if nodes.size else float("nan")
 
 
 def _foretold(view: View, kind: Kind, resource: str, ahead: timedelta) -> float:

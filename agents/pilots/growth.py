@@ -46,7 +46,7 @@ def grown(
     that fall as prices rise, the dearer pool is bought only for the demand that is worth its price. No pool grows
     beyond what quotas let the queues use of it; where none are told, quotas are not asked.
     """
-    added, supply = dict(base), total_supply(kind.pools) + sum(base.values())
+    added, supply = dict(base), kind.supply_gpus + sum(base.values())
     if max(targets.values(), default=0) <= supply:
         return added
     room = Room.of(state, kind.growable, queues)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.once import once
-from agents.pilots.placing import open_pools
-from agents.supply import admissible_pending, offers, serves, supply_gpus
+from agents.pilots.placing import open_pools, total_supply
+from agents.supply import admissible_pending, offers, serves
 from gyropilot.domain import ClusterState, Pool
 
 
@@ -23,6 +23,8 @@ class Kind:
     pools: tuple[Pool, ...]
     share: float  # of its resource's demand, 0..1
     growable: tuple[Pool, ...]  # those of them that somebody may use, reserved first, then the cheapest
+    supply_gpus: int  # that are ready or coming, each once
+    node_gpus: int  # of the largest node
 
 
 @once
@@ -31,16 +33,18 @@ def kinds(state: ClusterState, resource: str) -> Sequence[Kind]:
     pools = state.pools_of(resource)
     models = sorted({p.accelerator.model for p in pools})
     if len(models) == 1:
-        return (Kind(pools, 1.0, open_pools(state, resource)),)
+        return (_kind(state, resource, pools, 1.0),)
     demand = _demand_by_model(state, resource)
     # With nothing to go by, demand is expected where the GPUs are, or anywhere.
-    supply = {m: float(sum(supply_gpus(p) for p in pools if p.accelerator.model == m)) for m in models}
+    supply = {m: float(total_supply(_of_model(pools, m))) for m in models}
     weights = next((w for w in (demand, supply) if sum(w.values()) > 0), dict.fromkeys(models, 1.0))
     total = sum(weights.values())
-    return tuple(
-        Kind(_of_model(pools, m), weights.get(m, 0.0) / total, _of_model(open_pools(state, resource), m))
-        for m in models
-    )
+    return tuple(_kind(state, resource, _of_model(pools, m), weights.get(m, 0.0) / total) for m in models)
+
+
+def _kind(state: ClusterState, resource: str, pools: tuple[Pool, ...], share: float) -> Kind:
+    growable = _of_model(open_pools(state, resource), pools[0].accelerator.model)
+    return Kind(pools, share, growable, total_supply(pools), max(p.gpus_per_node for p in pools))
 
 
 def _of_model(pools: Sequence[Pool], model: str) -> tuple[Pool, ...]:

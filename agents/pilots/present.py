@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.asked import asked
+from agents.once import once
 from agents.supply import admissible_gpus, admissible_pending
 from gyropilot.domain import ClusterState, Floats
 
 
+@once
 def present_demand(state: ClusterState, resource: str) -> float:
     """GPUs that run, and that wait and would be admitted if nodes were there."""
     return asked(state, resource).running + sum(admissible_pending(state, resource).values())

@@ -10,7 +10,7 @@ import numpy as np
 from agents.pilots.growth import grown
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import total_demand
-from agents.pilots.placing import shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock
 from agents.shares import whole
 from gyropilot.domain import ClusterState, Floats, Intent, View
 
@@ -48,7 +48,7 @@ class Static:
 
 def _resize(state: ClusterState, kind: Kind, target: int) -> dict[str, int]:
     more = grown(state, kind, {}, {p.name: target for p in kind.growable}, queues=None)
-    return more or shrink_to(kind.pools, total_supply(kind.pools), {p.name: target for p in kind.pools})
+    return more or shrink_to(kind.pools, kind.supply_gpus, {p.name: target for p in kind.pools})
 
 
 def _quantile(values: Floats, quantile: float) -> float:

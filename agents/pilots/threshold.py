@@ -17,7 +17,7 @@ from datetime import timedelta
 from agents.pilots.growth import awaited, grown, spare, waits_first, with_demand
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand
-from agents.pilots.placing import shrink_to, stock, total_supply
+from agents.pilots.placing import shrink_to, stock
 from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
 from gyropilot.domain import ClusterState, Intent, View
@@ -46,7 +46,7 @@ class Threshold:
         return Intent(self.name, pool_gpus=changes, reasons=reasons)
 
     def _plan(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
-        supply, demand = total_supply(kind.pools), present_demand(state, resource)
+        supply, demand = kind.supply_gpus, present_demand(state, resource)
         level = abs(kind.share * demand / self.target - supply) <= self.tolerance * supply
         size = supply if level else self._size(state, kind, resource, demand)
         targets = {p.name: size for p in kind.growable}
@@ -58,7 +58,7 @@ class Threshold:
         if peak is None:
             return {}
         floors = {p.name: self._size(state, kind, resource, peak) for p in kind.pools}
-        return shrink_to(kind.pools, total_supply(kind.pools), floors, spare(state, kind, resource))
+        return shrink_to(kind.pools, kind.supply_gpus, floors, spare(state, kind, resource))
 
     def _size(self, state: ClusterState, kind: Kind, resource: str, demand: float) -> int:
         """GPUs of a kind when demand is the target's share of all, as far as quotas admit that many."""
