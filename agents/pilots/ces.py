@@ -11,8 +11,9 @@ authors' artifact has it (HeliosArtifact, `CES_Helios.py`). With A nodes on, U i
 What differs. The artifact averages predictions of which each was made from what was seen up to an hour before its own
 target, so it knows of hours that are still to come; here all come from one forecast, made now (its median). U is demand
 in whole nodes, what waits included. Nodes are let go instead of powered off, idle ones alone, and what no quota admits
-is not woken. The pilot remembers nothing: nodes count as woken when demand rose to within the buffer of A, as it does
-whenever nodes are woken, and sometimes when they are not.
+is not woken. What waits gets room where it may run, a gang in one flavor, whatever is on elsewhere. The pilot remembers
+nothing: nodes count as woken when demand rose to within the buffer of A, as it does whenever nodes are woken, and
+sometimes when they are not.
 
 The artifact asks for falls of 0.5 or 1 node before and 1 node to come, found for each cluster of hundreds of nodes.
 With these no node would ever go after a forecast that is flat, or leans to the mean. So a forecast may rise by a node

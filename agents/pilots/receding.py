@@ -6,9 +6,10 @@ and knows each pool's lead time, limit and what is idle. It ends `horizon` after
 ends before what is bought has paid back buys too little (model predictive control; Rawlings, Mayne & Diehl, 2017), and
 its steps grow, so that a solution takes a millisecond or two.
 
-Of the plan's fractions whole nodes are made: one is bought if so much of it is wanted that waiting would cost more
-than the node, one goes if all of it may go and nobody asked for it over `scale_down_after`. Quotas and reclaim are the
-newsvendor's. Without a forecast it does what Reactive would.
+The plan knows all pools of a kind as one: so what waits gets its room first, in pools where it may run, if that costs
+no more than waiting. Of the plan's fractions whole nodes are made: one is bought if so much of it is wanted that
+waiting would cost more than the node, one goes if all of it may go and nobody asked for it over `scale_down_after`.
+Quotas and reclaim are the newsvendor's. Without a forecast it does what Reactive would.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Receding:
                 reactive = self._as_reactive(view.state, resource)
                 wishes |= {p.name: reactive[p.name] for p in kind.pools if p.name in reactive}
             else:
-                growth = self._growth(view.state, kind, resource, self._bought(ahead, plan))
+                first = _worth_it(ahead, awaited(view.state, kind, resource))
+                growth = self._growth(view.state, kind, first, self._bought(ahead, plan))
                 changes = self._removal(view.state, kind, resource, plan) | growth
                 wishes |= {
                     p.name: (changes[p.name], waits_first(view.state, resource, p.name) + _why(ahead, p, changes))
@@ -85,9 +87,11 @@ class Receding:
                 }
         return wishes
 
-    def _growth(self, state: ClusterState, kind: Kind, resource: str, bought: Mapping[str, int]) -> dict[str, int]:
+    def _growth(
+        self, state: ClusterState, kind: Kind, first: Mapping[str, int], bought: Mapping[str, int]
+    ) -> dict[str, int]:
         """What waits gets room where it may run; what the plan buys beyond that comes where the plan has it."""
-        growth = awaited(state, kind, resource)
+        growth = dict(first)
         more = sum(bought.values()) - sum(growth.values())
         room = Room.of(state, kind.growable, state.queues)
         for name, gpus in growth.items():
@@ -121,6 +125,12 @@ class Receding:
         allowed = {p.name: min(idle[p.name], math.floor(1e-6 - change)) for p, change in going}
         removed = shrink_to(kind.pools, sum(p.gpus for p in kind.pools), floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
+
+
+def _worth_it(ahead: Outlook, awaited_gpus: Mapping[str, int]) -> dict[str, int]:
+    """Of the growth for which work waits what costs no more than waiting."""
+    cheap = {p.name for p in ahead.pools if p.running_price_usd_per_gpu_hour <= ahead.waiting_usd}
+    return {name: gpus for name, gpus in awaited_gpus.items() if name in cheap}
 
 
 def _nodes(pool: Pool, bought: float, ahead: Outlook) -> int:

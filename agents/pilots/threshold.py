@@ -6,7 +6,10 @@ size wanted within the stabilisation window (300 s). KEDA leaves all that to the
 a cooldown (ScaledObject, `cooldownPeriod`, 300 s): with the window as the cooldown, the same rule down to nothing.
 
 Here the metric is GPUs asked for, running and pending, per GPU that is there or coming. Which sizes were wanted is
-read from the history of demand, so that nothing is remembered between two looks. What no quota admits is not bought.
+read from the history of demand, so that nothing is remembered between two looks.
+
+The HPA knows no pools. Here what waits gets room where it may run, a gang in one flavor, and the rest of the size
+wanted comes where quotas let somebody use it; what no quota admits is not bought.
 """
 
 from __future__ import annotations

@@ -166,3 +166,14 @@ def test_says_how_far_it_planned_and_for_what() -> None:
         "the cheapest plan for 4.1 h buys 24 GPUs: demand in 6 min is 38 to 58 GPUs, 32 are there; "
         "a GPU-hour costs 2.00 USD, waiting 10.00"
     )
+
+
+def test_work_waits_where_that_costs_less_than_a_node() -> None:
+    dear, waits = pool(idle_gpus=0.0, price_usd_per_gpu_hour=8.0), queue(nominal=256, running=32, pending=16)
+
+    wanted = {
+        usd: Receding().steer(view(state([dear], [replace(waits, waiting_usd_per_gpu_hour=usd)]))).pool_gpus
+        for usd in (1.0, 100.0)
+    }
+
+    assert wanted == {1.0: {}, 100.0: {"h100": 16}}
