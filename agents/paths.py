@@ -31,7 +31,7 @@ def quantile_path(forecast: DemandForecast, line: Line, quantile: float) -> Floa
 
 def on_grid(forecast: DemandForecast, line: Line, quantile: float, grid_hours: Floats) -> Floats:
     """(N,) GPUs at a quantile, at each time of a grid in hours from now, linear between horizons."""
-    return np.interp(grid_hours, _in_hours(forecast.horizons), quantile_path(forecast, line, quantile))
+    return np.interp(grid_hours, in_hours(forecast.horizons), quantile_path(forecast, line, quantile))
 
 
 @once
@@ -54,9 +54,10 @@ def peak_gpus(forecast: DemandForecast, line: Line, quantile: float, until: time
 
 @lru_cache
 def _knots(horizons: Horizons, begin: timedelta, end: timedelta) -> Floats:
-    return _in_hours((begin, *(h for h in horizons if begin < h < end), end))
+    return in_hours((begin, *(h for h in horizons if begin < h < end), end))
 
 
 @lru_cache
-def _in_hours(times: Horizons) -> Floats:
+def in_hours(times: Horizons) -> Floats:
+    """(N,) the same for every look; nobody may write to it."""
     return np.array([hours(time) for time in times])

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 
 from agents.asked import asked
-from agents.paths import hours
+from agents.once import once
+from agents.paths import hours, in_hours
 from agents.pilots.growth import Room
 from agents.pilots.kinds import Kind
 from agents.pilots.past import total_demand
@@ -18,7 +20,7 @@ from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
 from agents.supply import admissible_pending, removable_gpus, room_gpus, serves, supply_gpus
-from gyropilot.domain import ALL_QUEUES, ClusterState, Floats, Line, Market, Pool, Queue, View
+from gyropilot.domain import ALL_QUEUES, ClusterState, DemandForecast, Floats, Line, Market, Pool, Queue, View
 
 FIRST_STEP_HOURS = 1 / 12
 GROWTH = 1.35
@@ -47,8 +49,7 @@ class Outlook:
 
 def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: timedelta, start_up: timedelta) -> Outlook:
     """From now until the horizon after the kind's longest lead time; the resource's total must be forecast."""
-    leads = [hours(p.lead_time) for p in kind.pools]
-    edges = edges_hours(leads, hours(horizon))
+    edges = _edges(tuple(p.lead_time for p in kind.pools), horizon)
     middles = (edges[:-1] + edges[1:]) / 2
     demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
     demand += stranded_gpus(view.state, kind, resource)
@@ -57,6 +58,12 @@ def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: time
     growing = {p.name: room.gpus(p.name) for p in kind.growable}
     offers = tuple(offer(p, start_up, growing.get(p.name, 0.0)) for p in kind.pools)
     return Outlook(kind.pools, edges, demand, waiting_price(served, resource), offers)
+
+
+@lru_cache(maxsize=64)
+def _edges(leads: tuple[timedelta, ...], horizon: timedelta) -> Floats:
+    """The same at every look, as long as pools keep their lead times."""
+    return edges_hours([hours(lead) for lead in leads], hours(horizon))
 
 
 def levels(quantile: float, count: int) -> Floats:
@@ -92,13 +99,19 @@ def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floa
     forecast, state = view.forecast, view.state
     now = asked(state, resource).demand
     age = max(0.0, hours(state.seen_at - forecast.made_at))
-    ahead = np.array([hours(h) - age for h in forecast.horizons])
-    total = forecast.of(Line(ALL_QUEUES, resource))
-    table = np.array([np.interp(levels, forecast.quantiles, row) for row in total])
+    ahead = in_hours(forecast.horizons) - age
+    table = _at_levels(forecast, resource, tuple(levels.tolist()))
     since = _come_since(state, resource, forecast.made_at)
     knots = np.concatenate([[0.0], ahead[ahead > 0]])
     values = np.concatenate([np.full((1, len(levels)), now), np.maximum(0.0, table[ahead > 0] + since)])
     return np.array([np.interp(at_hours, knots, column) for column in values.T])
+
+
+@once
+def _at_levels(forecast: DemandForecast, resource: str, levels: tuple[float, ...]) -> Floats:
+    """(H, K) GPUs of all queues at some quantiles."""
+    total = forecast.of(Line(ALL_QUEUES, resource))
+    return np.array([np.interp(levels, forecast.quantiles, row) for row in total])
 
 
 def _come_since(state: ClusterState, resource: str, moment: datetime) -> float:
@@ -117,6 +130,8 @@ def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:
 
     A gang that is larger than what is idle in any pool waits for nodes however much is idle in all.
     """
+    if not asked(state, resource).pending:
+        return 0.0
     gang = _gang(state, kind, resource)
     pools = kind.growable
     idle = [max(0.0, p.idle_gpus) for p in pools]
