@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.pilots import Hold, Static
-from tests.fakes import history, pool, queue, state, view
+from tests.fakes import GPU, history, pool, queue, state, view
 
 
 def test_hold_wants_nothing() -> None:
@@ -48,3 +50,10 @@ def test_static_without_a_past_wants_nothing() -> None:
 
     assert Static().steer(view(state([pool()], [queue()], history=unseen))).pool_gpus == {}
     assert Static().steer(view(state([pool()], []))).pool_gpus == {}
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.floats(0, 1))
+def test_a_quantile_is_numpys(demand: list[float], quantile: float) -> None:
+    seen = state([pool()], [queue()], history=history({"research": demand}))
+
+    assert Static(quantile)._past_quantile(seen, GPU) == np.quantile(demand, quantile)

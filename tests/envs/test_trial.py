@@ -69,6 +69,16 @@ def test_what_did_not_change_is_the_same_value() -> None:
     assert third.pool("x") is second.pool("x") is not first.pool("x")
 
 
+def test_a_view_that_nobody_looked_at_in_its_time_cannot_be_looked_at_later() -> None:
+    seen = Seen(begun(World((POOL,)), busy()), PRICES)
+    late = seen.view()
+    seen.run.step(np.array([[2]]))
+
+    with pytest.raises(ValueError, match="look at a view before the next step"):
+        late.state  # noqa: B018
+    assert seen.view().state.history.times.size == 2
+
+
 def test_a_forecast_is_of_every_queue_and_of_all_and_made_before() -> None:
     run = begun(World((POOL,)), busy())
     seen = Seen(run, PRICES)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from forecasting.bands import LEADS_S, Bands, newest, row_quantiles
+from forecasting.bands import LEADS_S, Bands, newest, row_quantiles, scale_gpus
+from forecasting.compiled.bands import bounded
 from gyropilot.domain import Floats
 from tests.fakes import history
 
@@ -93,3 +94,18 @@ def test_first_lead_is_now_and_has_no_error() -> None:
 def _width(demand: Floats) -> float:
     low, high = Bands.of_changes(history({"research": demand.tolist()})).at(HOUR, [0.1, 0.9])[0, 0]
     return float(high - low)
+
+
+def test_what_is_around_a_centre_ascends_from_zero_to_the_cap() -> None:
+    rng = np.random.default_rng(0)
+    centre, errors, cap = rng.normal(4, 4, (3, 5)), rng.normal(0, 4, (3, 5, 7)), np.array([2.0, 6.0, 100.0])
+
+    found = bounded(centre, errors, cap)
+
+    np.testing.assert_array_equal(found, np.clip(np.sort(centre[..., None] + errors), 0.0, cap[:, None, None]))
+
+
+def test_gaps_are_looked_past_for_the_largest_demand() -> None:
+    seen = history({"a": [np.nan, 64.0, np.nan], "b": [16.0, 1.0, 2.0], "c": [np.nan] * 3})
+
+    assert scale_gpus(seen).tolist() == [64.0, 16.0, 8.0]

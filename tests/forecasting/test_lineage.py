@@ -4,6 +4,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from forecasting.bands import row_quantiles
+from forecasting.compiled.bursts import sizes
 from forecasting.lineage import idle_s, joined, quieted, renamed, with_borrowed_pasts
 from gyropilot.domain import DemandHistory, Line, Window
 from tests.fakes import GPU, history
@@ -140,3 +142,15 @@ def test_the_total_of_a_resource_is_no_new_name_of_its_only_queue() -> None:
     )
 
     assert renamed(both) == {_line("language"): _line("nlp")}
+
+
+def test_bursts_are_as_large_as_the_quantiles_of_what_was_used() -> None:
+    rng = np.random.default_rng(0)
+    demand, ranks = np.floor(rng.random((2, 400)) * 16), rng.random((2, 3, 4))
+    demand[1] = 0.0
+
+    found = sizes(demand, np.array([0, 1]), ranks, 8.0)
+
+    used = demand[0][demand[0] > 0]
+    np.testing.assert_array_equal(found[0], row_quantiles(used[None], ranks[0].ravel())[0].reshape(3, 4))
+    assert (found[1] == 8.0).all()
