@@ -114,8 +114,8 @@ def idle_s(history: DemandHistory, rows: Sequence[int]) -> Floats:
     """(R,) seconds since demand of some lines was last above zero, counting only what was seen: a gap is not a zero."""
     from forecasting.compiled import bursts
 
-    idle: Floats = bursts.idle_steps(history.demand, np.array(rows, dtype=np.int64)) * history.step.total_seconds()
-    return idle
+    idle = bursts.idle_steps(history.demand, np.array(rows, dtype=np.int64))
+    return np.asarray(idle * history.step.total_seconds(), dtype=np.float64)
 
 
 def _sibling(history: DemandHistory, young: int, old: Rows) -> tuple[int | None, float]:
