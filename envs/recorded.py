@@ -34,6 +34,12 @@ class Record:
         unseen = np.zeros(len(times), dtype=np.bool_)
         return cls(began_s, step_s, lines, times, np.zeros((3, len(lines), len(times))), unseen)
 
+    @property
+    def demand(self) -> Floats:
+        """(Q + 1, T + 1) GPUs running and pending."""
+        demand: Floats = self.readings[2]
+        return demand
+
     def note(self, nth: int, running: Floats, pending: Floats) -> None:
         """The reading at the beginning of a step: (Q,) GPUs."""
         now = np.array((running, pending, running + pending))
