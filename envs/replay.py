@@ -251,7 +251,10 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
 
 def parts_of_all(jobs: Sequence[JobTable]) -> int:
     """The parts of a GPU in which all jobs are counted. Raises ValueError where there are none."""
-    return in_parts(np.concatenate([gpus for each in jobs for gpus in (each.gpus, each.least_gpus)]))[1]
+    amounts = [gpus for each in jobs for gpus in (each.gpus, each.least_gpus)]
+    if all(gpus.dtype.kind == "i" for gpus in amounts):
+        return 1
+    return in_parts(np.concatenate([gpus.astype(np.float64) for gpus in amounts]))[1]
 
 
 def asked(jobs: JobTable, parts: int) -> Work:
@@ -259,7 +262,7 @@ def asked(jobs: JobTable, parts: int) -> Work:
     from envs.compiled.quotas import Work
 
     in_line = np.lexsort((jobs.submit_s, -jobs.priority))
-    gpus, least = (np.rint(amounts * parts).astype(np.int64) for amounts in (jobs.gpus, jobs.least_gpus))
+    gpus, least = (_counted(amounts, parts) for amounts in (jobs.gpus, jobs.least_gpus))
     return Work(
         jobs.submit_s,
         jobs.queue,
@@ -268,6 +271,11 @@ def asked(jobs: JobTable, parts: int) -> Work:
         in_line,
         np.minimum(least, gpus),
     )
+
+
+def _counted(amounts: Amounts, parts: int) -> Ints:
+    whole_gpus = amounts.dtype.kind == "i" and parts == 1
+    return amounts.astype(np.int64) if whole_gpus else np.rint(amounts * parts).astype(np.int64)
 
 
 def paces(jobs: JobTable, cluster: Cluster) -> Paces:

@@ -165,7 +165,10 @@ def started(work: Work, rules: Rules, state: State, paces: Paces, job: int, flav
     moved(line, flavor, gpus, rules, state.ledger)
     runs.start_s[job] = min(runs.start_s[job], now)
     runs.began_s[job], runs.flavor[job] = now, flavor
-    runs.end_s[job] = now + runs.left_s[job] / pace(work, runs, paces, job)
+    pace = paces.speed[paces.kind[job], flavor]
+    if gpus < work.gpus[job]:
+        pace *= curve(gpus, work.gpus[job], paces.scaling[job])
+    runs.end_s[job] = now + runs.left_s[job] / pace
     clock.running[0] = pushed(clock.ends, clock.gangs, clock.running[0], runs.end_s[job], job)
     meter.waiting[line] -= work.gpus[job]
     meter.waiting_jobs[line] -= 1
@@ -174,12 +177,9 @@ def started(work: Work, rules: Rules, state: State, paces: Paces, job: int, flav
 
 
 @lean
-def pace(work: Work, runs: Runs, paces: Paces, job: int) -> float:
-    """Work per second of a job that runs."""
-    speed, gpus = paces.speed[paces.kind[job], runs.flavor[job]], runs.gpus[job]
-    if gpus < work.gpus[job]:
-        speed *= (gpus / work.gpus[job]) ** paces.scaling[job]
-    return float(speed)
+def curve(gpus: int, asked: int, scaling: float) -> float:
+    """How fast a job is that has so many of the GPUs that it asked for, next to one that has all."""
+    return float((gpus / asked) ** scaling)
 
 
 @lean
@@ -371,11 +371,9 @@ def _stepped_forward(work: Work, rules: Rules, state: State) -> int:
         place = lines.ready[lines.first[line]]
         job = work.at_place[place]
         gpus = work.gpus[job]
-        flavor = _choice(line, gpus, rules, ledger)
         if work.least[job] < gpus:
-            gpus = gpus if flavor != NOWHERE else _fewer(work, rules, ledger, job)
-            flavor = _choice(line, gpus, rules, ledger)
-            state.runs.gpus[job] = gpus
+            gpus = state.runs.gpus[job] = _size(work, rules, ledger, job)
+        flavor = _choice(line, gpus, rules, ledger)
         if flavor == NOWHERE and rules.strict[line]:
             lines.blocked[line] = True
         else:
@@ -399,14 +397,14 @@ def _stepped_forward(work: Work, rules: Rules, state: State) -> int:
 
 
 @lean
-def _fewer(work: Work, rules: Rules, ledger: Ledger, job: int) -> int:
-    """The most GPUs with which a job can start that cannot have all of them; all where none do."""
+def _size(work: Work, rules: Rules, ledger: Ledger, job: int) -> int:
+    """The most GPUs with which a job can start; all that it asks for where none do."""
     line, gpus, at_once, most = work.queue[job], work.gpus[job], grain(work, rules, job), 0
     for flavor in rules.order[line]:
         if flavor == NOWHERE:
             break
         most = max(most, min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
-    found = gpus - -(-(gpus - most) // at_once) * at_once
+    found = gpus - -(-max(0, gpus - most) // at_once) * at_once
     return int(found if found >= work.least[job] else gpus)
 
 

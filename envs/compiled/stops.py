@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
-from envs.compiled.quotas import NOWHERE, Paces, Rules, State, Work, pace, released
+from envs.compiled.quotas import NOWHERE, Paces, Rules, State, Work, curve, released
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -111,7 +111,7 @@ def stopped(scene: Course | Scene, job: int, now: float) -> float:
     runs, clock, fates, gpus = scene.state.runs, scene.state.clock, scene.fates, scene.work.gpus[job]
     did, kept = _progress(scene, job, now)
     again = scene.kinds.restart_s[job] if fates.stops[job] else 0.0
-    spared = max(0.0, again - (now - runs.began_s[job]) * pace(scene.work, runs, scene.kinds.paces, job))
+    spared = max(0.0, again - (now - runs.began_s[job]) * _pace(scene, job))
     fates.saved_s[job] += kept
     fates.stops[job] += 1
     runs.left_s[job] = scene.kinds.duration_s[job] - fates.saved_s[job] + scene.kinds.restart_s[job]
@@ -132,10 +132,18 @@ def unsaved(scene: Course | Scene, job: int, now: float) -> float:
 def _progress(scene: Course | Scene, job: int, now: float) -> tuple[float, float]:
     """What a running job did since its last checkpoint, and what of it a checkpoint has: seconds of work."""
     runs, kinds, fates = scene.state.runs, scene.kinds, scene.fates
-    did = (now - runs.began_s[job]) * pace(scene.work, runs, kinds.paces, job)
+    did = (now - runs.began_s[job]) * _pace(scene, job)
     again = kinds.restart_s[job] if fates.stops[job] else 0.0
     did = max(0.0, did - again)
     if not np.isfinite(kinds.checkpoint_s[job]):
         return did, 0.0
     upto = fates.saved_s[job] + did
     return did, max(0.0, np.floor(upto / kinds.checkpoint_s[job] + 1e-9) * kinds.checkpoint_s[job] - fates.saved_s[job])
+
+
+@lean
+def _pace(scene: Course | Scene, job: int) -> float:
+    """Work per second of a job that runs, as it was reckoned with when it started."""
+    paces, asked, gpus = scene.kinds.paces, scene.work.gpus[job], scene.state.runs.gpus[job]
+    speed = paces.speed[paces.kind[job], scene.state.runs.flavor[job]]
+    return float(speed * curve(gpus, asked, paces.scaling[job]) if gpus < asked else speed)
