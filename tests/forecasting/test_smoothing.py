@@ -222,7 +222,8 @@ def test_quantiles_of_errors_are_weighted() -> None:
     errors, weights = np.array([3.0, 1.0, 2.0]), np.array([2.0, 1.0, 1.0])
     found = np.empty(5)
 
-    compiled.quantiles(errors, weights, np.argsort(errors), np.array([0.01, 0.125, 0.25, 0.375, 0.99]), found)
+    order = np.argsort(errors)
+    compiled.quantiles(errors[order], weights[order], np.array([0.01, 0.125, 0.25, 0.375, 0.99]), found)
 
     assert found == pytest.approx([1.0, 1.0, 1.5, 2.0, 3.0])  # middles of the weights lie at 1/8, 3/8 and 3/4
 
@@ -243,7 +244,7 @@ def test_errors_are_those_of_forecasts_that_knew_no_more() -> None:
     hours = rng.uniform(0, 100, 72)
     way = WAYS[[7]]
 
-    _, errors = compiled.tried(np.stack([hours, hours]), way, LEADS_H, np.ones(72), JUDGED_AT, np.array([0.5]))
+    _, errors = compiled.tried(np.stack([hours, hours]), way, LEADS_H, np.ones(72), 0.0, JUDGED_AT, np.array([0.5]))
 
     for k, lead in enumerate(LEADS_H):
         made = [told_by(hours[: t + 1], way[0], int(lead)) for t in range(72 - lead)]
