@@ -25,7 +25,7 @@ HALF_LIFE_H = 48.0
 KNOWN_H = 7 * 24
 """Hours of a line that must have been seen before what went wrong counts in full."""
 
-MIRRORED = 0.6
+MIRRORED = 0.3
 """Of what went wrong counts as if it had been the opposite, until KNOWN_H were seen, and then ever less: a few days all
 err alike, a Monday after a Sunday is more than was told at each hour, and say nothing of which side is next."""
 
@@ -48,8 +48,8 @@ KEPT = 8
 
 LEADS_H = np.array([1, 2, 3, 6, 12, 24])
 JUDGED_AT = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-SHARPNESS = 20.0
-"""How much a line keeps to what would have been best: what was 3.5 % worse has half the weight."""
+SHARPNESS = 15.0
+"""How much a line keeps to what would have been best: what was 5 % worse has half the weight."""
 
 HOPELESS = 100.0
 """Times the best loss, and more: not tried out."""
