@@ -94,7 +94,7 @@ class Trial:
         tried = []
         for line, ways in self._next(wanted):
             hours = self.hours[:, line]
-            counts = _weights(hours[0]), _mirrored(hours[0])
+            counts = _weights(hours[0]), mirrored(hours[0])
             tried.append(smoothing.tried(hours, ways, LEADS_H, *counts, JUDGED_AT, LEVELS))
         losses, errors = zip(*tried, strict=True)
         return replace(self, losses=(*self.losses, *losses), errors=(*self.errors, *errors))
@@ -107,15 +107,22 @@ class Trial:
             mine = slice(nth * turns, (nth + 1) * turns)
             shares, errors = _shares(np.concatenate(self.losses[mine])), np.concatenate(self.errors[mine])
             if shares is not None:
-                best = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT]
-                found.ways[line], found.errors[line] = WAYS[best], np.nan_to_num(errors[best])
-                found.shares[line] = shares[best] / shares[best].sum(axis=0)
+                best, alike = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT], self._first_alike == line
+                found.ways[alike], found.errors[alike] = WAYS[best], np.nan_to_num(errors[best])
+                found.shares[alike] = shares[best] / shares[best].sum(axis=0)
         return found
 
     @cached_property
     def _lines(self) -> Rows:
-        """Those of which enough was seen."""
-        return np.flatnonzero(np.isfinite(self.hours[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S)
+        """Those of which enough was seen, and none that is as another is: the total of a single queue is that queue."""
+        enough = np.isfinite(self.hours[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S
+        return np.flatnonzero(enough & (self._first_alike == np.arange(len(enough))))
+
+    @cached_property
+    def _first_alike(self) -> Rows:
+        """(L,) the first line that is as this one is."""
+        known = dict[bytes, int]()
+        return np.array([known.setdefault(self.hours[:, n].tobytes(), n) for n in range(self.hours.shape[1])], np.int64)
 
     @property
     def _turns(self) -> int:
@@ -141,7 +148,7 @@ def _weights(hours: Floats) -> Floats:
     return weights
 
 
-def _mirrored(hours: Floats) -> float:
+def mirrored(hours: Floats) -> float:
     """The share of opposite errors, where so many `hours` (N,) were seen."""
     return MIRRORED * min(1.0, KNOWN_H / max(1, int(np.isfinite(hours).sum())))
 
