@@ -31,7 +31,12 @@ EXTRA = "fracast"
 
 PRIOR: dict[str, float] = {Anomaly.name: 2.0, Smoothing.name: 2.0}
 PRIOR_OF_FEW: dict[str, float] = {Anomaly.name: 3.0, Smoothing.name: 6.0}
-"""How much more than others some are listened to at first; and where lines are few and steps are hours: services."""
+PRIOR_OF_YOUNG = PRIOR_OF_FEW | {Smoothing.name: 100.0}
+"""How much more than others some are listened to at first; and where lines are few and steps are hours: services,
+whose first days tell little of whom to listen to."""
+
+YOUNG_DAYS = 7.0
+"""Twice as old is a sixteenth as young."""
 
 HEARD: dict[str, Callable[[Window, timedelta], bool]] = {Outlook.name: in_view, Smoothing.name: in_hours}
 """Windows about which some are listened to; the others about all."""
@@ -48,10 +53,12 @@ OUTLOOK_A_FOREST = 0.4
 """The foundation model counts as this share of the forest: it knows other series, the forest these."""
 
 RATE = 6.0
+RATE_OF_YOUNG = 2.0
 LEAST_RATE = 0.5
 LINE_DAYS_SETTLED = 200.0
 OWN_AFTER = 50.0
-"""A day of one service is learnt from fast; where the forest could learn from many days, luck would teach more."""
+"""A day of one service is learnt from fast, unless it is one of its first; where the forest could learn from many days,
+luck would teach more."""
 
 
 def installed() -> tuple[type[Forecaster], ...]:
@@ -68,11 +75,9 @@ def installed() -> tuple[type[Forecaster], ...]:
 
 def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistory) -> Floats:
     """(E, W, 1) how much each is listened to before anything was learnt; 0: never."""
-    queues = sum(line.queue != ALL_QUEUES for line in history.lines)
-    others = max(0.0, 1 - FEW_LINES / max(1, queues))
+    others = max(0.0, 1 - FEW_LINES / max(1, _queues(history)))
     voices = float(np.clip(others * line_days(history) / LINE_DAYS_A_VOICE, LEAST_VOICES, MOST_VOICES))
-    usual = PRIOR_OF_FEW if queues <= FEW_LINES and history.step >= HOUR else PRIOR
-    known = usual | {Forest.name: voices, Outlook.name: max(LEAST_OUTLOOK, OUTLOOK_A_FOREST * voices)}
+    known = _usual(history) | {Forest.name: voices, Outlook.name: max(LEAST_OUTLOOK, OUTLOOK_A_FOREST * voices)}
     shares = np.array([known.get(name, 1.0) for name in names])[:, None, None]
     heard = np.array([[name not in HEARD or HEARD[name](w, history.step) for w in windows] for name in names])
     found: Floats = np.where(heard[..., None], shares, 0.0)
@@ -81,8 +86,33 @@ def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistor
 
 def pace(history: DemandHistory) -> Pace:
     """How fast shares follow losses. Chosen with `prior` on the weeks before the last of six traces."""
-    settled = line_days(history) / LINE_DAYS_SETTLED
-    return Pace(rate=max(LEAST_RATE, RATE / (1 + settled**2)), own_after=OWN_AFTER)
+    settled, young = line_days(history) / LINE_DAYS_SETTLED, youth(history)
+    rate = young * RATE_OF_YOUNG + (1 - young) * RATE / (1 + settled**2)
+    return Pace(rate=max(LEAST_RATE, rate), own_after=OWN_AFTER)
+
+
+def youth(history: DemandHistory) -> float:
+    """1 of a few services that are days old, towards 0 as they age; 0 of others."""
+    if not _few_services(history):
+        return 0.0
+    days = line_days(history) / max(1, _queues(history))
+    return min(1.0, YOUNG_DAYS / max(days, 1e-9)) ** 4
+
+
+def _usual(history: DemandHistory) -> dict[str, float]:
+    """Of experts who say as much about a day of one line as about many."""
+    if not _few_services(history):
+        return PRIOR
+    young = youth(history)
+    return {name: young * PRIOR_OF_YOUNG[name] + (1 - young) * share for name, share in PRIOR_OF_FEW.items()}
+
+
+def _few_services(history: DemandHistory) -> bool:
+    return _queues(history) <= FEW_LINES and history.step >= HOUR
+
+
+def _queues(history: DemandHistory) -> int:
+    return sum(line.queue != ALL_QUEUES for line in history.lines)
 
 
 def line_days(history: DemandHistory) -> float:

@@ -25,6 +25,10 @@ HALF_LIFE_H = 48.0
 KNOWN_H = 7 * 24
 """Hours of a line that must have been seen before what went wrong counts in full."""
 
+MIRRORED = 0.3
+"""Of what went wrong counts as if it had been the opposite, until KNOWN_H were seen, and then ever less: a few days all
+err alike, a Monday after a Sunday is more than was told at each hour, and say nothing of which side is next."""
+
 LEAST_SEEN_S = 2 * DAY_S
 """Of a line, before there is a season to speak of."""
 
@@ -35,7 +39,7 @@ MEAN_H = 84.0
 ROOTS = (1.0, 0.5)
 SEASONS = (*((24.0, 0.5 ** (1 / days)) for days in SEASON_DAYS), (1.0, 0.5 ** (1 / MEAN_H)))
 ALPHAS = (1.0, 0.6, 0.2)
-LASTS_H = (2.0, 12.0, 96.0)
+LASTS_H = (2.0, 16.0, 120.0)
 WAYS = np.array([(p, *season, alpha, lasts) for p, season, alpha, lasts in product(ROOTS, SEASONS, ALPHAS, LASTS_H)])
 """(72, 5) ways to smooth: see `forecasting.compiled.smoothing`."""
 
@@ -50,8 +54,8 @@ SHARPNESS = 15.0
 HOPELESS = 100.0
 """Times the best loss, and more: not tried out."""
 
-AT_ONCE = 3
-"""Ways that are tried together where time is short: a quarter of a millisecond."""
+AT_ONCE = 2
+"""Ways that are tried together where time is short: a sixth of a millisecond, at each tick of five minutes or less."""
 
 
 class Judged(NamedTuple):
@@ -87,10 +91,11 @@ class Trial:
         wanted = ceil(round(min(share, 1.0) * len(self._lines) * self._turns, 6))
         if wanted <= len(self.losses):
             return self
-        tried = [
-            smoothing.tried(self.hours[:, line], ways, LEADS_H, _weights(self.hours[0, line]), JUDGED_AT, LEVELS)
-            for line, ways in self._next(wanted)
-        ]
+        tried = []
+        for line, ways in self._next(wanted):
+            hours = self.hours[:, line]
+            counts = _weights(hours[0]), mirrored(hours[0])
+            tried.append(smoothing.tried(hours, ways, LEADS_H, *counts, JUDGED_AT, LEVELS))
         losses, errors = zip(*tried, strict=True)
         return replace(self, losses=(*self.losses, *losses), errors=(*self.errors, *errors))
 
@@ -102,15 +107,22 @@ class Trial:
             mine = slice(nth * turns, (nth + 1) * turns)
             shares, errors = _shares(np.concatenate(self.losses[mine])), np.concatenate(self.errors[mine])
             if shares is not None:
-                best = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT]
-                found.ways[line], found.errors[line] = WAYS[best], np.nan_to_num(errors[best])
-                found.shares[line] = shares[best] / shares[best].sum(axis=0)
+                best, alike = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT], self._first_alike == line
+                found.ways[alike], found.errors[alike] = WAYS[best], np.nan_to_num(errors[best])
+                found.shares[alike] = shares[best] / shares[best].sum(axis=0)
         return found
 
     @cached_property
     def _lines(self) -> Rows:
-        """Those of which enough was seen."""
-        return np.flatnonzero(np.isfinite(self.hours[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S)
+        """Those of which enough was seen, and none that is as another is: the total of a single queue is that queue."""
+        enough = np.isfinite(self.hours[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S
+        return np.flatnonzero(enough & (self._first_alike == np.arange(len(enough))))
+
+    @cached_property
+    def _first_alike(self) -> Rows:
+        """(L,) the first line that is as this one is."""
+        known = dict[bytes, int]()
+        return np.array([known.setdefault(self.hours[:, n].tobytes(), n) for n in range(self.hours.shape[1])], np.int64)
 
     @property
     def _turns(self) -> int:
@@ -134,6 +146,11 @@ def _weights(hours: Floats) -> Floats:
     known = np.minimum(np.cumsum(np.isfinite(hours)) / KNOWN_H, 1.0)
     weights: Floats = np.where(ages_h < JUDGED, 0.5 ** (ages_h / HALF_LIFE_H), 0.0) * known
     return weights
+
+
+def mirrored(hours: Floats) -> float:
+    """The share of opposite errors, where so many `hours` (N,) were seen."""
+    return MIRRORED * min(1.0, KNOWN_H / max(1, int(np.isfinite(hours).sum())))
 
 
 def _shares(loss: Floats) -> Floats | None:

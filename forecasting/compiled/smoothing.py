@@ -63,40 +63,60 @@ def expected(usual: Floats, cycle: int, now: int, lead: int) -> float:
 
 
 @compiled
-def quantiles(errors: Floats, weights: Floats, order: Counts, levels: Floats, found: Floats) -> None:
-    """Fills `found` (P,) with weighted quantiles of `errors` (N,), which are in `order` (N,)."""
-    total, upto, nth = weights[order].sum(), 0.0, 0
-    last_share, last_error = 0.0, errors[order[0]]
+def ascending(errors: Floats, weights: Floats, mirrored: float, both: Floats) -> int:
+    """Fills `both` (2, 2N) with `errors` (N,) and their opposites in order, and what each counts; how many these are.
+
+    An opposite counts a share `mirrored` of what the error itself does.
+    """
+    order, count = np.argsort(errors), len(errors)
+    up, down, n = 0, count - 1 if mirrored > 0 else -1, 0
+    while up < count or down >= 0:
+        if down < 0 or (up < count and errors[order[up]] <= -errors[order[down]]):
+            both[0, n], both[1, n] = errors[order[up]], weights[order[up]]
+            up += 1
+        else:
+            both[0, n], both[1, n] = -errors[order[down]], mirrored * weights[order[down]]
+            down -= 1
+        n += 1
+    return n
+
+
+@compiled
+def quantiles(errors: Floats, weights: Floats, levels: Floats, found: Floats) -> None:
+    """Fills `found` (P,) with weighted quantiles of ascending `errors` (N,)."""
+    total, upto, nth = weights.sum(), 0.0, 0
+    last_share, last_error = 0.0, errors[0]
     for p in range(len(levels)):
         share = np.inf
-        while nth < len(order):
-            share = (upto + 0.5 * weights[order[nth]]) / total
+        while nth < len(errors):
+            share = (upto + 0.5 * weights[nth]) / total
             if share >= levels[p]:
                 break
-            upto += weights[order[nth]]
-            last_share, last_error = share, errors[order[nth]]
+            upto += weights[nth]
+            last_share, last_error = share, errors[nth]
             nth += 1
-        if 0 < nth < len(order):
+        if 0 < nth < len(errors):
             part = (levels[p] - last_share) / (share - last_share)
-            found[p] = last_error + part * (errors[order[nth]] - last_error)
+            found[p] = last_error + part * (errors[nth] - last_error)
         else:
             found[p] = last_error
 
 
 @compiled
 def tried(
-    hours: Floats, ways: Floats, leads: Counts, weights: Floats, judged: Floats, levels: Floats
+    hours: Floats, ways: Floats, leads: Counts, weights: Floats, mirrored: float, judged: Floats, levels: Floats
 ) -> tuple[Floats, Floats]:
     """How each way to smooth one line would have forecast: (V, K) losses, and (V, K, P) quantiles of its errors.
 
-    `hours` (2, N) are means, and those of the end of each; NaN where not seen. Outcomes count by `weights` (N,). Losses
-    are pinball at `judged`, in the units of `hours`; inf where too little was seen.
+    `hours` (2, N) are means, and those of the end of each; NaN where not seen. Outcomes count by `weights` (N,), and
+    errors as if a share `mirrored` of them had been the opposite. Losses are pinball at `judged`, in the units of
+    `hours`; inf where too little was seen.
     """
     means, latest, count = hours[0], hours[1], hours.shape[1]
     loss, table = np.full((len(ways), len(leads)), np.inf), np.full((len(ways), len(leads), len(levels)), np.nan)
     level, usual, known = np.empty(count), np.empty(count), np.empty(count)
     errors, counted, when = np.empty(count), np.empty(count), np.empty(count, dtype=np.int64)
-    typical, first = np.empty(len(judged)), 0
+    typical, both, first = np.empty(len(judged)), np.empty((2, 2 * count)), 0
     while first < count and weights[first] == 0:
         first += 1
     for v in range(len(ways)):
@@ -114,9 +134,9 @@ def tried(
                     n += 1
             if n < 2 * len(judged):
                 continue
-            order = np.argsort(errors[:n])
-            quantiles(errors, counted, order, levels, table[v, k])
-            quantiles(errors, counted, order, judged, typical)
+            spread = both[:, : ascending(errors[:n], counted[:n], mirrored, both)]
+            quantiles(spread[0], spread[1], levels, table[v, k])
+            quantiles(spread[0], spread[1], judged, typical)
             lost, total = 0.0, 0.0
             for i in range(n):
                 here = 0.0

@@ -7,7 +7,7 @@ import pytest
 
 from forecasting import experts
 from forecasting.ensemble import Ensemble
-from forecasting.experts import EXPERTS, line_days, pace, prior
+from forecasting.experts import EXPERTS, line_days, pace, prior, youth
 from forecasting.lessons import learnt_about
 from forecasting.outlook import Outlook
 from forecasting.smoothing import Smoothing
@@ -91,6 +91,23 @@ def test_of_few_services_smoothed_hours_are_known_best() -> None:
     assert few > more == fine
 
 
+def test_first_days_of_few_services_hardly_move_shares() -> None:
+    names, young, old = (Smoothing.name, "jobs"), queues(2, days=6), queues(2, days=28)
+
+    first, later = (prior(names, learnt_about(HOUR), seen)[0, 0, 0] for seen in (young, old))
+
+    assert (first, pace(young).rate) == (100.0, 2.0)
+    assert 6 <= later < 7
+    assert pace(old).rate > 5
+
+
+def test_days_of_many_queues_or_of_finer_steps_are_learnt_from_as_ever() -> None:
+    many, fine = queues(5, days=6), queues(2, timedelta(minutes=30), days=6)
+
+    assert youth(many) == youth(fine) == 0
+    assert pace(many).rate > 5 < pace(fine).rate
+
+
 def share_of(name: str, seen: DemandHistory) -> float:
     """How much of what is said an hour ahead is this expert's at first."""
     names = [kind.name for kind in EXPERTS]
@@ -98,6 +115,6 @@ def share_of(name: str, seen: DemandHistory) -> float:
     return float(shares[names.index(name)] / shares.sum())
 
 
-def queues(count: int, step: timedelta = HOUR) -> DemandHistory:
-    """Two weeks of some queues."""
-    return history({f"queue-{i}": round(14 * timedelta(days=1) / step) * [8.0] for i in range(count)}, step)
+def queues(count: int, step: timedelta = HOUR, days: int = 14) -> DemandHistory:
+    """Days of some queues."""
+    return history({f"queue-{i}": round(days * timedelta(days=1) / step) * [8.0] for i in range(count)}, step)

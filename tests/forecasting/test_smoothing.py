@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from forecasting.bands import some_lines
 from forecasting.check import check_forecaster, gangs
 from forecasting.compiled import smoothing as compiled
-from forecasting.judging import AT_ONCE, JUDGED_AT, LEADS_H, WAYS, Judged, Trial, judge
+from forecasting.judging import AT_ONCE, JUDGED_AT, LEADS_H, WAYS, Judged, Trial, judge, mirrored
 from forecasting.naive import Naive
 from forecasting.profile import Profile
 from forecasting.rolling import until
@@ -188,6 +188,38 @@ def test_no_tick_waits_for_the_judgement(monkeypatch: pytest.MonkeyPatch) -> Non
     assert most == AT_ONCE
 
 
+def test_a_line_that_is_as_another_is_judged_once() -> None:
+    chat, other = np.array([service(days=5), service(days=5, level=40.0)])[:, None].repeat(2, axis=1)
+    both = Trial(np.stack([chat, other, chat], axis=1)).further(1.0)
+
+    assert len(both.losses) == 2 * len(WAYS) / AT_ONCE
+    for apart, together in zip(judge(chat[:, None]), both.judged, strict=True):
+        np.testing.assert_array_equal(together[[0, 2]], apart[[0, 0]])
+
+
+def test_mirrored_errors_are_in_order_and_count_their_share() -> None:
+    both = np.empty((2, 6))
+
+    count = compiled.ascending(np.array([3.0, -1.0, 2.0]), np.array([1.0, 2.0, 4.0]), 0.5, both)
+
+    assert count == 6
+    assert both[0].tolist() == [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]
+    assert both[1].tolist() == [0.5, 2.0, 2.0, 1.0, 4.0, 1.0]
+
+
+def test_errors_that_are_not_mirrored_are_as_they_were() -> None:
+    both = np.empty((2, 6))
+
+    count = compiled.ascending(np.array([3.0, -1.0, 2.0]), np.array([1.0, 2.0, 4.0]), 0.0, both)
+
+    assert both[:, :count].tolist() == [[-1.0, 2.0, 3.0], [2.0, 4.0, 1.0]]
+
+
+@pytest.mark.parametrize(("days", "share"), [(2, 0.3), (7, 0.3), (14, 0.15), (28, 0.075)])
+def test_the_days_of_a_young_line_do_not_tell_on_which_side_it_errs(days: int, share: float) -> None:
+    assert mirrored(np.ones(24 * days)) == pytest.approx(share)
+
+
 def test_what_is_judged_afresh_follows_from_history_alone(tmp_path: Path) -> None:
     seen = history({"chat": service(days=9)}, HOUR)
     model = Smoothing().fit(until(seen, 5 * 24))
@@ -222,7 +254,8 @@ def test_quantiles_of_errors_are_weighted() -> None:
     errors, weights = np.array([3.0, 1.0, 2.0]), np.array([2.0, 1.0, 1.0])
     found = np.empty(5)
 
-    compiled.quantiles(errors, weights, np.argsort(errors), np.array([0.01, 0.125, 0.25, 0.375, 0.99]), found)
+    order = np.argsort(errors)
+    compiled.quantiles(errors[order], weights[order], np.array([0.01, 0.125, 0.25, 0.375, 0.99]), found)
 
     assert found == pytest.approx([1.0, 1.0, 1.5, 2.0, 3.0])  # middles of the weights lie at 1/8, 3/8 and 3/4
 
@@ -243,7 +276,7 @@ def test_errors_are_those_of_forecasts_that_knew_no_more() -> None:
     hours = rng.uniform(0, 100, 72)
     way = WAYS[[7]]
 
-    _, errors = compiled.tried(np.stack([hours, hours]), way, LEADS_H, np.ones(72), JUDGED_AT, np.array([0.5]))
+    _, errors = compiled.tried(np.stack([hours, hours]), way, LEADS_H, np.ones(72), 0.0, JUDGED_AT, np.array([0.5]))
 
     for k, lead in enumerate(LEADS_H):
         made = [told_by(hours[: t + 1], way[0], int(lead)) for t in range(72 - lead)]
