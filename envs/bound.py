@@ -43,6 +43,11 @@ D / D_max is what is given away. A job-hour of waiting is at least a GPU-hour of
 of those submitted by s. Where jobs of all hours are one stream that says little; where those of each half-hour are one,
 what is late cannot be caught up with at will. So that is told of cohorts only.
 
+**Stays.** A job that leaves at b, done or not, and cannot be done before, d >= V (b - a), waits or runs at each moment
+from a to b. So under any triangle what those of a queue wait is exactly their GPUs that are there less those in use: a
+column for it, between nothing and all of them. Where b is beyond the window, its end counts. Of jobs that leave and may
+be done before nothing is said: what they do only costs, and of them the rows above would not hold.
+
 **Twice.** These rows see little waiting where jobs could run on slower pools, for running slowly is not waiting. Were
 all pools as fast as the fastest, jobs started and stopped at the same moments would end no later, wait no longer and
 use no more: such a world costs no more. So its bound is a bound here too, without those rows; the higher one is told.
@@ -110,7 +115,7 @@ def natural(jobs: JobTable, step_s: float, steps: int) -> Floats:
     """(Q, T) mean GPUs demanded in each step if each job started at once, at speed 1: exact, not sampled."""
     shape = (len(jobs.queues), steps)
     height = jobs.gpus.astype(np.float64)
-    return rectangles(jobs.queue, jobs.submit_s, jobs.submit_s + jobs.duration_s, height, step_s, shape)[0]
+    return rectangles(jobs.queue, jobs.submit_s, jobs.submit_s + jobs.stays_s, height, step_s, shape)[0]
 
 
 def clairvoyant(  # noqa: PLR0913 - each is a fact about the world, and callers name them
@@ -210,7 +215,10 @@ def _refuse_nothing(pools: Sequence[PoolTerms], step_s: float, steps: int) -> No
 
 
 def _refuse_large(lines: Sequence[Line], pools: int, steps: int, classes: int) -> None:
-    widths = (len(line.pools) + 1 + classes * (1 + (len(set(line.speeds)) if line.mixed else 0)) for line in lines)
+    widths = (
+        len(line.pools) + 1 + len(line.queues) + classes * (1 + (len(set(line.speeds)) if line.mixed else 0))
+        for line in lines
+    )
     columns = steps * (2 * pools + sum(widths))
     if columns > MOST_COLUMNS:
         raise SettingsError(

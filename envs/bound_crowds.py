@@ -11,6 +11,8 @@ the first i - 1 are: also >= 0.) One column and one row for each price and step,
 
 **Cohorts.** Where streams are told what they can use at most, each is a column of its own, from its first job on.
 
+**Who stays.** What is there of a queue for a while whatever it does, in use or waiting, is a column: what of it waits.
+
 **Of different speeds.** Each stream is told by speed, for what it waits depends on that.
 """
 
@@ -93,14 +95,16 @@ class Crowd(Protocol):
 
 def crowds(program: Program, grid: Grid, streams: Sequence[Stream]) -> list[Crowd]:
     """Columns and rows of all of them: what they do, not how much is there for them."""
-    together: dict[tuple[tuple[int, ...], tuple[float, ...]], list[Stream]] = {}
+    together: dict[tuple[tuple[int, ...], tuple[float, ...], bool], list[Stream]] = {}
     for stream in streams:
-        key = tuple(stream.line.pools.tolist()), tuple(stream.line.speeds.tolist())
+        key = tuple(stream.line.pools.tolist()), tuple(stream.line.speeds.tolist()), stream.stays
         together.setdefault(key, []).append(stream)
     return [_crowd(program, grid, mine) for mine in together.values()]
 
 
 def _crowd(program: Program, grid: Grid, streams: Sequence[Stream]) -> Crowd:
+    if streams[0].stays:
+        return _staying(program, grid, streams)
     if streams[0].line.mixed:
         return _mixed(program, grid, streams)
     return _alike(program, grid, streams) if streams[0].most is None else _capped(program, grid, streams)
@@ -216,6 +220,38 @@ def _up_to_its_most(program: Program, grid: Grid, stream: Stream, adds_up: Ints)
     usd = np.full(len(used), _waiting_usd(stream) * waiting_per_backlog(stream, grid))
     usd[-1] = 0.0
     return _work(program, stream.possible[first:], (np.array([stream.line.fastest]), used[None]), usd)
+
+
+# there for a while whatever they do
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Staying:
+    grid: Grid
+    streams: Sequence[Stream]
+    pools: Ints
+    running: Ints
+    waiting: Ints  # per stream (T + 1,) GPUs
+
+    def told(self, values: Floats) -> list[Late]:
+        return [self._late(stream, values[waits]) for stream, waits in zip(self.streams, self.waiting, strict=True)]
+
+    def _late(self, stream: Stream, waits: Floats) -> Late:
+        """What waits at the last edge counts to the last step."""
+        late = waits[:-1].copy()
+        late[-1] += waits[-1]
+        return Late(stream, late, float(waits.sum()) * self.grid.hours)
+
+
+def _staying(program: Program, grid: Grid, streams: Sequence[Stream]) -> _Staying:
+    line, there = streams[0].line, np.array([stream.parts[0] for stream in streams])
+    running = _running(program, grid, line)
+    usd = grid.hours * np.array([[_waiting_usd(stream)] for stream in streams])
+    waiting = program.add_columns(there.shape, usd, 0.0, there)
+    adds_up = program.add_rows((grid.steps + 1,), there.sum(axis=0), there.sum(axis=0))
+    program.put(adds_up, running, 1.0)
+    program.put(adds_up, waiting, 1.0)
+    return _Staying(grid, streams, line.pools, running, waiting)
 
 
 # of different speeds

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.workloads import Floats, Ints, JobTable
+
+Bools = NDArray[np.bool_]
 
 GRAIN = 96
 """Durations are told apart as finely as this many geometric steps from the shortest to the longest."""
@@ -47,6 +50,7 @@ class Stream:
     square_gpu_s: float  # sum of gpus x seconds**2 / longest_s, which an unbalanced mix of speeds may hide
     weight: float  # for each of those GPUs so many are asked for at least
     most: Floats | None = None  # (T + 1,) GPUs of those that have been submitted, under triangles; None: not looked at
+    stays: bool = False  # each is there for a while whatever it does; `parts` are the GPUs of those there, of one queue
 
     @property
     def possible(self) -> Floats:
@@ -107,7 +111,10 @@ def streams(jobs: JobTable, lines: Sequence[Line], step_s: float, steps: int, po
     found = []
     for line in lines:
         ours = np.isin(jobs.queue, line.queues) & np.isin(jobs.kind, line.kinds)
-        mine = jobs.take(ours & (jobs.submit_s < end_s) & (jobs.duration_s > 0))
+        every = jobs.take(ours & (jobs.submit_s < end_s) & (jobs.duration_s > 0))
+        stay = _stay(every, line, end_s)
+        found += [_there(line, each, step_s, steps) for each in _by_queue(every.take(stay))]
+        mine = every.take(~stay & (every.submit_s + every.leaves_s >= end_s))
         submit_s = np.maximum(mine.submit_s, 0.0)
         within_s = np.minimum(mine.duration_s, line.fastest * (end_s - submit_s))
         of = _parted(mine, within_s, pouring)
@@ -116,6 +123,26 @@ def streams(jobs: JobTable, lines: Sequence[Line], step_s: float, steps: int, po
             stream = _stream(line, mine.take(some), within_s[some], step_s, steps)
             found.append(stream if pouring.cohort_s is None else _capped(stream, mine.take(some), step_s, steps))
     return found
+
+
+def _stay(jobs: JobTable, line: Line, end_s: float) -> Bools:
+    """(N,) those who leave, or would after the window, and cannot be done before."""
+    there_s = np.minimum(jobs.leaves_s, end_s - jobs.submit_s)
+    stay: Bools = np.isfinite(jobs.leaves_s) & (jobs.duration_s >= line.fastest * there_s)
+    return stay
+
+
+def _by_queue(jobs: JobTable) -> list[JobTable]:
+    return [jobs.take(jobs.queue == queue) for queue in np.unique(jobs.queue)]
+
+
+def _there(line: Line, jobs: JobTable, step_s: float, steps: int) -> Stream:
+    """Those of one queue who stay."""
+    rows, gpus = np.zeros(len(jobs), dtype=np.int64), jobs.least_gpus.astype(np.float64)
+    until_s = jobs.submit_s + jobs.leaves_s
+    _, parts = rectangles(rows, jobs.submit_s, until_s, gpus, step_s, (1, steps))
+    weight = float((jobs.gpus / gpus).min())
+    return Stream(line, jobs.queue[:1], parts, float(jobs.leaves_s.max()), float(gpus.max()), 0.0, weight, stays=True)
 
 
 def _parted(jobs: JobTable, within_s: Floats, pouring: Pouring) -> Ints:

@@ -68,6 +68,11 @@ def replay(jobs: JobTable, cluster: FixedCluster) -> Runs:
             f"{need} more than the cluster's {cluster.gpus} GPUs, the largest {jobs.gpus.max():g}: they would block "
             "all others for ever; give more nodes, or leave those jobs out"
         )
+    if np.isfinite(jobs.leaves_s).any():
+        raise SettingsError(
+            "some jobs leave before they are done (leaves_s), and here the head of the line waits for ever; "
+            "give --scenario, or leave out the column"
+        )
     per_node = cluster.gpus_per_node * parts
     first = np.concatenate([[0], np.cumsum(-(-gpus // per_node))])
     start_s, node = np.zeros(len(jobs)), np.zeros(first[-1], dtype=np.int64)

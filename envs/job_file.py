@@ -58,7 +58,7 @@ def read_jobs(path: Path) -> JobFile:
     if missing:
         raise SettingsError(
             f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
-            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling and state; this one has "
+            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling, leaves_s and state; this one has "
             f"{', '.join(map(str, frame.columns)) or 'none'}"
         )
     file = _File(path, frame)
@@ -83,6 +83,7 @@ def read_jobs(path: Path) -> JobFile:
         ending=ending,
         least_gpus=sizes.least,
         scaling=sizes.scaling,
+        leaves_s=file.spans("leaves_s"),
     )
     return JobFile(table.take(rows), file.ids()[rows], (*notes, *unknown))
 
@@ -171,6 +172,16 @@ class _File:
                 f"{self.path}: {name} is {column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}, which is no number"
             )
         return values
+
+    def spans(self, name: str, otherwise: float = np.inf) -> Floats:
+        """(N,) values of a column that are not negative; `otherwise` where nothing is told."""
+        values = self.numbers(name, otherwise)
+        wrong = np.flatnonzero(values < 0)
+        if len(wrong):
+            raise SettingsError(
+                f"{self.path}: {name} is {values[wrong[0]]:g} in data row {wrong[0] + 1}; give zero or more, or nothing"
+            )
+        return np.where(np.isnan(values), otherwise, values)
 
     def amounts(self, gpus: Floats, kept: NDArray[np.bool_]) -> Amounts:
         """(N,) GPUs: whole numbers, or parts of GPUs that are all alike. Raises SettingsError where they cannot be."""

@@ -172,7 +172,7 @@ def penalised(
 
 def demand(setting: Setting, jobs: JobTable, known: int | None = None) -> Floats:
     """(T,) mean GPUs in each step if each job started at once; of those not `known` so many steps before it."""
-    end_s = jobs.submit_s + jobs.duration_s
+    end_s = jobs.submit_s + jobs.stays_s
     if known is not None:
         end_s = np.minimum(end_s, (np.ceil(jobs.submit_s / setting.step_s) + known) * setting.step_s)
     rows, gpus = np.zeros(len(jobs), dtype=np.int64), jobs.gpus.astype(np.float64)

@@ -15,6 +15,8 @@ Follows Kueue's rules:
 - Where `Preemption` lets them, jobs that fit nowhere stop others: those of other queues that borrow first, then those
   of lower priority, then those that started last; no more than are needed. What they did since their last checkpoint is
   lost. They wait where they would had they never run. Until they have stopped, all others that can start do.
+- Who leaves, running or waiting, is gone at that moment: what it held is free, and in a strict queue whoever stood
+  behind it is the head.
 - With fair sharing the heads of queues that borrow least, by their weights, come first, and jobs of other queues stop
   where that brings shares closer to each other.
 """
@@ -168,7 +170,7 @@ class Replay:
     jobs: JobTable
     flavors: tuple[str, ...]
     start_s: Floats  # first; inf: not within the replay
-    end_s: Floats  # inf: it waits, or waits again
+    end_s: Floats  # or left; inf: it waits, or waits again
     flavor: Ints  # along `flavors`, in which it ran last; NOWHERE: it waits
     gpus: Amounts  # that it held last; 0: it waits
     several: Spells | None = None  # all times for which jobs ran, where some may have been stopped
@@ -184,7 +186,8 @@ class Replay:
         """(Q, T) GPUs asked for and not given, by queue."""
         shape = (len(self.jobs.queues), len(at_s))
         if self.several is None:
-            return _levels(self.jobs.queue, self.jobs.submit_s, self.start_s, self.jobs.gpus, at_s, shape)
+            waited_s = np.minimum(self.start_s, self.end_s)  # who never starts waits until he leaves
+            return _levels(self.jobs.queue, self.jobs.submit_s, waited_s, self.jobs.gpus, at_s, shape)
         there = _levels(self.jobs.queue, self.jobs.submit_s, self.end_s, self.jobs.gpus, at_s, shape)
         ran = self.several
         running = _levels(self.jobs.queue[ran.job], ran.start_s, ran.end_s, self.jobs.gpus[ran.job], at_s, shape)
@@ -226,6 +229,7 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     from envs.compiled.events import advance
     from envs.compiled.stops import Course, Fates, Kinds
     from envs.contests import contest
+    from envs.leaving import exits
 
     count, none, nobody = len(jobs), np.zeros(0), np.zeros(0, dtype=np.int64)
     parts = parts_of_all([jobs])
@@ -233,7 +237,9 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     work = asked(jobs, parts)
     checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
     kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody, paces(jobs, cluster))
-    fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64))
+    fates = Fates(
+        np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64), exits(jobs)
+    )
     met = contest(jobs, cluster, rules, ledger, room=count + ROOM)
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
     course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []
@@ -244,9 +250,8 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
         return Replay(jobs, cluster.flavors, runs.start_s, runs.end_s, runs.flavor, held)
     ran = np.nonzero(runs.flavor != NOWHERE)[0]
     last = Spells(ran, runs.flavor[ran], held[ran], runs.began_s[ran], runs.end_s[ran])
-    end_s = np.where(runs.flavor == NOWHERE, np.inf, runs.end_s)
     spells = Spells.join([*stopped, _taken(met, parts), last])
-    return Replay(jobs, cluster.flavors, runs.start_s, end_s, runs.flavor, held, spells)
+    return Replay(jobs, cluster.flavors, runs.start_s, runs.end_s, runs.flavor, held, spells)
 
 
 def parts_of_all(jobs: Sequence[JobTable]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envs.workloads import ENDINGS, KINDS, Amounts, JobTable
+from envs.workloads import ENDINGS, KINDS, Amounts, Floats, JobTable
 from gyropilot.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def write_table(jobs: JobTable, path: Path) -> None:
             "checkpoint_s": np.where(np.isfinite(jobs.checkpoint_s), jobs.checkpoint_s, np.nan),
             "state": np.array([ending.value for ending in ENDINGS])[jobs.ending],
             **_sizes(jobs),
+            **_told("leaves_s", jobs.leaves_s, np.inf),
         }
     )
     write_frame(frame, path, "--out")
@@ -80,3 +81,9 @@ def _sizes(jobs: JobTable) -> dict[str, Amounts]:
     """How jobs may have fewer GPUs; no columns where none may."""
     elastic = (jobs.least_gpus < jobs.gpus).any()
     return {"min_gpus": jobs.least_gpus, "scaling": jobs.scaling} if elastic else {}
+
+
+def _told(name: str, values: Floats, untold: float) -> dict[str, Floats]:
+    """A column, empty where nothing is told; no column where nothing ever is."""
+    told = values != untold
+    return {name: np.where(told, values, np.nan)} if told.any() else {}

@@ -91,7 +91,7 @@ def waits_of(jobs: JobTable, start_s: Floats, gpu_hours: Floats | None = None) -
     """Of all queues, then of each that has jobs; those that started count as run, at their size, unless told."""
     started = np.isfinite(start_s)
     waited = np.where(started, start_s - jobs.submit_s, np.nan)
-    work = np.where(started, jobs.gpu_seconds / HOUR_S, 0.0) if gpu_hours is None else gpu_hours
+    work = jobs.gpus * jobs.ran_s(start_s) / HOUR_S if gpu_hours is None else gpu_hours
     of = [jobs.queue == n for n in range(len(jobs.queues))]
     queues = [_waits(name, waited[mine], work[mine]) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
     return [_waits(None, waited, work), *queues]

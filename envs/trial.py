@@ -108,8 +108,8 @@ class Trial:
 
 
 def steps_of(jobs: JobTable, step_s: float = STEP_S) -> int:
-    """Until all jobs would have ended that started at once."""
-    return max(1, ceil(float((jobs.submit_s + jobs.duration_s).max(initial=0.0)) / step_s))
+    """Until all jobs would have ended, or left, that started at once."""
+    return max(1, ceil(float((jobs.submit_s + jobs.stays_s).max(initial=0.0)) / step_s))
 
 
 def tried(

@@ -48,6 +48,8 @@ ENDINGS = tuple(Ending)
 
 DAY_S = 86_400.0
 GRID_S = 300.0
+OUTLASTS = 16.0
+"""What a replica could do next to what it does until it leaves: it is there until then also on GPUs so much faster."""
 MONDAY_S = 4 * DAY_S
 """The first Monday of the epoch, 1970-01-05T00:00Z."""
 
@@ -99,9 +101,22 @@ class JobTable:
         return len(self.submit_s)
 
     @property
+    def stays_s(self) -> Floats:
+        """(N,) for which each runs that starts at once and is not stopped, at speed 1."""
+        return np.minimum(self.duration_s, self.leaves_s)
+
+    @property
     def gpu_seconds(self) -> Floats:
-        work: Floats = self.gpus * self.duration_s
+        """(N,) likewise."""
+        work: Floats = self.gpus * self.stays_s
         return work
+
+    def ran_s(self, start_s: Floats) -> Floats:
+        """(N,) for which each ran that started then and was not stopped, at speed 1; 0 of those that never did."""
+        ran = np.zeros(len(self))
+        left, started = self.submit_s + self.leaves_s, np.isfinite(start_s)
+        ran[started] = np.minimum(self.duration_s[started], left[started] - start_s[started])
+        return ran
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> JobTable:
         """The jobs of these rows, in this order."""
@@ -405,24 +420,28 @@ def _after_s(part: TrainingProfile, copies: Ints, rng: np.random.Generator) -> F
 def _service(
     part: ServiceProfile, queues: tuple[str, ...], index: int, busy: Floats, rng: np.random.Generator
 ) -> JobTable:
-    """One job per replica and stretch of time for which the load needs it; the newest replica goes first."""
+    """One job per replica and stretch of time for which the load needs it; the newest replica goes first.
+
+    It leaves when that is over, however late it started.
+    """
     load = part.replicas * busy * (1.0 + part.noise * slow_noise(len(busy), rng))
     wanted = _held(np.ceil(load).astype(np.int64), round(part.calm_s / GRID_S))
     begins, ends = stretches(wanted)
     order = np.argsort(begins, kind="stable")
     begins, ends = begins[order], ends[order]
     # What is still up at the end of the grid stays up: the world does not end there.
-    lasting = np.where(ends == len(busy), DAY_S, 0.0)
+    stays_s = np.float64(GRID_S) * (ends - begins) + np.where(ends == len(busy), DAY_S, 0.0)
     return JobTable(
         queues=queues,
         queue=np.full(len(begins), index),
         submit_s=np.float64(GRID_S) * begins,
-        duration_s=np.float64(GRID_S) * (ends - begins) + lasting,
+        duration_s=OUTLASTS * stays_s,
         gpus=np.full(len(begins), part.gpus_per_replica),
         priority=np.full(len(begins), part.priority),
         kind=np.full(len(begins), KINDS.index(WorkloadKind.INFERENCE)),
         user=np.zeros(len(begins), np.int64),
         checkpoint_s=np.full(len(begins), np.inf),
+        leaves_s=stays_s,
     )
 
 

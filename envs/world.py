@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from envs.leaving import exits, leavers
 from envs.pauses import making_way, ranks
 from envs.replay import (
     NOWHERE,
@@ -98,14 +99,14 @@ class World:
     def begin(self, jobs: JobTable, weather: Weather, lots: Floats | None = None) -> Run:
         """A run of its own. `lots` (N,) from 0 to 1 say whom lost nodes hit first; untold, the youngest jobs."""
         parts = parts_of_all([jobs])
-        return self._run([self._site(jobs, weather, lots, parts)], jobs.queues, parts)
+        return self._run([self._site(jobs, weather, lots, (parts, 0))], jobs.queues, parts)
 
     def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
         """Several at once: of the same queues, and equally long."""
-        most = max(len(jobs) for jobs in tables_)
+        most, leave = max(len(jobs) for jobs in tables_), max(leavers(jobs) for jobs in tables_)
         parts = parts_of_all(tables_)
         sites = [
-            self._site(_padded(jobs, most), weather, None, parts)
+            self._site(_padded(jobs, most), weather, None, (parts, leave))
             for jobs, weather in zip(tables_, weathers, strict=True)
         ]
         return self._run(sites, tables_[0].queues, parts)
@@ -115,13 +116,15 @@ class World:
         every = _together([site for site, _ in sites]), _together(contests) if contests[0] else None
         return Run(self, queues, *every, np.zeros(len(sites), dtype=np.int64), parts)
 
-    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None, parts: int) -> tuple[Site, Contest | None]:
-        """Arrays that count GPUs in so many parts of one."""
+    def _site(
+        self, jobs: JobTable, weather: Weather, lots: Floats | None, shape: tuple[int, int]
+    ) -> tuple[Site, Contest | None]:
+        """Arrays that count GPUs in so many parts of one, with room for so many jobs that leave."""
         from envs.compiled import quotas, stops
         from envs.compiled import world as core
         from envs.contests import contest
 
-        pools, steps, count = self.pools, weather.lead.shape[1], len(jobs)
+        pools, steps, count, (parts, leave) = self.pools, weather.lead.shape[1], len(jobs), shape
         cluster = self._cluster(jobs.queues)
         rules, ledger = tables(jobs.queues, cluster, parts)
         met = contest(jobs, cluster, rules, ledger)
@@ -146,6 +149,7 @@ class World:
             np.empty(count),
             np.empty(count, dtype=np.int64),
             np.zeros(1, dtype=np.int64),
+            exits(jobs, leave),
         )
         state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)
         return core.Site(work, kinds, rules, terms, state, nodes, fates), met

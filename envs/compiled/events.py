@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from envs.compiled.contest import contend
+from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
-from envs.compiled.quotas import ended, hopeful, measure, recall, settle, waits
+from envs.compiled.quotas import NOWHERE, ended, hopeful, measure, recall, released, settle, steps_out, waits
 from envs.compiled.stops import Contest, Course, Scene
 
 
@@ -18,10 +19,10 @@ def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
     """Replays what happens until a moment, that moment included; False where spells must be taken away first."""
     work, rules, state = course.work, course.rules, course.state
     clock, count = state.clock, len(work.queue)
-    while clock.row[0] < count or clock.running[0]:
+    while True:
         submits_s = work.submit_s[clock.row[0]] if clock.row[0] < count else np.inf
-        now = min(submits_s, clock.ends[0] if clock.running[0] else np.inf)
-        if now > until_s:
+        now = min(submits_s, _leaves(course), clock.ends[0] if clock.running[0] else np.inf)
+        if now > until_s or now == np.inf:
             break
         if contest is not None and 0 < len(contest.spells.job) < contest.spells.noted[0] + clock.running[0]:
             return False
@@ -33,14 +34,62 @@ def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
         while clock.row[0] < count and work.submit_s[clock.row[0]] <= now:
             waits(work, state, clock.row[0])
             clock.row[0] += 1
+        came = clock.row[0] > row
+        while _leaves(course) <= now:  # whoever leaves at a moment starts no more in it
+            flavor = _left(course, now)
+            if flavor == NOWHERE:
+                came = True  # or who stands behind it, and is looked at now
+            else:
+                hope, freed = hope or hopeful(work, rules, state, flavor), True
         if contest is not None:
             hope = freed
-        if hope or (freed and clock.row[0] > row):  # who comes now has those who wait already for company
+        if hope or (freed and came):  # who comes now has those who wait already for company
             recall(state.lines)
         settled(course, contest, now)
     if until_s < np.inf:
         measure(clock, state.meter, until_s)
     return True
+
+
+@lean
+def _leaves(course: Course) -> float:
+    """When the next job leaves that is not done; inf: none does."""
+    exits, runs, now = course.fates.exits, course.state.runs, course.state.clock.now_s[0]
+    while exits.nth[0] < len(exits.at_s):
+        job = exits.job[exits.nth[0]]
+        if runs.flavor[job] == NOWHERE or runs.end_s[job] > now:
+            return float(exits.at_s[exits.nth[0]])
+        exits.nth[0] += 1
+    return np.inf
+
+
+@lean
+def _left(course: Course, now: float) -> int:
+    """The next job leaves: the flavor in which it ran, NOWHERE if it waited."""
+    work, state, fates = course.work, course.state, course.fates
+    runs, clock, meter, job = state.runs, state.clock, state.meter, fates.exits.job[fates.exits.nth[0]]
+    fates.exits.nth[0] += 1
+    runs.end_s[job] = now
+    if runs.flavor[job] != NOWHERE:
+        clock.running[0] = removed(clock.ends, clock.gangs, clock.running[0], job)
+        released(work, course.rules, state, job)
+        return int(runs.flavor[job])
+    meter.waiting[work.queue[job]] -= work.gpus[job]
+    meter.waiting_jobs[work.queue[job]] -= 1
+    if _held(course, job):
+        fates.holds[0] = removed(fates.until, fates.held, fates.holds[0], job)
+    else:
+        steps_out(work, state, job)
+    return NOWHERE
+
+
+@lean
+def _held(course: Course, job: int) -> bool:
+    """Whether a job that waits is held back."""
+    held = False
+    for nth in range(course.fates.holds[0]):
+        held = held or course.fates.held[nth] == job
+    return held
 
 
 @lean

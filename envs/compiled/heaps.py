@@ -70,6 +70,18 @@ def left(heap: Ints, count: int) -> int:
 
 
 @lean
+def taken_out(heap: Ints, count: int, value: int) -> int:
+    """`removed`, where a value is its own key."""
+    at = 0
+    while heap[at] != value:
+        at += 1
+    while at > 0:  # as if it were the smallest
+        heap[at] = heap[(at - 1) // 2]
+        at = (at - 1) // 2
+    return left(heap, count)
+
+
+@lean
 def removed(keys: Floats, values: Ints, count: int, value: int) -> int:
     """Takes a value away, wherever it is among the first `count`; how many there are then."""
     at = 0

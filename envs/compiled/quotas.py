@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.compiled.heaps import joined, left, popped, pushed
+from envs.compiled.heaps import joined, left, popped, pushed, taken_out
 from envs.compiled.lean import lean
 from forecasting.compiled.loops import compiled
 
@@ -209,6 +209,23 @@ def waits(work: Work, state: State, job: int) -> None:
     state.meter.waiting[line] += work.gpus[job]
     state.meter.waiting_jobs[line] += 1
     counted(state.lines, line, work.least[job], 1)
+
+
+@lean
+def steps_out(work: Work, state: State, job: int) -> None:
+    """A job that waits in line waits no longer, and never starts."""
+    lines, line, place = state.lines, work.queue[job], work.place[job]
+    first, count = lines.first[line], lines.asides[line]
+    nth = 0
+    while nth < count and lines.aside[first + nth] != place:
+        nth += 1
+    if nth < count:
+        lines.aside[first + nth] = lines.aside[first + count - 1]
+        lines.asides[line] -= 1
+    else:
+        lines.readies[line] = taken_out(lines.ready[first:], lines.readies[line], place)
+        lines.blocked[line] = False
+    counted(lines, line, work.least[job], -1)
 
 
 @lean

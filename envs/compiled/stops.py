@@ -29,6 +29,14 @@ class Kinds(NamedTuple):
     paces: Paces
 
 
+class Exits(NamedTuple):
+    """Jobs that leave at a moment of their own, done or not, (K,) in order of moments; inf: never."""
+
+    at_s: Floats
+    job: Ints
+    nth: Ints  # (1,) the next; changes
+
+
 class Fates(NamedTuple):
     """What happened to jobs that had to stop; changes."""
 
@@ -37,6 +45,7 @@ class Fates(NamedTuple):
     until: Floats  # (N,) a heap of moments until which stopped jobs are held back
     held: Ints  # (N,) which jobs those are
     holds: Ints  # (1,) how many
+    exits: Exits
 
 
 class Policies(NamedTuple):

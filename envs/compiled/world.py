@@ -27,7 +27,7 @@ from envs.compiled.quotas import (
     recall,
     waits,
 )
-from envs.compiled.stops import HOUR_S, Contest, Course, Fates, Kinds, Policies, Spells, stopped, unsaved
+from envs.compiled.stops import HOUR_S, Contest, Course, Exits, Fates, Kinds, Policies, Spells, stopped, unsaved
 from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
@@ -303,7 +303,14 @@ def one(sites: Site, b: int) -> Site:
             Heads(heads.place[b], heads.flavor[b], heads.reserved[b]),
         ),
         Nodes(n.there[b], n.coming[b], n.due[b], n.born[b], n.oldest[b]),
-        Fates(f.saved_s[b], f.stops[b], f.until[b], f.held[b], f.holds[b]),
+        Fates(
+            f.saved_s[b],
+            f.stops[b],
+            f.until[b],
+            f.held[b],
+            f.holds[b],
+            Exits(f.exits.at_s[b], f.exits.job[b], f.exits.nth[b]),
+        ),
     )
 
 

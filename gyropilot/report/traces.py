@@ -126,7 +126,7 @@ def one_original(each: Original) -> str:
 
 
 def _group(name: str, jobs: JobTable) -> Group:
-    durations = tuple(float(d) for d in np.quantile(jobs.duration_s, QUANTILES)) if len(jobs) else ()
+    durations = tuple(float(d) for d in np.quantile(jobs.stays_s, QUANTILES)) if len(jobs) else ()
     return Group(name, len(jobs), float(jobs.gpu_seconds.sum()) / 3600, durations)
 
 

@@ -59,11 +59,13 @@ def cheapest(jobs: JobTable, pools: Sequence[PoolTerms], rates: Rates, tick_s: f
 
 def _schedules(jobs: JobTable, row: int, pools: Sequence[PoolTerms], tick_s: float, ticks: int) -> Schedules:
     submit, work = round(jobs.submit_s[row] / tick_s), jobs.duration_s[row] / tick_s
-    choices = itertools.product(range(WAITS, len(pools)), repeat=max(0, ticks - submit))
+    gone = int(min(ticks, submit + jobs.leaves_s[row] / tick_s))
+    choices = itertools.product(range(WAITS, len(pools)), repeat=max(0, gone - submit))
     fast = [float(speeds(pool.speed)[jobs.kind[row]]) for pool in pools]
     told = [_follow(np.array([WAITS] * submit + list(choice)), submit, work, fast) for choice in choices]
+    over = ((0, 0), (0, 0), (0, max(0, ticks - max(submit, gone))))
     used, busy, waiting = (np.array(part) for part in zip(*told, strict=True))
-    return Schedules(used * jobs.gpus[row], busy * jobs.gpus[row], waiting)
+    return Schedules(np.pad(used, over) * jobs.gpus[row], busy * jobs.gpus[row], waiting)
 
 
 def _follow(choice: NDArray[np.int64], submit: int, work: float, fast: Sequence[float]) -> tuple[Floats, Floats, float]:

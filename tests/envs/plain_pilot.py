@@ -26,6 +26,7 @@ class Job:
     held: int = 0
     pool: int | None = None
     done: float = 0.0  # and not yet safe
+    leaves: float = math.inf
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ def run(world: World, pilot: Pilot, ticks: int, queues: int) -> Flows:
     count = len(world.pools)
     flows = Flows(np.zeros(count), np.zeros(count), np.zeros(queues), np.zeros(queues), np.zeros(()), np.zeros(count))
     for now in range(ticks):
+        world.jobs = [job for job in world.jobs if job.leaves > now]
         for pool in range(count):
             if now in world.losses.get(pool, ()):
                 kept = world.nodes[pool] - math.floor(world.nodes[pool] * world.pools[pool].mass_loss_share)
@@ -147,8 +149,8 @@ def _pass(world: World, flows: Flows, now: int) -> None:
 def of(jobs: JobTable, tick_s: float) -> list[Job]:
     """The jobs of a table, whose times are whole ticks."""
     times = (jobs.submit_s / tick_s, jobs.duration_s / tick_s)
-    columns = (jobs.queue, *times, jobs.gpus, jobs.kind, jobs.least_gpus, jobs.scaling)
+    columns = (jobs.queue, *times, jobs.gpus, jobs.kind, jobs.least_gpus, jobs.scaling, jobs.leaves_s / tick_s)
     return [
-        Job(int(q), round(s), float(w), int(g), int(k), int(least), float(c))
-        for q, s, w, g, k, least, c in zip(*columns, strict=True)
+        Job(int(q), round(s), float(w), int(g), int(k), int(least), float(c), leaves=round(s) + leaves)
+        for q, s, w, g, k, least, c, leaves in zip(*columns, strict=True)
     ]

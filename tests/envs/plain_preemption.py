@@ -65,17 +65,17 @@ def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float, latest_stops:
     world = _World.of(jobs, cluster)
     world.latest_stops = latest_stops
     row = 0
-    while row < len(jobs) or world.running:
+    while True:
         now_s = min([jobs.submit_s[row]] if row < len(jobs) else [inf])
-        now_s = min([now_s, *(run.ends_s for run in world.running.values())])
-        if now_s > until_s:
+        now_s = min([now_s, *(run.ends_s for run in world.running.values()), *world.leaving()])
+        if now_s > until_s or now_s == inf:
             break
         ended = world.end_due(now_s)
         while row < len(jobs) and jobs.submit_s[row] <= now_s:
             world.ready[jobs.queue[row]].append(row)
             world.blocked.discard(int(jobs.queue[row]))
             row += 1
-        if ended:
+        if world.leave_due(now_s) or ended:
             world.recall()
         world.settle(now_s)
     return world.replay()
@@ -98,6 +98,7 @@ class _World:
     past: list[Past] = field(default_factory=list)
     start_s: list[float] = field(default_factory=list)
     spells: list[tuple[int, int, int, float, float]] = field(default_factory=list)
+    gone: dict[int, float] = field(default_factory=dict)  # by row: when it left, or ended
     latest_stops: bool = True
 
     @classmethod
@@ -167,7 +168,32 @@ class _World:
         for row in due:
             run = self.running.pop(row)
             self.spells.append((row, run.flavor, run.gpus, run.began_s, run.ends_s))
+            self.gone[row] = run.ends_s
         return bool(due)
+
+    def leaves_s(self, row: int) -> float:
+        return float(self.jobs.submit_s[row] + self.jobs.leaves_s[row])
+
+    def leaving(self) -> list[float]:
+        """When jobs leave that are not gone yet."""
+        return [self.leaves_s(row) for row in range(len(self.jobs)) if row not in self.gone]
+
+    def leave_due(self, now_s: float) -> bool:
+        """Whether any of those that leave ran."""
+        freed = False
+        for row in range(len(self.jobs)):
+            if row in self.gone or self.leaves_s(row) > now_s:
+                continue
+            self.gone[row], queue = now_s, int(self.jobs.queue[row])
+            if row in self.running:
+                run, freed = self.running.pop(row), True
+                self.spells.append((row, run.flavor, run.gpus, run.began_s, now_s))
+                continue
+            for waiting in (self.ready[queue], self.aside[queue]):
+                if row in waiting:
+                    waiting.remove(row)
+            self.blocked.discard(queue)
+        return freed
 
     def recall(self) -> None:
         for queue, aside in enumerate(self.aside):
@@ -392,6 +418,9 @@ class _World:
             end_s[row], flavor[row], held[row] = until_s, where, gpus
         for row in (*(row for queue in (*self.ready, *self.aside) for row in queue), *self.running):
             end_s[row], flavor[row], held[row] = inf, NOWHERE, 0
+        for row, until_s in self.gone.items():
+            if until_s != end_s[row]:  # it left while it waited
+                end_s[row], flavor[row], held[row] = until_s, NOWHERE, 0
         for row, run in self.running.items():
             end_s[row], flavor[row], held[row] = run.ends_s, run.flavor, run.gpus
             self.spells.append((row, run.flavor, run.gpus, run.began_s, run.ends_s))

@@ -22,13 +22,23 @@ def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     lines = _Lines.of(jobs, [queue in cluster.strict for queue in jobs.queues])
     start_s, end_s = np.full((2, len(jobs)), np.inf)
     flavor, gpus = np.full(len(jobs), NOWHERE), np.zeros(len(jobs), dtype=np.int64)
+    leave_s = (jobs.submit_s + jobs.leaves_s).tolist()
     running: list[tuple[float, int]] = []  # heap of (end, row)
-    for now_s, arrived in _moments(jobs.submit_s.tolist(), running, until_s):
+    for now_s, arrived in _moments(jobs.submit_s.tolist(), leave_s, running, until_s):
         while running and running[0][0] <= now_s:
             row = heapq.heappop(running)[1]
             ledger.give_back(lines.queue[row], int(flavor[row]), int(gpus[row]))
             lines.look_again = True
         lines.join(arrived)
+        for row in (row for row in range(len(jobs)) if leave_s[row] == now_s and end_s[row] > now_s):
+            if np.isfinite(start_s[row]):
+                running.remove((end_s[row], row))
+                heapq.heapify(running)
+                ledger.give_back(lines.queue[row], int(flavor[row]), int(gpus[row]))
+                lines.look_again = True
+            else:
+                lines.leave(row)
+            end_s[row] = now_s
         for row, chosen, held in lines.admit(ledger):
             start_s[row], flavor[row], gpus[row] = now_s, chosen, held
             end_s[row] = now_s + float(jobs.duration_s[row]) / pace(jobs, cluster, row, chosen, held)
@@ -43,11 +53,15 @@ def pace(jobs: JobTable, cluster: Cluster, row: int, flavor: int, held: int) -> 
     return speed * share ** float(jobs.scaling[row]) if share < 1 else speed
 
 
-def _moments(submit_s: list[float], running: list[tuple[float, int]], until_s: float) -> Iterator[tuple[float, range]]:
-    """Each moment at which a job arrives or ends, with the rows that arrive; `running` may grow in between."""
-    row, count = 0, len(submit_s)
-    while row < count or running:
+def _moments(
+    submit_s: list[float], leave_s: list[float], running: list[tuple[float, int]], until_s: float
+) -> Iterator[tuple[float, range]]:
+    """Each moment at which a job arrives, ends or leaves, with the rows that arrive; `running` may change between."""
+    row, count, leaving = 0, len(submit_s), sorted(set(leave_s) - {np.inf}, reverse=True)
+    while row < count or running or leaving:
         now_s = min(submit_s[row] if row < count else np.inf, running[0][0] if running else np.inf)
+        if leaving and leaving[-1] <= now_s:
+            now_s = leaving.pop()
         if now_s > until_s:
             return
         first = row
@@ -166,6 +180,16 @@ class _Lines:
             if self.strict[queue]:  # whoever comes may be the head now, or stand behind the one that blocks
                 self._recall_one(queue)
             heapq.heappush(self.ready[queue], self.place[row])
+
+    def leave(self, row: int) -> None:
+        """It waits no longer. Who stood behind it in a strict queue may be the head."""
+        queue = self.queue[row]
+        for waiting in (self.ready[queue], self.aside[queue]):
+            if self.place[row] in waiting:
+                waiting.remove(self.place[row])
+                heapq.heapify(waiting)
+        if self.strict[queue]:
+            self._recall_one(queue)
 
     def admit(self, ledger: _Ledger) -> Iterator[tuple[int, int, int]]:
         """Rounds until no head fits: each job that starts, its flavor, and with how many GPUs."""

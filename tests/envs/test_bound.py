@@ -157,6 +157,25 @@ def test_the_least_is_not_counted_on_where_the_market_may_take_nodes(changes: di
     assert bound.usd == 0.0
 
 
+def test_who_leaves_waits_for_as_long_as_it_is_there_and_does_not_run() -> None:
+    jobs = leaving(table([(0, 0.0, 5.0, 8), (0, 1.0, 5.0, 8), (0, 1.5, 5.0, 8)]), (2.0, 2.0, 0.5))
+
+    bound = clairvoyant(jobs, [node()], WAITS, HOUR_S / 4, 24)
+
+    # 24 GPU-hours at 2.50: eight GPUs from 0 to 3. Another eight wait from 1 to 2, from 1.5 to 2 eight more
+    assert bound.usd_by_kind[:2] == pytest.approx([60.0, 120.0])
+    assert bound.usd == pytest.approx(180.0)
+    assert bound.backlog.sum() == pytest.approx(12.0)
+
+
+def test_of_who_may_be_done_before_it_leaves_nothing_is_told() -> None:
+    jobs = leaving(table([(0, 0.0, 1.0, 8), (0, 0.0, 1.0, 8)]), (1.5, 1.5))
+
+    bound = clairvoyant(jobs, [node()], WAITS, HOUR_S / 4, 16)
+
+    assert bound.usd == pytest.approx(0.0, abs=1e-6)
+
+
 def test_who_may_run_nowhere_waits() -> None:
     jobs = table([(0, 0.0, 2.0, 1)])
 
@@ -322,7 +341,13 @@ def small_pool(draw: st.DrawFn, name: str) -> PoolTerms:
 def small_jobs(count: st.SearchStrategy[int], latest: int, most_gpus: int) -> st.SearchStrategy[JobTable]:
     row = st.tuples(st.integers(0, 1), st.integers(0, latest), st.integers(1, 12), st.integers(1, most_gpus))
     rows = count.flatmap(lambda n: st.lists(row, min_size=n, max_size=n))
-    return rows.map(lambda r: table(r, ("a", "b"), TICK_S))
+    leaves = st.lists(st.just(np.inf) | st.integers(0, 12), min_size=8, max_size=8)
+    return st.builds(lambda r, after: leaving(table(r, ("a", "b"), TICK_S), after, TICK_S), rows, leaves)
+
+
+def leaving(jobs: JobTable, after: Sequence[float], unit_s: float = HOUR_S) -> JobTable:
+    """Done or not: after so many hours, unless told otherwise."""
+    return replace(jobs, leaves_s=unit_s * np.array(after[: len(jobs)], dtype=np.float64))
 
 
 def of_kinds(jobs: JobTable) -> st.SearchStrategy[JobTable]:

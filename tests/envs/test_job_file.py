@@ -70,6 +70,12 @@ def test_priority_user_kind_and_checkpoints_are_read_where_they_are_told(tmp_pat
     assert table.checkpoint_s.tolist() == [float("inf"), 30.0, 60.0]
 
 
+def test_when_jobs_leave_is_read_where_it_is_told(tmp_path: Path) -> None:
+    table = read_jobs(written(tmp_path, {"leaves_s": [30, None, 0]})).table
+
+    assert table.leaves_s.tolist() == [float("inf"), 0.0, 30.0]
+
+
 def test_jobs_that_did_not_run_are_left_out_and_that_is_said(tmp_path: Path) -> None:
     found = read_jobs(written(tmp_path, {"duration_s": [None, 100.0, 50.0], "gpus": [8, 0, 2]}))
 
@@ -101,6 +107,7 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
         ({"max_gpus": [8, 2, 1]}, "max_gpus is 1 in data row 3; it runs on 2 GPUs, so give that and more, or nothing"),
         ({"scaling": [1, 1.2, None]}, "scaling is 1.2 in data row 2; give more than 0 and up to 1"),
         ({"gpus": [8, 1, 0.011], "min_gpus": [0.017, None, None]}, "min_gpus and max_gpus are together no multiples"),
+        ({"leaves_s": [30, -1, None]}, "leaves_s is -1 in data row 2; give zero or more, or nothing"),
         ({"kind": ["sweep", "sweeping", None]}, "kind 'sweeping' is none of training, fine-tuning"),
         ({"duration_s": [None, None, None]}, "holds no job that ran: 3 jobs are left out"),
     ],

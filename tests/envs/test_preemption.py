@@ -14,7 +14,7 @@ from envs.terms import PoolTerms, Speed
 from envs.world import Weather, World
 from gyropilot.errors import SettingsError
 from tests.envs.plain_preemption import plain_replay
-from tests.envs.test_quotas import KINDS_OF, SHARES, SPEEDS, alike, elastic
+from tests.envs.test_quotas import KINDS_OF, LEAVES, SHARES, SPEEDS, alike, elastic, leaving
 from tests.envs.test_replay import Job, table
 
 QUEUES = ("a", "b", "c")
@@ -64,19 +64,20 @@ def clusters(draw: st.DrawFn) -> Cluster:
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     JOBS,
     clusters(),
     st.lists(st.integers(0, 3), min_size=30, max_size=30),
     st.sampled_from([np.inf, 4.0]),
     st.sampled_from([20.0, 1e9]),
+    LEAVES,
 )
 def test_any_jobs_run_when_and_where_the_plain_rules_say(
-    jobs: list[Job], cluster: Cluster, priority: list[int], checkpoint_s: float, until_s: float
+    jobs: list[Job], cluster: Cluster, priority: list[int], checkpoint_s: float, until_s: float, leaves_s: list[float]
 ) -> None:
     jobs = sorted(jobs, key=lambda job: job[1])
-    submitted = table(jobs, QUEUES, priority[: len(jobs)])
+    submitted = leaving(table(jobs, QUEUES, priority[: len(jobs)]), leaves_s)
     submitted.checkpoint_s[:] = checkpoint_s
 
     fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)

@@ -36,6 +36,14 @@ def clusters(draw: st.DrawFn) -> Cluster:
     return Cluster(shares, cohorts, installed, strict)
 
 
+LEAVES = st.just([]) | st.lists(st.just(np.inf) | st.integers(0, 40), min_size=50, max_size=50)
+"""After how many seconds each job leaves; nothing: none does."""
+
+
+def leaving(jobs: JobTable, leaves_s: list[float]) -> JobTable:
+    return replace(jobs, leaves_s=np.array(leaves_s[: len(jobs)], dtype=np.float64))
+
+
 SPEEDS = st.dictionaries(
     st.sampled_from(["x", "y"]),
     st.sampled_from([0.5, 1.5, {"training": 2.0, "inference": 0.75}, {"sweep": 3.0}]),
@@ -60,7 +68,7 @@ def alike(fast: Replay, plain: Replay) -> None:
 
 
 @settings(max_examples=500, deadline=None)
-@given(JOBS, clusters(), SHARES, KINDS_OF, SPEEDS, st.sampled_from([1.0, 0.6]))
+@given(JOBS, clusters(), SHARES, KINDS_OF, SPEEDS, st.sampled_from([1.0, 0.6]), LEAVES)
 def test_any_elastic_jobs_start_when_where_and_with_as_many_gpus_as_the_plain_rules_say(
     jobs: list[Job],
     cluster: Cluster,
@@ -68,8 +76,10 @@ def test_any_elastic_jobs_start_when_where_and_with_as_many_gpus_as_the_plain_ru
     kind: list[int],
     speed: Mapping[str, Speed],
     scaling: float,
+    leaves_s: list[float],
 ) -> None:
-    submitted = elastic(table(sorted(jobs, key=lambda job: job[1]), QUEUES), share, kind, scaling)
+    came = table(sorted(jobs, key=lambda job: job[1]), QUEUES)
+    submitted = leaving(elastic(came, share, kind, scaling), leaves_s)
     cluster = replace(cluster, speed=speed)
 
     fast, plain = replay(submitted, cluster, 1e9), plain_replay(submitted, cluster, 1e9)
@@ -80,13 +90,13 @@ def test_any_elastic_jobs_start_when_where_and_with_as_many_gpus_as_the_plain_ru
     assert (fast.gpus <= submitted.gpus).all()
 
 
-@settings(max_examples=500, deadline=None)
-@given(JOBS, clusters(), st.lists(st.integers(0, 3), min_size=50, max_size=50), st.sampled_from([20.0, 1e9]))
+@settings(max_examples=600, deadline=None)
+@given(JOBS, clusters(), st.lists(st.integers(0, 3), min_size=50, max_size=50), st.sampled_from([20.0, 1e9]), LEAVES)
 def test_any_jobs_start_when_and_where_the_plain_rules_say(
-    jobs: list[Job], cluster: Cluster, priority: list[int], until_s: float
+    jobs: list[Job], cluster: Cluster, priority: list[int], until_s: float, leaves_s: list[float]
 ) -> None:
     jobs = sorted(jobs, key=lambda job: job[1])
-    submitted = table(jobs, QUEUES, priority[: len(jobs)])
+    submitted = leaving(table(jobs, QUEUES, priority[: len(jobs)]), leaves_s)
 
     fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)
 

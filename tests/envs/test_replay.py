@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +156,25 @@ def test_tells_who_runs_and_who_waits_at_a_moment() -> None:
 
     assert done.running_at(12.0).tolist() == [1]
     assert done.waiting_at(12.0).tolist() == [2]
+
+
+def test_who_leaves_is_gone_running_or_waiting() -> None:
+    jobs = replace(table([("a", 0, 10, 8), ("a", 1, 10, 8), ("a", 2, 10, 8)]), leaves_s=np.array([4.0, 2.0, np.inf]))
+
+    done = replay(jobs, cluster({"a": {"x": Share(8)}}), 100.0)
+
+    assert done.start_s.tolist() == [0, INF, 4]
+    assert done.end_s.tolist() == [4, 3, 14]
+    assert jobs.ran_s(done.start_s).tolist() == [4, 0, 10]
+    assert done.pending_gpus(np.array([2.5, 3.0, 3.5, 4.0]))[0].tolist() == [16, 8, 8, 0]
+    assert done.waiting_at(2.5).tolist() == [1, 2]
+
+
+def test_nobody_leaves_before_he_comes() -> None:
+    jobs = replace(table([("a", 0, 10, 8)]), leaves_s=np.array([-1.0]))
+
+    with pytest.raises(ValueError, match="leaves 1 s before it comes"):
+        replay(jobs, cluster({"a": {"x": Share(8)}}), 100.0)
 
 
 SHARES = st.builds(

@@ -108,7 +108,7 @@ def test_a_service_runs_the_replicas_that_its_load_needs() -> None:
     table = jobs(SERVICE, days=14)
     at_s = np.arange(0, 14 * DAY_S, GRID_S)
 
-    up = ((table.submit_s <= at_s[:, None]) & (at_s[:, None] < table.submit_s + table.duration_s)).sum(axis=1)
+    up = ((table.submit_s <= at_s[:, None]) & (at_s[:, None] < table.submit_s + table.leaves_s)).sum(axis=1)
 
     assert up.reshape(14, -1)[:5].mean() == pytest.approx(10.5, rel=0.1)  # whole replicas: half a one more
     assert np.corrcoef(up[: 5 * 288], np.tile(up[:288], 5))[0, 1] > 0.8
@@ -118,6 +118,15 @@ def test_a_service_runs_the_replicas_that_its_load_needs() -> None:
 def test_replicas_that_are_up_at_the_end_outlive_the_replay() -> None:
     table = jobs(SERVICE, days=2)
 
-    last = table.submit_s + table.duration_s > 2 * DAY_S
+    last = table.submit_s + table.leaves_s > 2 * DAY_S
 
     assert last.sum() >= 5
+
+
+def test_a_replica_that_started_late_leaves_when_its_load_does() -> None:
+    table = jobs(SERVICE, days=2)
+
+    ran_s = table.ran_s(table.submit_s + table.leaves_s / 2)
+
+    np.testing.assert_allclose(ran_s, table.leaves_s / 2)
+    assert (table.duration_s > table.leaves_s).all()

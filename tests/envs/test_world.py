@@ -199,6 +199,48 @@ def test_a_kind_of_job_goes_at_the_speed_that_is_told_for_it() -> None:
     assert world.sites.state.runs.end_s[0].tolist() == [600, 1_200]
 
 
+def leaving(jobs: JobTable, leaves_s: Sequence[float] | Floats) -> JobTable:
+    return replace(jobs, leaves_s=np.array(leaves_s, dtype=np.float64))
+
+
+def test_who_leaves_ends_then_and_whoever_waits_has_its_gpus() -> None:
+    jobs = leaving(table([("a", 0, 3_600, 8), ("a", 0, 3_600, 8), ("a", 0, 600, 8)]), [400.0, 100.0, np.inf])
+    world = World((pool(),)).begin(jobs, Weather.calm((pool(),), 48))
+
+    flows = run(world, [2], 6)
+
+    runs = world.sites.state.runs
+    assert starts(world) == [0.0, np.inf, 400.0]
+    assert runs.end_s[0].tolist() == [400.0, 100.0, 1_000.0]
+    assert (flows.waiting[:, 0, 0] * HOUR_S).tolist() == pytest.approx([8 * (100 + 300), 8 * 100, 0, 0, 0, 0])
+    assert (flows.busy[:, 0, 0] * HOUR_S).sum() == pytest.approx(8 * 1_000)
+    assert not flows.lost.any()
+
+
+def test_the_head_of_a_strict_queue_that_leaves_no_longer_blocks() -> None:
+    jobs = leaving(table([("a", 0, 3_600, 8), ("a", 10, 60, 12), ("a", 20, 60, 8)]), [np.inf, 90.0, np.inf])
+    pools = (pool(nodes=4),)
+    strict = World(pools, strict=frozenset({"a"})).begin(jobs, Weather.calm(pools, 48))
+
+    run(strict, [4], 2)
+
+    assert starts(strict) == [0.0, np.inf, 100.0]
+
+
+def test_who_is_held_back_and_leaves_waits_no_longer() -> None:
+    jobs = leaving(table([("a", 0, 9_000, 8)]), [700.0])
+    world = World((pool(),), restart_s=0.0).begin(jobs, Weather.calm((pool(),), 48))
+    run(world, [2], 1)
+
+    world.step(np.array([[2]]), np.array([[8.0, 0.0]]))
+    flows = run(world, [2], 20)
+
+    assert world.waiting.tolist() == [[0, 0]]
+    assert (flows.waiting[:, 0, 0] * HOUR_S).tolist() == pytest.approx([8 * 100] + [0] * 19)
+    assert world.sites.state.runs.end_s[0, 0] == 700.0
+    assert world.sites.fates.holds[0, 0] == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_without_dials_it_is_the_replay_that_follows_kueue(seed: int) -> None:
@@ -251,6 +293,7 @@ def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int, elastic: b
     jobs, pools = random_jobs(rng, 50), (pool("x", interruptions_per_day=5.0), pool("y", speed=1.5, nodes=1))
     jobs = of_any_size(jobs, rng) if elastic else jobs
     jobs = replace(jobs, checkpoint_s=rng.choice([300.0, 1_000.0, np.inf], len(jobs)))
+    jobs = leaving(jobs, rng.choice([np.inf, 100.0, 1_000.0, 3_000.0], len(jobs)))
     world = World(pools).begin(jobs, Weather.drawn(pools, 200, rng))
     busy, lost, waited = np.zeros(2), 0.0, 0.0
 
@@ -263,18 +306,21 @@ def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int, elastic: b
         keeps_its_books(world)
 
     sites, now = world.sites, 200 * STEP_S
-    runs, ended = sites.state.runs, sites.state.runs.end_s[0] <= now
+    runs, gone = sites.state.runs, sites.state.runs.end_s[0] <= now
+    left = gone & (runs.left_s[0] > 0)
+    ended = gone & ~left
     done = np.where(ended, jobs.duration_s, sites.fates.saved_s[0])
     running = (runs.flavor[0] >= 0) & ~ended
+    until = np.where(left, runs.end_s[0], now)
     share = np.where(running, runs.gpus[0] / jobs.gpus, 1.0)
-    since = np.where(running, (now - runs.began_s[0]) * np.array([1.0, 1.5])[runs.flavor[0]] * share, 0.0)
+    since = np.where(running, (until - runs.began_s[0]) * np.array([1.0, 1.5])[runs.flavor[0]] * share, 0.0)
     restarts = np.where(
         running | ended | (jobs.submit_s > now), 0.0, world.world.restart_s * (sites.fates.stops[0] > 0)
     )
     restarts += np.where(running & (sites.fates.stops[0] > 0), world.world.restart_s, 0.0)
     work = (jobs.gpus * (done + since - restarts)).sum() / HOUR_S + lost
     assert busy @ [1.0, 1.5] == pytest.approx(work)
-    there = np.where(ended, runs.end_s[0], now) - np.minimum(jobs.submit_s, now)
+    there = np.where(gone, runs.end_s[0], now) - np.minimum(jobs.submit_s, now)
     held = (jobs.gpus * there).sum() / HOUR_S
     if elastic:
         assert waited + busy.sum() <= held * (1 + 1e-9)
@@ -306,6 +352,7 @@ def test_worlds_side_by_side_are_as_each_alone() -> None:
     rng = np.random.default_rng(7)
     pools = (pool("x", interruptions_per_day=3.0, lead_sigma=0.5, speed={"batch": 2.0}), pool("y"))
     tables_ = [of_any_size(random_jobs(rng, count), rng, 0.8) for count in (30, 50, 10)]
+    tables_[1] = leaving(tables_[1], rng.choice([np.inf, 500.0], 50))
     weathers = [Weather.drawn(pools, 100, rng) for _ in tables_]
     wanted = rng.integers(0, 9, (100, 3, 2))
     together = World(pools).begin_all(tables_, weathers)

@@ -15,7 +15,7 @@ from gyropilot.report.stairs import Stair
 def stacked(found: Simulation) -> list[list[int]]:
     """Which queues make a layer: those that used most, each its own, and the others together."""
     jobs = found.file.table
-    work = np.where(np.isfinite(found.start_s), jobs.gpu_seconds, 0.0)
+    work = jobs.gpus * jobs.ran_s(found.start_s)
     used = np.bincount(jobs.queue, weights=work, minlength=len(jobs.queues))
     order = [nth for nth in np.argsort(-used, kind="stable").tolist() if used[nth] > 0]
     own, rest = (order, []) if len(order) <= LAYERS else (order[: LAYERS - 1], order[LAYERS - 1 :])
@@ -70,12 +70,14 @@ class _Events:
 
 
 def _events(found: Simulation) -> _Events:
-    """A job comes and waits, begins and runs, ends."""
-    jobs = found.file.table
-    came, began = np.arange(len(jobs)), np.flatnonzero(np.isfinite(found.start_s))
-    times_s = np.concatenate([jobs.submit_s, found.start_s[began], found.end_s[began]])
-    which = np.concatenate([came, began, began])
-    waits, runs = np.repeat([(1.0, 0.0), (-1.0, 1.0), (0.0, -1.0)], [len(came), len(began), len(began)], axis=0).T
+    """A job comes and waits, begins and runs, ends; or leaves while it waits."""
+    jobs, ends_s = found.file.table, found.end_s
+    came, started = np.arange(len(jobs)), np.isfinite(found.start_s)
+    began, left = np.flatnonzero(started), np.flatnonzero(~started & np.isfinite(ends_s))
+    times_s = np.concatenate([jobs.submit_s, found.start_s[began], ends_s[began], ends_s[left]])
+    which = np.concatenate([came, began, began, left])
+    changes = [(1.0, 0.0), (-1.0, 1.0), (0.0, -1.0), (-1.0, 0.0)]
+    waits, runs = np.repeat(changes, [len(came), len(began), len(began), len(left)], axis=0).T
     order = np.argsort(times_s, kind="stable")
     of = which[order]
     return _Events(times_s[order], jobs.queue[of], waits[order] * jobs.gpus[of], runs[order] * found.held[of])
