@@ -58,7 +58,8 @@ def read_jobs(path: Path) -> JobFile:
     if missing:
         raise SettingsError(
             f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
-            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling, leaves_s and state; this one has "
+            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling, leaves_s, deadline_s and state; this "
+            "one has "
             f"{', '.join(map(str, frame.columns)) or 'none'}"
         )
     file = _File(path, frame)
@@ -84,6 +85,7 @@ def read_jobs(path: Path) -> JobFile:
         least_gpus=sizes.least,
         scaling=sizes.scaling,
         leaves_s=file.spans("leaves_s"),
+        deadline_s=file.spans("deadline_s"),
     )
     return JobFile(table.take(rows), file.ids()[rows], (*notes, *unknown))
 

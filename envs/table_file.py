@@ -56,6 +56,7 @@ def write_table(jobs: JobTable, path: Path) -> None:
             "state": np.array([ending.value for ending in ENDINGS])[jobs.ending],
             **_sizes(jobs),
             **_told("leaves_s", jobs.leaves_s, np.inf),
+            **_told("deadline_s", jobs.deadline_s, np.inf),
         }
     )
     write_frame(frame, path, "--out")

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.workloads import Amounts, Floats, JobTable
+
+Bools = NDArray[np.bool_]
 
 HOUR_S = 3_600.0
 
@@ -27,6 +30,13 @@ class Waits:
     p95_s: float
     mean_s: float
     longest_s: float
+    due: int = 0  # that have a deadline which has passed
+    in_time: int = 0  # of those, that were done by then
+
+    @property
+    def in_time_share(self) -> float | None:
+        """None where nothing was due."""
+        return self.in_time / self.due if self.due else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class Ran(NamedTuple):
 
 def tally(jobs: JobTable, ran: Ran, gpus: int) -> Tally:
     """Of jobs that ran so on so many GPUs."""
-    waits, started = waits_of(jobs, ran.start_s, ran.gpu_hours), np.isfinite(ran.start_s)
+    waits, started = waits_of(jobs, ran.start_s, ran.end_s, ran.gpu_hours), np.isfinite(ran.start_s)
     if not started.any():
         return Tally(tuple(waits), 0.0, 0.0, 0.0, 0.0)
     starts_s, ends_s, held = ran.start_s[started], ran.end_s[started], ran.held[started]
@@ -87,21 +97,41 @@ def in_use_until_s(start_s: Floats, end_s: Floats, gpus: Amounts, last_s: float)
     return max(last_s, float(times_s[order[falls]]))
 
 
-def waits_of(jobs: JobTable, start_s: Floats, gpu_hours: Floats | None = None) -> list[Waits]:
-    """Of all queues, then of each that has jobs; those that started count as run, at their size, unless told."""
+def waits_of(
+    jobs: JobTable, start_s: Floats, end_s: Floats, gpu_hours: Floats | None = None, over_s: float = np.inf
+) -> list[Waits]:
+    """Of all queues, then of each that has jobs; those that started count as run, at their size, unless told.
+
+    Who leaves undone was not in time; `over_s` is when nobody looks any more.
+    """
     started = np.isfinite(start_s)
     waited = np.where(started, start_s - jobs.submit_s, np.nan)
     work = jobs.gpus * jobs.ran_s(start_s) / HOUR_S if gpu_hours is None else gpu_hours
+    by_s, left_s = jobs.submit_s + jobs.deadline_s, jobs.submit_s + jobs.leaves_s
+    due = np.isfinite(by_s) & (by_s <= over_s)
+    told = _Told(waited, work, due, due & (end_s <= by_s) & (end_s < left_s))
     of = [jobs.queue == n for n in range(len(jobs.queues))]
-    queues = [_waits(name, waited[mine], work[mine]) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
-    return [_waits(None, waited, work), *queues]
+    queues = [_waits(name, told.of(mine)) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
+    return [_waits(None, told), *queues]
 
 
-def _waits(queue: str | None, waited: Floats, work: Floats) -> Waits:
-    known = waited[np.isfinite(waited)]
-    never = len(waited) - len(known)
+class _Told(NamedTuple):
+    """Of some jobs, (N,)."""
+
+    waited: Floats  # NaN: never started
+    gpu_hours: Floats
+    due: Bools
+    in_time: Bools
+
+    def of(self, rows: Bools) -> _Told:
+        return _Told(self.waited[rows], self.gpu_hours[rows], self.due[rows], self.in_time[rows])
+
+
+def _waits(queue: str | None, told: _Told) -> Waits:
+    known = told.waited[np.isfinite(told.waited)]
+    jobs, due, in_time = len(told.waited), int(told.due.sum()), int(told.in_time.sum())
     if not len(known):
-        return Waits(queue, len(waited), never, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return Waits(queue, jobs, jobs, 0.0, 0.0, 0.0, 0.0, 0.0, due, in_time)
     p50, p95 = np.quantile(known, (0.5, 0.95))
     spans = (float(p50), float(p95), float(known.mean()), float(known.max()))
-    return Waits(queue, len(waited), never, float(work.sum()), *spans)
+    return Waits(queue, jobs, jobs - len(known), float(told.gpu_hours.sum()), *spans, due, in_time)

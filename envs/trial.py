@@ -65,8 +65,10 @@ class Trial:
 
     @cached_property
     def waits(self) -> list[Waits]:
-        """Of all queues, then of each: until a job started first."""
-        return waits_of(self.jobs, np.where(self.start_s <= len(self.usd) * self.world.step_s, self.start_s, np.inf))
+        """Of all queues, then of each: until a job started first, and whether it was done in time."""
+        over_s = len(self.usd) * self.world.step_s
+        start_s, end_s = (np.where(at_s <= over_s, at_s, np.inf) for at_s in (self.start_s, self.end_s))
+        return waits_of(self.jobs, start_s, end_s, over_s=over_s)
 
     @property
     def provisioned_gpu_hours(self) -> float:

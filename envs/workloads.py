@@ -239,6 +239,7 @@ class TrainingProfile:
     elastic: float = 0.0  # share of submissions that run with fewer GPUs too
     elastic_least: float = 0.5  # of their GPUs that do, rounded up
     scaling: float = 0.9  # with a share of its GPUs such a job is share ** scaling as fast
+    slack: float | None = None  # a job has to have ended so many times its duration after it came; None: whenever
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,17 +303,19 @@ def _training(
     row = np.repeat(np.arange(count), copies)
     wobble = np.where(swept[row], np.exp(0.15 * rng.normal(size=len(row))), 1.0)
     duration_s, ending = _ended(part, gpus[row], _durations(part, gpus, score, swept)[row] * wobble, later)
+    runs_s = np.clip(duration_s, 30.0 if not part.runs else 1.0, part.longest_s)
     jobs = JobTable(
         queues=queues,
         queue=np.full(len(row), index),
         submit_s=submit_s[row] + _after_s(part, copies, later),
-        duration_s=np.clip(duration_s, 30.0 if not part.runs else 1.0, part.longest_s),
+        duration_s=runs_s,
         gpus=gpus[row],
         priority=np.full(len(row), part.priority),
         kind=np.where(swept[row], KINDS.index(WorkloadKind.SWEEP), KINDS.index(part.kind)),
         user=user[row],
         checkpoint_s=np.where(saves[row], part.checkpoint_s, np.inf),
         ending=ending,
+        deadline_s=np.full(len(row), np.inf) if part.slack is None else part.slack * runs_s,
     )
     if part.elastic:
         jobs = _elastic(part, jobs, (later.random(count) < part.elastic)[row])

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.replay import NOWHERE, Cluster, Replay, Share, Shares, replay
+from envs.tally import waits_of
 from envs.workloads import DAY_S, Floats, JobTable, ServiceProfile, TrainingProfile, generate
 
 INF = float("inf")
@@ -168,6 +169,19 @@ def test_who_leaves_is_gone_running_or_waiting() -> None:
     assert jobs.ran_s(done.start_s).tolist() == [4, 0, 10]
     assert done.pending_gpus(np.array([2.5, 3.0, 3.5, 4.0]))[0].tolist() == [16, 8, 8, 0]
     assert done.waiting_at(2.5).tolist() == [1, 2]
+
+
+def test_who_had_ended_by_its_deadline_was_in_time_and_who_left_undone_was_not() -> None:
+    jobs = table([("a", 0, 10, 8), ("a", 1, 10, 8), ("a", 2, 10, 8), ("b", 3, 10, 8)])
+    jobs = replace(jobs, deadline_s=np.array([10.0, 15.0, 15.0, INF]), leaves_s=np.array([INF, INF, 5.0, INF]))
+    starts_s, ends_s = np.array([0.0, 10.0, 3.0, 3.0]), np.array([10.0, 20.0, 7.0, 13.0])
+
+    everybody, a, b = waits_of(jobs, starts_s, ends_s)
+    soon = waits_of(jobs, starts_s, ends_s, over_s=12.0)[0]
+
+    assert (everybody.due, everybody.in_time) == (a.due, a.in_time) == (3, 1)
+    assert (b.due, b.in_time_share) == (0, None)
+    assert (soon.due, soon.in_time_share) == (1, 1.0)
 
 
 def test_nobody_leaves_before_he_comes() -> None:

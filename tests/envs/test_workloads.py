@@ -86,6 +86,13 @@ def test_durations_have_the_median_and_spread_told_and_grow_with_the_gang() -> N
     assert np.exp(np.median(eight) - np.median(single)) == pytest.approx(8**0.5, rel=0.25)
 
 
+def test_jobs_are_due_some_times_their_duration_after_they_came_where_that_is_told() -> None:
+    untold, told = jobs(PEOPLE, days=2), jobs(replace(PEOPLE, slack=3.0), days=2)
+
+    assert np.isinf(untold.deadline_s).all()
+    np.testing.assert_array_equal(told.deadline_s, 3 * untold.duration_s)
+
+
 def test_a_sweep_is_many_equal_jobs_of_one_user_within_a_minute() -> None:
     table = jobs(
         replace(PEOPLE, submissions_per_day=2.0, sweep_share=1.0, gang_mix=((2, 1.0),), sweep_jobs=20.0), days=7

@@ -33,6 +33,7 @@ from gyropilot.report.trials.courses import course_of, layer_names
 from gyropilot.report.trials.words import headline
 from tests.report import trialled
 from tests.report.hosting import CHAT, answered
+from tests.report.trialled import QUEUES
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = "<script>document.title='owned'</script>\"'&amp;🚀\u202e" + "x" * 210
@@ -192,6 +193,49 @@ def test_text_has_waits_by_queue_and_all_that_was_had_for_the_money() -> None:
     assert re.search(r"\n serving +100( +[\d.]+ (?:min|h) / [\d.]+ (?:min|h)){3}\n", told)
     assert "kg CO2" in told
     assert told.splitlines()[-1] == headline(full())
+
+
+def due() -> Trials:
+    """Each job was due an hour after its duration: who waited longer had not ended."""
+    found = trialled.trials(bound_usd=None)
+    jobs = replace(found.file.table, deadline_s=found.file.table.duration_s + 3_600.0)
+    tried = tuple(replace(trial, jobs=jobs) for trial in found.trials)
+    return replace(found, file=trialled.as_file(jobs), trials=tried)
+
+
+def test_who_ended_in_time_is_told_by_pilot_and_queue() -> None:
+    found = due()
+    hold, _, newsvendor = found.trials
+
+    told = json.loads(trials.render(found, "json"))["pilots"]
+
+    assert [pilot["queues"][0]["in_time_share"] for pilot in told] == [t.waits[0].in_time_share for t in found.trials]
+    assert 0.2 < (hold.waits[0].in_time_share or 0) < 0.5
+    assert (newsvendor.waits[0].in_time_share or 0) > 0.9
+    share = f"{100 * (hold.waits[1].in_time_share or 0):.0f} %"
+    assert re.search(
+        rf"ended in time .*\n.*\n.*all .*\n.*{QUEUES[0]} +{hold.waits[1].due} +{share}", trials.render(found, "text")
+    )
+    assert f"<td>{hold.waits[1].due}</td><td>{share}</td>" in trials.render(found, "html")
+
+
+def test_nothing_is_told_of_deadlines_where_there_are_none() -> None:
+    assert json.loads(trials.render(full(), "json"))["pilots"][0]["queues"][0]["in_time_share"] is None
+    assert "in time" not in trials.render(full(), "text")
+    assert "deadline" not in trials.render(full(), "html")
+
+
+def test_a_plain_simulation_tells_who_ended_in_time() -> None:
+    found = trialled.simulation()
+    jobs = replace(found.file.table, deadline_s=found.file.table.duration_s + 3_600.0)
+    told = replace(found, file=trialled.as_file(jobs))
+    everybody = told.tally.waits[0]
+
+    assert f"{everybody.due:,}" in simulation.render(told, "text")
+    assert f"<td>{everybody.due:,}</td><td>{100 * (everybody.in_time_share or 0):.0f} %</td>" in simulation.render(
+        told, "html"
+    )
+    assert "in time" not in simulation.render(found, "text") + simulation.render(found, "html")
 
 
 def test_the_page_tells_what_the_json_tells() -> None:

@@ -35,6 +35,8 @@ def _object(waits: Waits) -> dict[str, object]:
         "gpu_hours": waits.gpu_hours,
         "wait_p50_s": waits.p50_s,
         "wait_p95_s": waits.p95_s,
+        "due": waits.due,
+        "in_time_share": waits.in_time_share,
         "wait_mean_s": waits.mean_s,
         "wait_longest_s": waits.longest_s,
     }

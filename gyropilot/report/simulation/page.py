@@ -12,7 +12,7 @@ from gyropilot.report.courses import mark_key
 from gyropilot.report.services import page as services
 from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
-from gyropilot.report.simulation.text import COLUMNS, cells
+from gyropilot.report.simulation.text import cells, columns
 from gyropilot.report.simulation.words import headline, kept_together, span, window
 from gyropilot.report.waits import queue_panels
 
@@ -44,8 +44,8 @@ def page(found: Simulation) -> Part:
         "narrow": courses.course_chart(course, axes, courses.NARROW, "cn"),
         **services.parts([("", found.services)]),
         "waits": list(queue_panels(figures.waits)),
-        "columns": COLUMNS,
-        "queues": [_row(cells(waits)) for waits in (everybody, *queues[:TOLD_QUEUES])],
+        "columns": columns(figures),
+        "queues": [_row(cells(waits, figures)) for waits in (everybody, *queues[:TOLD_QUEUES])],
         "more_queues": max(0, len(queues) - TOLD_QUEUES),
         "notes": found.file.notes,
     }

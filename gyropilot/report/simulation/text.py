@@ -9,15 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from envs.tally import Waits
+from envs.tally import Tally, Waits
 from gyropilot.report.services import text as services
 from gyropilot.report.services.words import sentence
 from gyropilot.report.simulation.result import Simulation
-from gyropilot.report.simulation.words import headline, hours, runs_out, span, window
+from gyropilot.report.simulation.words import headline, hours, in_time, runs_out, span, window
 from gyropilot.report.words import visible
 
 WIDTH = 160
 COLUMNS = ("jobs", "never started", "GPU-hours", "wait p50", "wait p95", "mean", "longest")
+IN_TIME = ("due", "in time")
+"""Beside them where anything was due."""
 
 
 def to_text(found: Simulation) -> str:
@@ -27,12 +29,12 @@ def to_text(found: Simulation) -> str:
     console.print(Text(f"Simulation · {found.world}\n"))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("queue", overflow="fold", max_width=60)
-    for name in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
     figures = found.tally
+    for name in columns(figures):
+        table.add_column(name, justify="right", no_wrap=True)
     everybody, *queues = figures.waits
     for waits in (everybody, *sorted(queues, key=lambda waits: -waits.p95_s)):
-        table.add_row(*(Text(visible(cell)) for cell in cells(waits)))
+        table.add_row(*(Text(visible(cell)) for cell in cells(waits, figures)))
     console.print(table)
     if found.services:
         console.print(services.table([(each.service.name, each) for each in found.services], "service"))
@@ -44,8 +46,14 @@ def to_text(found: Simulation) -> str:
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 
-def cells(waits: Waits) -> list[str]:
-    """A row, as COLUMNS names it after the queue."""
+def columns(figures: Tally) -> tuple[str, ...]:
+    """What is told of each queue."""
+    return (*COLUMNS, *(IN_TIME if figures.waits[0].due else ()))
+
+
+def cells(waits: Waits, figures: Tally) -> list[str]:
+    """A row, as `columns` names it after the queue."""
     spans = (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
     counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", hours(waits.gpu_hours))
-    return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans)]
+    due = (f"{waits.due:,}", in_time(waits)) if figures.waits[0].due else ()
+    return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans), *due]

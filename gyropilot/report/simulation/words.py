@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envs.tally import Tally
+from envs.tally import Tally, Waits
 from envs.words import counted
 
 
@@ -42,6 +42,11 @@ def hours(gpu_hours: float) -> str:
     """12,340, 7.4, 0.25: an hour of one GPU is not told as none."""
     size = abs(gpu_hours)
     return f"{gpu_hours:,.0f}" if size >= 9.95 or not size else f"{gpu_hours:.1f}" if size >= 0.95 else f"{size:.2g}"
+
+
+def in_time(waits: Waits) -> str:
+    """93 %; empty where nothing was due."""
+    return "" if waits.in_time_share is None else f"{100 * waits.in_time_share:.0f} %"
 
 
 def span(seconds: float) -> str:

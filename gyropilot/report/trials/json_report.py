@@ -60,4 +60,6 @@ def _waits(waits: Waits) -> dict[str, object]:
         "never_started": waits.never_started,
         "wait_p50_s": waits.p50_s,
         "wait_p95_s": waits.p95_s,
+        "due": waits.due,
+        "in_time_share": waits.in_time_share,
     }

@@ -13,7 +13,7 @@ from rich.text import Text
 from envs.tally import Waits
 from envs.trial import Trial
 from gyropilot.report.services import text as services
-from gyropilot.report.simulation.words import hours, span
+from gyropilot.report.simulation.words import hours, in_time, span
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent, window
@@ -32,7 +32,8 @@ def to_text(found: Trials) -> str:
     width = max(WIDTH, 62 + 18 * len(found.trials))
     console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})
     console.print(Text(f"Simulation · {found.world}\n"))
-    for table in (_costs(found), _service(found), *_services(found), _waits(found)):
+    deadlines = [_deadlines(found)] if found.trials[0].waits[0].due else []
+    for table in (_costs(found), _service(found), *_services(found), _waits(found), *deadlines):
         console.print(table)
     for note in (*found.file.notes, *(event.sentence for event in events(found))):
         console.print(Text(visible(f"· {note}")))
@@ -107,6 +108,15 @@ def _waits(found: Trials) -> Table:
     by_queue = list(zip(*(trial.waits[1:] for trial in found.trials), strict=True))
     for waits in sorted(by_queue, key=lambda mine: -max(w.p95_s for w in mine)):
         table.add_row(*map(_cell, (waits[0].queue or "", f"{waits[0].jobs:,}", *map(_both, waits))))
+    return table
+
+
+def _deadlines(found: Trials) -> Table:
+    """Of all queues, then of each in which anything was due."""
+    table = _table("ended in time", "due", *(trial.pilot for trial in found.trials))
+    for waits in zip(*(trial.waits for trial in found.trials), strict=True):
+        if waits[0].due:
+            table.add_row(*map(_cell, (waits[0].queue or "all", f"{waits[0].due:,}", *map(in_time, waits))))
     return table
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from envs.words import counted
+from gyropilot.report.simulation.words import in_time
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.waits import PANELS, Mark, queue_panels, waited, waits_chart
@@ -22,6 +23,7 @@ def parts(found: Trials) -> Part:
         "waits": list(_panels(found)),
         "queues": _queues(found)[:TOLD_QUEUES],
         "more_queues": max(0, len(found.trials[0].waits) - 1 - TOLD_QUEUES),
+        "deadlines": _deadlines(found)[:TOLD_QUEUES],
         "pilots": [trial.pilot for trial in found.trials],
     }
 
@@ -39,6 +41,16 @@ def _panels(found: Trials) -> Iterator[Part]:
         marks = [Mark(t.pilot, class_of(found, t), waits) for t, waits in zip(found.trials, mine, strict=True)]
         svg = waits_chart(marks, longest_s, f"w{nth}", f"Waits of {name}")
         yield {"name": name, "facts": counted(mine[0].jobs, "job"), "svg": svg}
+
+
+def _deadlines(found: Trials) -> list[Part]:
+    """Of all queues, then of each in which anything was due."""
+    rows = zip(*(trial.waits for trial in found.trials), strict=True)
+    return [
+        {"name": mine[0].queue or "all", "jobs": f"{mine[0].due:,}", "cells": [in_time(waits) for waits in mine]}
+        for mine in rows
+        if mine[0].due
+    ]
 
 
 def _queues(found: Trials) -> list[Part]:
