@@ -74,7 +74,7 @@ class Task:
     def rates(self) -> Rates:
         """Of all steps of an episode, where they change."""
         at_s: Floats = self.world.step_s * np.arange(self.steps, dtype=np.float64)
-        return rates(self.world.pools, self.queues, self.prices, at_s)
+        return rates(self.world.pools, self.queues, self.prices, at_s, self.world.homes)
 
     @property
     def width(self) -> int:

@@ -69,7 +69,7 @@ class Known:
     def _paid(self, plans: Sequence[Ints]) -> Floats:
         run = self.world.begin_all([self.jobs] * len(plans), [self.weather] * len(plans))
         at_s: Floats = self.world.step_s * np.arange(self.steps, dtype=np.float64)
-        costs = rates(self.world.pools, self.jobs.queues, self.prices, at_s)
+        costs = rates(self.world.pools, self.jobs.queues, self.prices, at_s, self.world.homes)
         wanted = np.array(plans)
         return np.stack([bill(run.step(wanted[:, step]), rates_at(costs, step)) for step in range(self.steps)], axis=1)
 

@@ -58,8 +58,8 @@ def read_jobs(path: Path) -> JobFile:
     if missing:
         raise SettingsError(
             f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
-            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling, leaves_s, deadline_s and state; this "
-            "one has "
+            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling, leaves_s, deadline_s, data_gb and "
+            "state; this one has "
             f"{', '.join(map(str, frame.columns)) or 'none'}"
         )
     file = _File(path, frame)
@@ -86,6 +86,7 @@ def read_jobs(path: Path) -> JobFile:
         scaling=sizes.scaling,
         leaves_s=file.spans("leaves_s"),
         deadline_s=file.spans("deadline_s"),
+        data_gb=file.spans("data_gb", 0.0),
     )
     return JobFile(table.take(rows), file.ids()[rows], (*notes, *unknown))
 

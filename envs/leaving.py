@@ -13,14 +13,9 @@ if TYPE_CHECKING:
 
 
 def exits(jobs: JobTable, room: int = 0) -> Exits:
-    """Who leaves and when, and nobody for ever where there is more `room` than that.
-
-    Raises ValueError where somebody would leave before he comes.
-    """
+    """Who leaves and when, and nobody for ever where there is more `room` than that."""
     from envs.compiled.stops import Exits
 
-    if (jobs.leaves_s < 0).any():
-        raise ValueError(f"a job leaves {-jobs.leaves_s.min():g} s before it comes; give a leaves_s of 0 or more")
     leave = np.flatnonzero(np.isfinite(jobs.leaves_s))
     at_s = (jobs.submit_s + jobs.leaves_s)[leave]
     order, more = np.argsort(at_s, kind="stable"), max(0, room - len(leave))
@@ -29,5 +24,7 @@ def exits(jobs: JobTable, room: int = 0) -> Exits:
 
 
 def leavers(jobs: JobTable) -> int:
-    """How many leave."""
+    """How many leave. Raises ValueError where one would before it comes."""
+    if (jobs.leaves_s < 0).any():
+        raise ValueError(f"a job leaves {-jobs.leaves_s.min():g} s before it comes; give a leaves_s of 0 or more")
     return int(np.isfinite(jobs.leaves_s).sum())

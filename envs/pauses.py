@@ -1,12 +1,17 @@
-"""Who makes way when GPUs are taken back from a queue: whom the preemptor would choose on a real cluster."""
+"""Who makes way when GPUs are taken back from a queue: whom the preemptor would choose on a real cluster.
+
+Who moves to another pool is chosen by its rule, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.terms import HOUR_S
 from envs.workloads import KINDS, Floats, Ints, JobTable
 from gyropilot.domain import WorkloadKind
 
@@ -35,6 +40,37 @@ def making_way(sites: Site, pause: Floats, now_s: Floats) -> Ints:
     for row, jobs in zip(stop, chosen, strict=True):
         row[: len(jobs)] = jobs
     return stop
+
+
+def moving(sites: Site, move: Floats) -> tuple[Ints, Ints]:
+    """(B, M) jobs to move for `move` (B, P, P) parts of GPUs from pool to pool, and to which; NOWHERE is nobody."""
+    from envs.compiled.quotas import NOWHERE
+    from envs.compiled.world import one
+
+    chosen: list[dict[int, int]] = [{} for _ in move]
+    for b, source, target in zip(*np.nonzero((move > 0) & ~np.eye(move.shape[1], dtype=np.bool_)), strict=True):
+        jobs = _of_pool(one(sites, b), (int(source), int(target)), float(move[b, source, target]), [*chosen[b]])
+        chosen[b].update(dict.fromkeys(jobs.tolist(), int(target)))
+    table = np.full((2, len(move), max(map(len, chosen), default=0)), NOWHERE, dtype=np.int64)
+    for b, told in enumerate(chosen):
+        table[:, b, : len(told)] = [*told], [*told.values()]
+    return table[0], table[1]
+
+
+def _of_pool(site: Site, way: tuple[int, int], need: float, taken: Sequence[int]) -> Ints:
+    """Of jobs that run in a pool, and fit into another one by one, those whose restarts cost least work."""
+    from envs.compiled.quotas import may_take
+    from envs.compiled.victims import victims
+
+    work, clock, runs = site.work, site.state.clock, site.state.runs
+    room: Ints = np.zeros(len(site.rules.cohort), dtype=np.int64)
+    may_take(way[1], site.rules, site.state.ledger, room)
+    running = np.setdiff1d(clock.gangs[: clock.running[0]], np.array(taken, dtype=np.int64))
+    mine = running[(runs.flavor[running] == way[0]) & (runs.gpus[running] <= room[work.queue[running]])]
+    jobs = mine[np.lexsort((mine, runs.gpus[mine]))]
+    hours = site.kinds.restart_s[jobs] * work.gpus[jobs] / HOUR_S
+    found: Ints = jobs[victims(int(np.ceil(need)), runs.gpus[jobs], hours, site.kinds.rank[jobs])]
+    return found
 
 
 def _of_queue(site: Site, line: int, need: float, now_s: float) -> Ints:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.leaving import exits, leavers
 from envs.terms import Speed, speeds
 from envs.workloads import KINDS, Amounts, Floats, Ints, JobTable, in_parts
 from gyropilot.errors import SettingsError
@@ -229,7 +230,6 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     from envs.compiled.events import advance
     from envs.compiled.stops import Course, Fates, Kinds
     from envs.contests import contest
-    from envs.leaving import exits
 
     count, none, nobody = len(jobs), np.zeros(0), np.zeros(0, dtype=np.int64)
     parts = parts_of_all([jobs])
@@ -237,9 +237,8 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     work = asked(jobs, parts)
     checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
     kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody, paces(jobs, cluster))
-    fates = Fates(
-        np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64), exits(jobs)
-    )
+    leaving = exits(jobs) if leavers(jobs) else None
+    fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64), leaving)
     met = contest(jobs, cluster, rules, ledger, room=count + ROOM)
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
     course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []

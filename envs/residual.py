@@ -117,9 +117,9 @@ def stilled(seen: Seen) -> float:
 
 
 def _stepped(seen: Seen, wanted: Ints, back: Floats | None) -> float:
-    now_s = np.array([seen.nth * seen.run.world.step_s])
+    world, now_s = seen.run.world, np.array([seen.nth * seen.run.world.step_s])
     flows = seen.run.step(wanted, back)
-    return float(bill(flows, rates(seen.run.world.pools, seen.run.queues, seen.prices, now_s)).sum())
+    return float(bill(flows, rates(world.pools, seen.run.queues, seen.prices, now_s, world.homes)).sum())
 
 
 @dataclass(eq=False, slots=True)

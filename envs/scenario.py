@@ -34,6 +34,8 @@ flavors:
     gpus_per_node: 8
     price_usd_per_gpu_hour: 2.5  # while a node is there
     lead_s: 600                  # from asking for a node until its GPUs can be used
+    # provider: aws              # whose nodes they are, and where: data of jobs that start there is sent there
+    # region: us-east-1
     watts_idle_per_gpu: 60
     watts_busy_per_gpu: 400
     # speed: {training: 1.6, inference: 1.2}   # work per second, by kind of job, unless 1; or one number for all
@@ -47,6 +49,7 @@ prices:
   waiting_usd_per_gpu_hour: 10   # that a job asks for and does not get
   usd_per_kwh: 0.1
   carbon_g_per_kwh: 300
+  # egress_usd_per_gb: 0.02      # of data that is sent to another region; or {us-east-1: {eu-west-1: 0.02}}
 
 # Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:
 # [less_than_or_equal_to_final_share], [less_than_initial_share].
@@ -72,6 +75,7 @@ queues:
     cohort: all
     strategy: StrictFIFO       # the head blocks those behind it; BestEffortFIFO, unless told: they may pass it
     waiting_usd_per_gpu_hour: 20
+    # region: us-east-1        # where data of its jobs lies at first
     # weight: 2                # of its fair share; 1, unless told
     # preemption:              # whom its jobs may stop to start: nobody, unless told
     #   within: lower_priority # of its own: never, lower_priority or lower_or_newer_equal_priority
@@ -137,6 +141,7 @@ class _Queue(_Part):
     strategy: Literal["BestEffortFIFO", "StrictFIFO"] = "BestEffortFIFO"
     waiting_usd_per_gpu_hour: float | None = Field(default=None, ge=0)
     weight: float = Field(default=1.0, ge=0)
+    region: str = ""
     preemption: _Preemption = _Preemption()
     shares: dict[str, _Share] = Field(min_length=1)
 
@@ -168,6 +173,8 @@ class _Pool(_Part):
     watts_idle_per_gpu: float = Field(default=0.0, ge=0)
     watts_busy_per_gpu: float = Field(default=0.0, ge=0)
     hourly: _Hourly = _Hourly()
+    provider: str = ""
+    region: str = ""
 
 
 class _Prices(_Part):
@@ -178,6 +185,7 @@ class _Prices(_Part):
     usd_per_kwh: float = Field(default=0.0, ge=0)
     carbon_usd_per_tonne: float = Field(default=0.0, ge=0)
     carbon_g_per_kwh: float = Field(default=0.0, ge=0)
+    egress_usd_per_gb: _Amount | dict[str, dict[str, _Amount]] = 0.0
 
 
 class _Fault(_Part):
@@ -300,6 +308,7 @@ class Scenario(_Part):
             preemption=cluster.preemption,
             fair_sharing=cluster.fair_sharing,
             weights=cluster.weights,
+            homes={name: queue.region for name, queue in self.queues.items() if queue.region},
         )
 
     @property
@@ -417,6 +426,7 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
             f"{path}: queues.{weighed[0]}.weight counts with fair_sharing alone; set it, or leave weights out"
         )
     _refuse_strange_flavors(path, found)
+    _refuse_strange_places(path, found)
     for fault in found.faults:
         named = (getattr(fault, "pool", None), found.flavors), (getattr(fault, "queue", None), found.queues)
         for whom, known in named:
@@ -447,6 +457,23 @@ def _refuse_strange_flavors(path: Path, found: Scenario) -> None:
             raise SettingsError(
                 f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
                 f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
+            )
+
+
+def _refuse_strange_places(path: Path, found: Scenario) -> None:
+    """Raises SettingsError where a region is priced that is nowhere, or has two providers."""
+    regions, told = found.world.regions, found.prices.egress_usd_per_gb
+    priced = {*told, *(end for ends in told.values() for end in ends)} if isinstance(told, dict) else set[str]()
+    strange = sorted(priced - set(regions))
+    if strange:
+        known = ", ".join(regions) or "none"
+        raise SettingsError(f"{path}: prices.egress_usd_per_gb names {strange[0]}, no region; there are {known}")
+    providers: dict[str, str] = {}
+    for pool in found.pools:
+        if pool.region and providers.setdefault(pool.region, pool.provider) != pool.provider:
+            raise SettingsError(
+                f"{path}: region {pool.region} is of {providers[pool.region] or 'nobody'} and of "
+                f"{pool.provider or 'nobody'} (flavors.{pool.name}); name regions of two providers apart"
             )
 
 

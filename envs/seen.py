@@ -153,6 +153,8 @@ class Seen:
             idle_gpus=float(idle),
             min_nodes=terms.min_nodes,
             max_nodes=terms.max_nodes,
+            provider=terms.provider,
+            region=terms.region,
             market=terms.market,
             lead_time=timedelta(seconds=terms.lead_s),
             price_usd_per_gpu_hour=price,

@@ -57,6 +57,7 @@ def write_table(jobs: JobTable, path: Path) -> None:
             **_sizes(jobs),
             **_told("leaves_s", jobs.leaves_s, np.inf),
             **_told("deadline_s", jobs.deadline_s, np.inf),
+            **_told("data_gb", jobs.data_gb, 0.0),
         }
     )
     write_frame(frame, path, "--out")

@@ -71,6 +71,8 @@ class PoolTerms:
     watts_idle_per_gpu: float = 0.0
     watts_busy_per_gpu: float = 0.0
     hourly: Hourly = field(default_factory=Hourly)
+    provider: str = ""
+    region: str = ""  # where data has to be for jobs that run here; empty: wherever it is
 
     @property
     def max_gpus(self) -> int:
@@ -94,6 +96,7 @@ class Prices:
     usd_per_kwh: float = 0.0
     carbon_usd_per_tonne: float = 0.0
     carbon_g_per_kwh: float = 0.0
+    egress_usd_per_gb: float | Mapping[str, Mapping[str, float]] = 0.0  # between regions: all alike, or from and to
 
 
 class Rates(NamedTuple):
@@ -111,6 +114,7 @@ class Rates(NamedTuple):
     busy_energy: Floats  # (P,) more, per GPU-hour in use
     idle_carbon: Floats  # (P,) likewise, for what is emitted
     busy_carbon: Floats  # (P,)
+    sent: Floats  # (R, R) per GB from one region to another
 
 
 class Flows(NamedTuple):
@@ -122,13 +126,27 @@ class Flows(NamedTuple):
     waiting_jobs: Floats  # (..., Q) job-hours
     lost: Floats  # (...) GPU-hours of work that has to be done again
     asked: Floats  # (..., P) nodes
+    sent: Floats = np.zeros((0, 0))  # (..., R, R) GB from one region to another
 
 
-KINDS = ("GPUs", "waiting", "lost work", "churn", "energy", "carbon")
+KINDS = ("GPUs", "waiting", "lost work", "churn", "energy", "carbon", "egress")
+
+NO_HOMES: Mapping[str, str] = {}
 
 
-def rates(pools: Sequence[PoolTerms], queues: Sequence[str], prices: Prices, at_s: Floats | None = None) -> Rates:
-    """In one unit each. Reserved nodes cost nothing more for being there.
+def regions_of(pools: Sequence[PoolTerms], homes: Mapping[str, str]) -> tuple[str, ...]:
+    """Where pools are and data of queues is: `Flows.sent` and `Rates.sent` count along this."""
+    return tuple(sorted({pool.region for pool in pools}.union(homes.values()) - {""}))
+
+
+def rates(
+    pools: Sequence[PoolTerms],
+    queues: Sequence[str],
+    prices: Prices,
+    at_s: Floats | None = None,
+    homes: Mapping[str, str] = NO_HOMES,
+) -> Rates:
+    """In one unit each. Reserved nodes cost nothing more for being there; `homes` tells where queues have their data.
 
     Where a pool has hourly prices, `at_s` (T,) says when steps begin, in seconds since the world began, and what
     concerns pools is told step by step. Raises ValueError where it is missing then.
@@ -157,7 +175,17 @@ def rates(pools: Sequence[PoolTerms], queues: Sequence[str], prices: Prices, at_
         busy_energy=busy * energy,
         idle_carbon=idle * carbon,
         busy_carbon=busy * carbon,
+        sent=_egress(regions_of(pools, homes), prices.egress_usd_per_gb),
     )
+
+
+def _egress(regions: Sequence[str], usd_per_gb: float | Mapping[str, Mapping[str, float]]) -> Floats:
+    """(R, R) USD per GB; nothing within a region, nor where nothing is told."""
+    apart = 1.0 - np.eye(len(regions))
+    if isinstance(usd_per_gb, Mapping):
+        told = [[usd_per_gb.get(begin, {}).get(end, 0.0) for end in regions] for begin in regions]
+        return apart * np.array(told, dtype=np.float64).reshape(apart.shape)
+    return apart * usd_per_gb
 
 
 def rates_at(costs: Rates, nth: int) -> Rates:
@@ -180,6 +208,7 @@ def bill(flows: Flows, rates: Rates) -> Floats:
         flows.asked @ rates.asked,
         (flows.there * rates.idle_energy + flows.busy * rates.busy_energy).sum(axis=-1),
         (flows.there * rates.idle_carbon + flows.busy * rates.busy_carbon).sum(axis=-1),
+        (flows.sent * rates.sent).sum(axis=(-1, -2)) if flows.sent.size else np.zeros(np.shape(flows.lost)),
     )
     return np.stack(parts, axis=-1)
 

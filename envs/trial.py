@@ -165,7 +165,7 @@ class Dialled(NamedTuple):
 def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequence[Flows], dials: Dialled) -> Trial:
     together = Flows(*(np.concatenate(part) for part in zip(*flows, strict=True)))
     at_s: Floats = run.world.step_s * np.arange(len(together.lost), dtype=np.float64)
-    usd = bill(together, rates(run.world.pools, run.queues, prices, at_s))
+    usd = bill(together, rates(run.world.pools, run.queues, prices, at_s, run.world.homes))
     runs = run.sites.state.runs
     return Trial(
         name,

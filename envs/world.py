@@ -7,7 +7,9 @@ five minutes:
 - The market takes nodes back: single ones by chance, many at once now and then. Jobs on them stop; which ones, their
   lots say. Work since the last checkpoint is lost, and a restart costs work too.
 - Dials are turned: how many nodes a pool should have (idle ones leave, oldest first; what runs is never stopped for
-  it), and how many GPUs are taken back from a queue (by the preemptor's rule; these jobs are held back a while).
+  it), how many GPUs are taken back from a queue (by the preemptor's rule; these jobs are held back a while), and how
+  many go from one pool to another (by its rule, too; these jobs write a checkpoint and lose their restart alone).
+- Data is sent where it is not: a job that starts in a pool of another region has its own from there on.
 
 Chance is drawn beforehand (`Weather`), so that all who are compared meet the same. Several worlds lie in one set of
 arrays and are stepped in one loop of machine code.
@@ -22,8 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from envs.cargo import cargo
 from envs.leaving import exits, leavers
-from envs.pauses import making_way, ranks
+from envs.pauses import making_way, moving, ranks
 from envs.replay import (
     NOWHERE,
     RESTART_S,
@@ -37,12 +40,14 @@ from envs.replay import (
     tables,
     whole,
 )
-from envs.terms import Flows, PoolTerms
+from envs.terms import Flows, PoolTerms, regions_of
 from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 
 if TYPE_CHECKING:
-    from envs.compiled.stops import Contest
-    from envs.compiled.world import Flow, Site
+    from envs.compiled.stops import Beside, Contest
+    from envs.compiled.world import Flow, Moves, Site
+
+    _Begun = tuple[Site, Contest | None, Beside | None]
 
 STEP_S = 300.0
 HOLD_S = 1_800.0
@@ -81,6 +86,19 @@ class Weather(NamedTuple):
         return cls(np.broadcast_to(lead, shape).astype(np.int64), np.zeros(shape), np.zeros(shape))
 
 
+class Shape(NamedTuple):
+    """What several tables of jobs have to have in common."""
+
+    parts: int  # of a GPU, in which GPUs are counted
+    leave: int  # room for so many jobs that leave
+    data: bool  # whether any job has data
+
+    @classmethod
+    def of(cls, tables_: Sequence[JobTable]) -> Self:
+        parts = parts_of_all(tables_)
+        return cls(parts, max(map(leavers, tables_)), any(bool(jobs.data_gb.any()) for jobs in tables_))
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What stays the same from one run to the next."""
@@ -95,36 +113,37 @@ class World:
     preemption: Mapping[str, Preemption] = field(default_factory=dict)  # as `envs.replay.Cluster`
     fair_sharing: tuple[FairRule, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
+    homes: Mapping[str, str] = field(default_factory=dict)  # regions in which data of queues lies at first
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """`Flows.sent` counts along this."""
+        return regions_of(self.pools, self.homes)
 
     def begin(self, jobs: JobTable, weather: Weather, lots: Floats | None = None) -> Run:
         """A run of its own. `lots` (N,) from 0 to 1 say whom lost nodes hit first; untold, the youngest jobs."""
-        parts = parts_of_all([jobs])
-        return self._run([self._site(jobs, weather, lots, (parts, 0))], jobs.queues, parts)
+        shape = Shape.of([jobs])
+        return self._run([self._site(jobs, weather, lots, shape)], jobs.queues, shape.parts)
 
     def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
         """Several at once: of the same queues, and equally long."""
-        most, leave = max(len(jobs) for jobs in tables_), max(leavers(jobs) for jobs in tables_)
-        parts = parts_of_all(tables_)
+        most, shape = max(len(jobs) for jobs in tables_), Shape.of(tables_)
         sites = [
-            self._site(_padded(jobs, most), weather, None, (parts, leave))
+            self._site(_padded(jobs, most), weather, None, shape)
             for jobs, weather in zip(tables_, weathers, strict=True)
         ]
-        return self._run(sites, tables_[0].queues, parts)
+        return self._run(sites, tables_[0].queues, shape.parts)
 
-    def _run(self, sites: Sequence[tuple[Site, Contest | None]], queues: tuple[str, ...], parts: int) -> Run:
-        contests = [contest for _, contest in sites]
-        every = _together([site for site, _ in sites]), _together(contests) if contests[0] else None
-        return Run(self, queues, *every, np.zeros(len(sites), dtype=np.int64), parts)
+    def _run(self, sites: Sequence[_Begun], queues: tuple[str, ...], parts: int) -> Run:
+        every, contests, besides = (_together(each) for each in zip(*sites, strict=True))
+        return Run(self, queues, every, contests, besides, np.zeros(len(sites), dtype=np.int64), parts)
 
-    def _site(
-        self, jobs: JobTable, weather: Weather, lots: Floats | None, shape: tuple[int, int]
-    ) -> tuple[Site, Contest | None]:
-        """Arrays that count GPUs in so many parts of one, with room for so many jobs that leave."""
+    def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None, shape: Shape) -> _Begun:
         from envs.compiled import quotas, stops
         from envs.compiled import world as core
         from envs.contests import contest
 
-        pools, steps, count, (parts, leave) = self.pools, weather.lead.shape[1], len(jobs), shape
+        pools, steps, count, parts = self.pools, weather.lead.shape[1], len(jobs), shape.parts
         cluster = self._cluster(jobs.queues)
         rules, ledger = tables(jobs.queues, cluster, parts)
         met = contest(jobs, cluster, rules, ledger)
@@ -149,10 +168,17 @@ class World:
             np.empty(count),
             np.empty(count, dtype=np.int64),
             np.zeros(1, dtype=np.int64),
-            exits(jobs, leave),
+            None,
         )
         state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)
-        return core.Site(work, kinds, rules, terms, state, nodes, fates), met
+        return core.Site(work, kinds, rules, terms, state, nodes, fates), met, self._beside(jobs, shape)
+
+    def _beside(self, jobs: JobTable, shape: Shape) -> Beside | None:
+        from envs.compiled.stops import Beside
+
+        if shape.leave or (shape.data and len(self.regions) > 1):
+            return Beside(exits(jobs, shape.leave), cargo(jobs, self.pools, self.homes))
+        return None
 
     def _cluster(self, queues: Sequence[str]) -> Cluster:
         from envs.replay import Share
@@ -180,11 +206,15 @@ class Run:
     queues: tuple[str, ...]
     sites: Site
     contests: Contest | None  # where jobs may stop others
+    besides: Beside | None  # where jobs leave, or have data
     nth: Ints  # (B,) steps that passed
     parts: int  # of a GPU, in which all arrays of `sites` count GPUs
 
-    def step(self, nodes: Ints, pause: Floats | None = None) -> Flows:
-        """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now."""
+    def step(self, nodes: Ints, pause: Floats | None = None, move: Floats | None = None) -> Flows:
+        """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now.
+
+        `move` (B, P, P) GPUs go from one pool to another now: whole jobs, as far as there is room for them.
+        """
         from envs.compiled import world as core
 
         clusters, queues = len(self.nth), len(self.queues)
@@ -196,12 +226,18 @@ class Run:
                 f"nodes are {nodes.shape} and GPUs to take back {back}; wanted are one row for each of "
                 f"{clusters} clusters, of {len(self.world.pools)} pools and of {queues} queues"
             )
-        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause))
+        if move is not None and move.shape != (*nodes.shape, nodes.shape[1]):
+            raise ValueError(
+                f"GPUs to move are {move.shape}; wanted are those from pool to pool, "
+                f"{nodes.shape[1]} x {nodes.shape[1]} in each of {clusters} clusters"
+            )
+        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause), self._moving(move))
         flow = self._nothing()
-        core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
+        others = core.Others(self.contests, self.besides)
+        core.step_all(self.sites, others, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
         there, busy, waiting = flow.there / self.parts, flow.busy / self.parts, flow.waiting / self.parts
-        return Flows(there, busy, waiting, flow.waiting_jobs, flow.lost[:, 0] / self.parts, flow.asked)
+        return Flows(there, busy, waiting, flow.waiting_jobs, flow.lost[:, 0] / self.parts, flow.asked, self._sent())
 
     def _stopping(self, pause: Floats | None) -> Ints:
         """(B, K) jobs that make way."""
@@ -209,6 +245,20 @@ class Run:
             return np.empty((len(self.nth), 0), dtype=np.int64)
         now_s = (self.nth * self.world.step_s).astype(np.float64)
         return making_way(self.sites, pause * self.parts, now_s)
+
+    def _sent(self) -> Floats:
+        """(B, R, R) GB, since it was last asked."""
+        if self.besides is None:
+            return np.zeros((len(self.nth), *[len(self.world.regions)] * 2))
+        sent: Floats = self.besides.cargo.sent_gb.copy()
+        self.besides.cargo.sent_gb[:] = 0.0
+        return sent
+
+    def _moving(self, move: Floats | None) -> Moves | None:
+        """(B, M) jobs that move, and to which pools."""
+        from envs.compiled.world import Moves
+
+        return None if move is None or not move.any() else Moves(*moving(self.sites, move * self.parts))
 
     @property
     def used(self) -> Amounts:

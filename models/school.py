@@ -133,7 +133,7 @@ def figure(mine: Sequence[Floats], theirs: Floats) -> Figure:
 def fingerprint(school: School, told: Mapping[str, str]) -> str:
     """What a training depends on, beside its seeds and steps: two of one fingerprint may go on with each other."""
     digest = hashlib.sha256()
-    for name in ("queue", "submit_s", "duration_s", "gpus", "priority", "kind", "checkpoint_s"):
+    for name in ("queue", "submit_s", "duration_s", "gpus", "priority", "kind", "checkpoint_s", "leaves_s", "data_gb"):
         digest.update(np.ascontiguousarray(getattr(school.course.jobs, name)).tobytes())
     rest = {**told, **asdict(school.recipe), **school.plan._asdict(), "encoding": VERSION, "features": FEATURES,
             "surprises": _rates(school.course.surprises)}  # fmt: skip

@@ -1,6 +1,7 @@
 """What happens to jobs, event by event: they come, start, stop and end; see `envs.replay`.
 
-Where no job may stop another there is no contest. Numba leaves out then what is for one, as if it were not written.
+Where no job may stop another there is no contest, and where none leaves there are no exits. Numba leaves out then what
+is for them, as if it were not written.
 """
 
 from __future__ import annotations
@@ -10,18 +11,33 @@ import numpy as np
 from envs.compiled.contest import contend
 from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
-from envs.compiled.quotas import NOWHERE, ended, hopeful, measure, recall, released, settle, steps_out, waits
-from envs.compiled.stops import Contest, Course, Scene
+from envs.compiled.quotas import (
+    NOWHERE,
+    Clock,
+    Runs,
+    ended,
+    hopeful,
+    measure,
+    recall,
+    released,
+    settle,
+    steps_out,
+    waits,
+)
+from envs.compiled.stops import Contest, Course, Exits, Scene
+
+HOPE, RAN, WAITED = 1, 2, 4
+"""Of jobs that left: somebody may start in their place, some ran, some waited, so that others may be heads now."""
 
 
 @lean
 def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
     """Replays what happens until a moment, that moment included; False where spells must be taken away first."""
-    work, rules, state = course.work, course.rules, course.state
+    work, rules, state, exits = course.work, course.rules, course.state, course.fates.exits
     clock, count = state.clock, len(work.queue)
     while True:
         submits_s = work.submit_s[clock.row[0]] if clock.row[0] < count else np.inf
-        now = min(submits_s, _leaves(course), clock.ends[0] if clock.running[0] else np.inf)
+        now = min(submits_s, _leaves(exits, state.runs, clock), clock.ends[0] if clock.running[0] else np.inf)
         if now > until_s or now == np.inf:
             break
         if contest is not None and 0 < len(contest.spells.job) < contest.spells.noted[0] + clock.running[0]:
@@ -34,13 +50,8 @@ def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
         while clock.row[0] < count and work.submit_s[clock.row[0]] <= now:
             waits(work, state, clock.row[0])
             clock.row[0] += 1
-        came = clock.row[0] > row
-        while _leaves(course) <= now:  # whoever leaves at a moment starts no more in it
-            flavor = _left(course, now)
-            if flavor == NOWHERE:
-                came = True  # or who stands behind it, and is looked at now
-            else:
-                hope, freed = hope or hopeful(work, rules, state, flavor), True
+        left = _left(course, exits, now)
+        hope, freed, came = hope or left & HOPE > 0, freed or left & RAN > 0, clock.row[0] > row or left & WAITED > 0
         if contest is not None:
             hope = freed
         if hope or (freed and came):  # who comes now has those who wait already for company
@@ -52,9 +63,11 @@ def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
 
 
 @lean
-def _leaves(course: Course) -> float:
+def _leaves(exits: Exits | None, runs: Runs, clock: Clock) -> float:
     """When the next job leaves that is not done; inf: none does."""
-    exits, runs, now = course.fates.exits, course.state.runs, course.state.clock.now_s[0]
+    if exits is None:
+        return np.inf
+    now = clock.now_s[0]
     while exits.nth[0] < len(exits.at_s):
         job = exits.job[exits.nth[0]]
         if runs.flavor[job] == NOWHERE or runs.end_s[job] > now:
@@ -64,11 +77,27 @@ def _leaves(course: Course) -> float:
 
 
 @lean
-def _left(course: Course, now: float) -> int:
+def _left(course: Course, exits: Exits | None, now: float) -> int:
+    """All leave whose moment it is, who start no more in it: what that means for others, of HOPE, RAN and WAITED."""
+    found = 0
+    if exits is not None:
+        while _leaves(exits, course.state.runs, course.state.clock) <= now:
+            flavor = _goes(course, exits, now)
+            if flavor == NOWHERE:
+                found |= WAITED
+            elif hopeful(course.work, course.rules, course.state, flavor):
+                found |= RAN | HOPE
+            else:
+                found |= RAN
+    return found
+
+
+@lean
+def _goes(course: Course, exits: Exits, now: float) -> int:
     """The next job leaves: the flavor in which it ran, NOWHERE if it waited."""
     work, state, fates = course.work, course.state, course.fates
-    runs, clock, meter, job = state.runs, state.clock, state.meter, fates.exits.job[fates.exits.nth[0]]
-    fates.exits.nth[0] += 1
+    runs, clock, meter, job = state.runs, state.clock, state.meter, exits.job[exits.nth[0]]
+    exits.nth[0] += 1
     runs.end_s[job] = now
     if runs.flavor[job] != NOWHERE:
         clock.running[0] = removed(clock.ends, clock.gangs, clock.running[0], job)

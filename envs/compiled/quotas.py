@@ -108,6 +108,15 @@ class Meter(NamedTuple):
     busy_s: Floats  # (F,)
 
 
+class Cargo(NamedTuple):
+    """Data that jobs have with them; changes."""
+
+    gb: Floats  # (N,)
+    region: Ints  # (F,) in which a flavor is; NOWHERE: it is not told
+    lies: Ints  # (N,) in which a job's data is; NOWHERE: it is not told
+    sent_gb: Floats  # (R, R) from one to another, since it was last set to zero
+
+
 class Heads(NamedTuple):
     """Of lines, those first that need not borrow, then by place. Those that borrow count N more."""
 
@@ -125,6 +134,7 @@ class State(NamedTuple):
     clock: Clock
     meter: Meter
     heads: Heads
+    cargo: Cargo | None  # None: nobody has any
 
 
 @lean
@@ -160,7 +170,7 @@ def settle(work: Work, rules: Rules, state: State, paces: Paces, now: float) -> 
 
 @lean
 def started(work: Work, rules: Rules, state: State, paces: Paces, job: int, flavor: int, now: float) -> None:
-    """A job takes its GPUs."""
+    """A job that waited in line takes its GPUs, and has its data there."""
     line, gpus, runs, clock, meter = work.queue[job], state.runs.gpus[job], state.runs, state.clock, state.meter
     moved(line, flavor, gpus, rules, state.ledger)
     runs.start_s[job] = min(runs.start_s[job], now)
@@ -174,12 +184,24 @@ def started(work: Work, rules: Rules, state: State, paces: Paces, job: int, flav
     meter.waiting_jobs[line] -= 1
     meter.busy[flavor] += gpus
     counted(state.lines, line, work.least[job], -1)
+    _brought(state.cargo, job, flavor)
 
 
 @lean
 def curve(gpus: int, asked: int, scaling: float) -> float:
     """How fast a job is that has so many of the GPUs that it asked for, next to one that has all."""
     return float((gpus / asked) ** scaling)
+
+
+@lean
+def _brought(cargo: Cargo | None, job: int, flavor: int) -> None:
+    """A job's data is sent where it is not, and lies there from then on."""
+    if cargo is not None:
+        lies, region = cargo.lies[job], cargo.region[flavor]
+        if region not in (NOWHERE, lies):
+            if lies != NOWHERE:
+                cargo.sent_gb[lies, region] += cargo.gb[job]
+            cargo.lies[job] = region
 
 
 @lean
@@ -333,7 +355,7 @@ def beginning(work: Work, duration_s: Floats, ledger: Ledger, begin_s: float) ->
         np.zeros(queues), np.zeros(queues), np.zeros(flavors), np.zeros(queues), np.zeros(queues), np.zeros(flavors)
     )
     heads = Heads(np.empty(queues, np.int64), np.empty(queues, np.int64), np.zeros(queues, np.int64))
-    return State(ledger, runs, _nobody(work, queues), clock, meter, heads)
+    return State(ledger, runs, _nobody(work, queues), clock, meter, heads, None)
 
 
 @lean
@@ -469,6 +491,13 @@ def _choice(line: int, wanted: int, rules: Rules, ledger: Ledger) -> int:
 @lean
 def fits(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> bool:
     return bool(wanted <= min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
+
+
+@lean
+def may_take(flavor: int, rules: Rules, ledger: Ledger, gpus: Ints) -> None:
+    """Fills `gpus` (Q,) with what each queue may still take of a flavor."""
+    for line in range(len(gpus)):
+        gpus[line] = min(ledger.idle[flavor], _room(line, flavor, rules, ledger))
 
 
 @lean

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
-from envs.compiled.quotas import NOWHERE, Paces, Rules, State, Work, curve, released
+from envs.compiled.quotas import NOWHERE, Cargo, Paces, Rules, State, Work, curve, released
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,7 +45,14 @@ class Fates(NamedTuple):
     until: Floats  # (N,) a heap of moments until which stopped jobs are held back
     held: Ints  # (N,) which jobs those are
     holds: Ints  # (1,) how many
+    exits: Exits | None  # None: nobody leaves
+
+
+class Beside(NamedTuple):
+    """What jobs do beside waiting and running."""
+
     exits: Exits
+    cargo: Cargo
 
 
 class Policies(NamedTuple):
@@ -117,8 +124,21 @@ def stopped(scene: Course | Scene, job: int, now: float) -> float:
 
     They are those of as many GPUs as it asked for, at speed 1, whatever it ran on: work is told in them.
     """
-    runs, clock, fates, gpus = scene.state.runs, scene.state.clock, scene.fates, scene.work.gpus[job]
     did, kept = _progress(scene, job, now)
+    return _let_go(scene, job, now, did, kept)
+
+
+@lean
+def saved(scene: Course | Scene, job: int, now: float) -> float:
+    """A running job writes a checkpoint and stops; GPU-hours of its restart."""
+    did, _ = _progress(scene, job, now)
+    return _let_go(scene, job, now, did, did)
+
+
+@lean
+def _let_go(scene: Course | Scene, job: int, now: float, did: float, kept: float) -> float:
+    """A running job gives its GPUs back and keeps so many seconds of what it did; GPU-hours of what it does again."""
+    runs, clock, fates, gpus = scene.state.runs, scene.state.clock, scene.fates, scene.work.gpus[job]
     again = scene.kinds.restart_s[job] if fates.stops[job] else 0.0
     spared = max(0.0, again - (now - runs.began_s[job]) * _pace(scene, job))
     fates.saved_s[job] += kept

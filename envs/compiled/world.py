@@ -12,6 +12,7 @@ from envs.compiled.heaps import popped, pushed
 from envs.compiled.lean import lean
 from envs.compiled.quotas import (
     NOWHERE,
+    Cargo,
     Clock,
     Heads,
     Ledger,
@@ -23,11 +24,27 @@ from envs.compiled.quotas import (
     State,
     Work,
     any_hope,
+    counted,
+    fits,
     measure,
     recall,
+    started,
     waits,
 )
-from envs.compiled.stops import HOUR_S, Contest, Course, Exits, Fates, Kinds, Policies, Spells, stopped, unsaved
+from envs.compiled.stops import (
+    HOUR_S,
+    Beside,
+    Contest,
+    Course,
+    Exits,
+    Fates,
+    Kinds,
+    Policies,
+    Spells,
+    saved,
+    stopped,
+    unsaved,
+)
 from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
@@ -79,11 +96,26 @@ class Site(NamedTuple):
     fates: Fates
 
 
+class Others(NamedTuple):
+    """Of several clusters, what is not everywhere."""
+
+    contests: Contest | None  # None: no job may stop another
+    besides: Beside | None  # None: none leaves, and none has data
+
+
+class Moves(NamedTuple):
+    """Jobs that go on in other pools, (M,)."""
+
+    job: Ints  # NOWHERE: nobody
+    to: Ints
+
+
 class Dials(NamedTuple):
     """What is wanted of a cluster for a step."""
 
     nodes: Ints  # (P,)
     stop: Ints  # (K,) jobs that make way; NOWHERE: nobody
+    moves: Moves | None  # None: nobody goes on in another pool
 
 
 @lean
@@ -105,6 +137,8 @@ def step(site: Site, contest: Contest | None, dials: Dials, nth: int, step_s: fl
     if len(dials.stop):
         flow.lost[0] += _paused(site, dials.stop, now, now + hold_s)
         freed = True
+    flow.lost[0] += _moved(site, dials.moves, now)
+    freed = freed or dials.moves is not None
     if site.fates.holds[0]:
         _let_go_on(site, now)
         freed = True
@@ -232,6 +266,33 @@ def _paused(site: Site, stop: Ints, now: float, until_s: float) -> float:
 
 
 @lean
+def _moved(site: Site, moves: Moves | None, now: float) -> float:
+    """Jobs that run go on at once in other pools, those for all of which there is room; GPU-hours of their restarts."""
+    lost = 0.0
+    if moves is not None:
+        for nth in range(len(moves.job)):
+            lost += _goes_on(site, moves.job[nth], moves.to[nth], now)
+    return lost
+
+
+@lean
+def _goes_on(site: Site, job: int, to: int, now: float) -> float:
+    work, rules, state = site.work, site.rules, site.state
+    if job == NOWHERE or state.runs.flavor[job] == NOWHERE or state.runs.flavor[job] == to:
+        return 0.0
+    line, gpus = work.queue[job], state.runs.gpus[job]
+    if not fits(line, to, gpus, rules, state.ledger):
+        return 0.0
+    lost = saved(_course(site), job, now)
+    state.meter.waiting[line] += work.gpus[job]  # as if it waited, for no time
+    state.meter.waiting_jobs[line] += 1
+    counted(state.lines, line, work.least[job], 1)
+    state.runs.gpus[job] = gpus
+    started(work, rules, state, site.kinds.paces, job, to, now)
+    return lost
+
+
+@lean
 def lost_hours(course: Course, jobs: Ints, now: float, hours: Floats) -> None:
     """Fills `hours` (N,) with the GPU-hours of work that running jobs would lose if they stopped now."""
     for nth in range(len(jobs)):
@@ -262,7 +323,7 @@ def lent(rules: Rules, ledger: Ledger) -> None:
 
 
 def one(sites: Site, b: int) -> Site:
-    """One of several clusters, whose arrays have them along their first axis."""
+    """One of several clusters, whose arrays have them along their first axis; without what jobs do beside."""
     w, k, r, t, n, f = sites.work, sites.kinds, sites.rules, sites.terms, sites.nodes, sites.fates
     s = sites.state
     runs, lines, clock, meter, heads = s.runs, s.lines, s.clock, s.meter, s.heads
@@ -301,6 +362,7 @@ def one(sites: Site, b: int) -> Site:
                 meter.busy_s[b],
             ),
             Heads(heads.place[b], heads.flavor[b], heads.reserved[b]),
+            None,
         ),
         Nodes(n.there[b], n.coming[b], n.due[b], n.born[b], n.oldest[b]),
         Fates(
@@ -309,12 +371,30 @@ def one(sites: Site, b: int) -> Site:
             f.until[b],
             f.held[b],
             f.holds[b],
-            Exits(f.exits.at_s[b], f.exits.job[b], f.exits.nth[b]),
+            None,
         ),
     )
 
 
 _one = lean(one)
+
+
+@lean
+def _complete(site: Site, besides: Beside, b: int) -> Site:
+    """With what jobs do beside."""
+    exits, cargo, s, f = besides.exits, besides.cargo, site.state, site.fates
+    leaving = Exits(exits.at_s[b], exits.job[b], exits.nth[b])
+    with_them = Cargo(cargo.gb[b], cargo.region[b], cargo.lies[b], cargo.sent_gb[b])
+    state = State(s.ledger, s.runs, s.lines, s.clock, s.meter, s.heads, with_them)
+    fates = Fates(f.saved_s, f.stops, f.until, f.held, f.holds, leaving)
+    return Site(site.work, site.kinds, site.rules, site.terms, state, site.nodes, fates)
+
+
+@lean
+def _moves(moves: Moves | None, b: int) -> Moves | None:
+    if moves is None:
+        return None
+    return Moves(moves.job[b], moves.to[b])
 
 
 @lean
@@ -340,18 +420,35 @@ def _contest(contests: Contest | None, b: int) -> Contest | None:
 
 
 @compiled
-def step_all(
-    sites: Site, contests: Contest | None, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow
-) -> None:
+def step_all(sites: Site, others: Others, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow) -> None:
     """A step of each of several clusters, `nth` (B,) of each."""
     for b in range(len(nth)):
-        _step_of(sites, contests, b, dials, nth[b], step_s, hold_s, flows)
+        _step_of(sites, others.contests, others.besides, b, dials, nth[b], step_s, hold_s, flows)
 
 
 @lean
 def _step_of(  # noqa: PLR0913, PLR0917 - a step is all of these
-    sites: Site, contests: Contest | None, b: int, dials: Dials, nth: int, step_s: float, hold_s: float, flows: Flow
+    sites: Site,
+    contests: Contest | None,
+    besides: Beside | None,
+    b: int,
+    dials: Dials,
+    nth: int,
+    step_s: float,
+    hold_s: float,
+    flows: Flow,
 ) -> None:
-    flow = Flow(flows.there[b], flows.busy[b], flows.waiting[b], flows.waiting_jobs[b], flows.lost[b], flows.asked[b])
-    dial = Dials(dials.nodes[b], dials.stop[b])
-    step(_one(sites, b), _contest(contests, b), dial, nth, step_s, hold_s, flow)
+    flow = Flow(
+        flows.there[b],
+        flows.busy[b],
+        flows.waiting[b],
+        flows.waiting_jobs[b],
+        flows.lost[b],
+        flows.asked[b],
+    )
+    dial = Dials(dials.nodes[b], dials.stop[b], _moves(dials.moves, b))
+    site, contest = _one(sites, b), _contest(contests, b)
+    if besides is None:
+        step(site, contest, dial, nth, step_s, hold_s, flow)
+    else:
+        step(_complete(site, besides, b), contest, dial, nth, step_s, hold_s, flow)

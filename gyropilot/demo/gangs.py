@@ -88,9 +88,9 @@ def gangs(world: World) -> tuple[Gang, ...]:
 
 
 def ended(world: World, count: int) -> tuple[Gang, ...]:
-    """The jobs that ended last before `now`: their objects linger for a while."""
+    """The jobs that ran and ended last before `now`: their objects linger for a while."""
     end_s = world.replay.end_s
-    rows = np.nonzero(end_s <= world.now_s)[0]
+    rows = np.nonzero((end_s <= world.now_s) & np.isfinite(world.replay.start_s))[0]
     last = rows[np.argsort(end_s[rows], kind="stable")][-count:]
     return tuple(_gang(world, int(row), ()) for row in last)
 

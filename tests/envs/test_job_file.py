@@ -71,10 +71,13 @@ def test_priority_user_kind_and_checkpoints_are_read_where_they_are_told(tmp_pat
 
 
 def test_when_jobs_leave_and_are_due_is_read_where_it_is_told(tmp_path: Path) -> None:
-    table = read_jobs(written(tmp_path, {"leaves_s": [30, None, 0], "deadline_s": [None, 900, 60]})).table
+    table = read_jobs(
+        written(tmp_path, {"leaves_s": [30, None, 0], "deadline_s": [None, 900, 60], "data_gb": [8, None, 1]})
+    ).table
 
     assert table.leaves_s.tolist() == [float("inf"), 0.0, 30.0]
     assert table.deadline_s.tolist() == [900.0, 60.0, float("inf")]
+    assert table.data_gb.tolist() == [0.0, 1.0, 8.0]
 
 
 def test_jobs_that_did_not_run_are_left_out_and_that_is_said(tmp_path: Path) -> None:

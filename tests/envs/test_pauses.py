@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from agents.preemptor import victims
+from envs.compiled.quotas import may_take
 from envs.compiled.stops import Course
 from envs.compiled.world import lost_hours, one
-from envs.pauses import making_way
+from envs.pauses import making_way, moving
 from envs.replay import Share
 from envs.seen import GPU, Seen
 from envs.terms import PoolTerms, Prices
@@ -95,6 +96,45 @@ def test_the_world_and_the_preemptor_stop_the_same_jobs(seed: int, elastic: bool
         theirs = {int(w.name) for w in victims(state, Line(queue, GPU.resource), need)}
 
         assert set(ours.tolist()) == theirs
+
+
+def movable(run: Run, jobs: JobTable, source: int, target: int) -> ClusterState:
+    """Those who run in one pool and fit into another, as if all were of one queue and had just written a checkpoint."""
+    state, room = as_seen(run, jobs), np.zeros(len(QUEUES), dtype=np.int64)
+    site = one(run.sites, 0)
+    may_take(target, site.rules, site.state.ledger, room)
+    here = [w for w in state.workloads if w.flavor == run.world.pools[source].name]
+    told = [
+        replace(w, queue="all", last_checkpoint=state.seen_at, restart_cost=timedelta(seconds=run.world.restart_s))
+        for w in here
+        if w.gpus <= room[QUEUES.index(w.queue)]
+    ]
+    return replace(state, workloads=tuple(told))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_world_moves_those_whom_the_preemptor_would_stop(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs = crowd(rng, 12)
+    run, need = halfway(jobs, rng), int(rng.integers(1, 20))
+
+    for source, target in ((0, 1), (1, 0)):
+        move = np.zeros((1, 2, 2))
+        move[0, source, target] = need
+        ours, to = moving(run.sites, move)
+        theirs = {int(w.name) for w in victims(movable(run, jobs, source, target), Line("all", GPU.resource), need)}
+
+        assert set(ours[0].tolist()) == theirs
+        assert set(to[0].tolist()) <= {target}
+
+
+def test_nobody_moves_twice_at_once() -> None:
+    rng = np.random.default_rng(3)
+    run = halfway(crowd(rng, 12), rng)
+
+    ours, _ = moving(run.sites, np.full((1, 2, 2), 30.0))
+
+    assert len(set(ours[0].tolist())) == ours.size > 0
 
 
 def test_those_who_make_way_wait_until_their_time_is_over() -> None:

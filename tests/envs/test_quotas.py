@@ -36,7 +36,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
     return Cluster(shares, cohorts, installed, strict)
 
 
-LEAVES = st.just([]) | st.lists(st.just(np.inf) | st.integers(0, 40), min_size=50, max_size=50)
+LEAVES: st.SearchStrategy[list[float]] = st.just([]) | st.lists(
+    st.just(np.inf) | st.integers(0, 40).map(float), min_size=50, max_size=50
+)
 """After how many seconds each job leaves; nothing: none does."""
 
 

@@ -84,6 +84,39 @@ def test_where_jobs_may_stop_others_one_start_of_each_does_not_tell_it_all(tmp_p
         refuse_contested(scenario(tmp_path, preemption="{within: lower_priority}"))
 
 
+PLACES = """flavors:
+  east: {nodes: 1, provider: aws, region: us-east-1}
+  west: {nodes: 1, provider: aws, region: us-west-2}
+queues:
+  a: {shares: {east: {nominal: 8}, west: {nominal: 8}}, region: eu-west-1}
+"""
+
+
+def placed(folder: Path, more: str = "", **words: str) -> Scenario:
+    text = PLACES
+    for before, after in words.items():
+        text = text.replace(before, after)
+    path = folder / "cluster.yaml"
+    path.write_text(text + more)
+    return read_scenario(path)
+
+
+def test_pools_and_data_are_where_that_is_told_and_egress_has_its_price(tmp_path: Path) -> None:
+    found = placed(tmp_path, "prices: {egress_usd_per_gb: {eu-west-1: {us-east-1: 0.05}}}\n")
+
+    assert [(pool.provider, pool.region) for pool in found.pools] == [("aws", "us-east-1"), ("aws", "us-west-2")]
+    assert found.world.homes == {"a": "eu-west-1"}
+    assert found.paid.egress_usd_per_gb == {"eu-west-1": {"us-east-1": 0.05}}
+    assert placed(tmp_path, "prices: {egress_usd_per_gb: 0.02}").paid.egress_usd_per_gb == 0.02
+
+
+def test_a_price_to_nowhere_and_a_region_of_two_providers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="names us-east-2, no region; there are eu-west-1, us-east-1, us-west-2"):
+        placed(tmp_path, "prices: {egress_usd_per_gb: {eu-west-1: {us-east-2: 0.05}}}")
+    with pytest.raises(SettingsError, match=r"region us-east-1 is of aws and of gcp \(flavors.west\)"):
+        placed(tmp_path, **{"aws, region: us-west-2": "gcp, region: us-east-1"})
+
+
 FAULTS = """faults:
   - {kind: outage, pool: h100, at_h: 24, lasts_h: 6, share: 0.5}
   - {kind: stuck-provisioning, at_h: 1, lasts_h: 2}

@@ -87,6 +87,26 @@ def test_the_rates_of_a_step_are_those_of_its_row() -> None:
     assert [rates_at(costs, nth).there.tolist() for nth in range(4)] == [[1], [5], [1], [5]]
 
 
+ABROAD = (replace(POOL, name="near", region="north"), replace(POOL, name="far", region="south"))
+
+
+def test_data_costs_between_different_regions_and_nothing_within_one() -> None:
+    alike = rates(ABROAD, ["a"], replace(PRICES, egress_usd_per_gb=0.5), homes={"a": "east"})
+    by_way = rates(ABROAD, ["a"], replace(PRICES, egress_usd_per_gb={"north": {"south": 0.25, "north": 9.0}}))
+
+    assert alike.sent.tolist() == [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]  # east, north, south
+    assert by_way.sent.tolist() == [[0, 0.25], [0, 0]]
+    assert rates([POOL], ["a"], replace(PRICES, egress_usd_per_gb=0.5)).sent.shape == (0, 0)
+
+
+def test_what_was_sent_is_billed_by_its_way() -> None:
+    told = flows(2)._replace(asked=np.zeros((2, 2)), sent=np.array([[[0, 8.0], [4, 0]], [[0, 0], [0, 0]]]))
+
+    usd = bill(told, rates(ABROAD, ["a"], replace(PRICES, egress_usd_per_gb={"north": {"south": 0.25}})))
+
+    assert usd[:, KINDS.index("egress")].tolist() == [2.0, 0.0]
+
+
 def test_learners_pay_the_price_of_the_hour() -> None:
     pools = tuple(
         replace(pool, hourly=Hourly(price_usd_per_gpu_hour=(0.0,) * 12 + (pool.price_usd_per_gpu_hour,) * 12))

@@ -310,3 +310,22 @@ def test_a_world_of_parts_is_the_same_world_in_other_numbers() -> None:
     assert in_parts.start_s.tolist() == in_wholes.start_s.tolist()
     assert in_parts.flows.waiting.sum() == pytest.approx(in_wholes.flows.waiting.sum() / 4)
     assert in_parts.used_gpu_hours == pytest.approx(in_wholes.used_gpu_hours / 4)
+
+
+def test_egress_is_billed_beside_the_rest_and_what_leaves_is_bounded() -> None:
+    pools = (
+        replace(POOL, name="near", nodes=1, max_nodes=1, region="north"),
+        replace(POOL, name="far", nodes=2, region="south"),
+    )
+    told = busy(1.0)
+    jobs = replace(told, data_gb=np.full(len(told), 10.0), leaves_s=np.where(told.queue == 0, 3_600.0, np.inf))
+    prices = replace(PRICES, egress_usd_per_gb=0.5)
+    world = World(pools, homes={"a": "north", "b": "north"})
+
+    trial = tried(world, jobs, Static(), prices, Weather.calm(pools, steps_of(jobs)))
+
+    bound = clairvoyant(jobs, pools, prices, STEP_S, steps_of(jobs))
+    assert trial.by_kind["egress"] == pytest.approx(0.5 * trial.flows.sent.sum())
+    assert trial.flows.sent[:, 0, 1].sum() > 0
+    assert trial.total_usd >= bound.usd * (1 - 1e-9)
+    assert (trial.end_s <= jobs.submit_s + jobs.leaves_s).all()

@@ -299,7 +299,8 @@ def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost(seed: int, elastic: b
 
     for nth in range(200):
         pause = rng.random((1, 2)) * 6 * (rng.random() < 0.1)
-        flow = world.step(rng.integers(0, 5, (1, 2)) if nth < 150 else np.full((1, 2), 8), pause)
+        move = rng.random((1, 2, 2)) * 6 * (rng.random() < 0.2)
+        flow = world.step(rng.integers(0, 5, (1, 2)) if nth < 150 else np.full((1, 2), 8), pause, move)
         busy += flow.busy[0]
         lost += flow.lost[0]
         waited += flow.waiting[0].sum()
@@ -350,19 +351,24 @@ def keeps_its_books(world: Run) -> None:
 
 def test_worlds_side_by_side_are_as_each_alone() -> None:
     rng = np.random.default_rng(7)
-    pools = (pool("x", interruptions_per_day=3.0, lead_sigma=0.5, speed={"batch": 2.0}), pool("y"))
+    north = pool("x", interruptions_per_day=3.0, lead_sigma=0.5, speed={"batch": 2.0}, region="north")
+    pools = (north, pool("y", region="south"))
     tables_ = [of_any_size(random_jobs(rng, count), rng, 0.8) for count in (30, 50, 10)]
     tables_[1] = leaving(tables_[1], rng.choice([np.inf, 500.0], 50))
+    tables_[0] = replace(tables_[0], data_gb=rng.uniform(0, 100, 30))
     weathers = [Weather.drawn(pools, 100, rng) for _ in tables_]
     wanted = rng.integers(0, 9, (100, 3, 2))
     together = World(pools).begin_all(tables_, weathers)
     alone = [World(pools).begin(jobs, weather) for jobs, weather in zip(tables_, weathers, strict=True)]
 
     for nodes in wanted:
-        all_ = together.step(nodes)
-        each = [world.step(nodes[[b]]) for b, world in enumerate(alone)]
-        for name in Flows._fields:
+        move = rng.integers(-20, 9, (3, 2, 2)).clip(0).astype(np.float64)
+        all_ = together.step(nodes, move=move)
+        each = [world.step(nodes[[b]], move=move[[b]]) for b, world in enumerate(alone)]
+        for name in set(Flows._fields) - {"sent"}:
             np.testing.assert_array_equal(getattr(all_, name), np.concatenate([getattr(one_, name) for one_ in each]))
+        np.testing.assert_array_equal(all_.sent[0], each[0].sent[0])
+        assert not all_.sent[1:].any()
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit() -> None:
@@ -447,3 +453,108 @@ def test_a_checkpoint_every_no_seconds_is_none() -> None:
     flows = run(world, [2], 20)
 
     assert flows.lost[:, 0].sum() * HOUR_S == pytest.approx(300 * 8)
+
+
+NORTH, SOUTH = pool("x", region="north"), pool("y", region="south")
+
+
+def with_data(jobs: JobTable, *gb: float) -> JobTable:
+    return replace(jobs, data_gb=np.array(gb))
+
+
+def test_data_is_sent_where_a_job_starts_and_lies_there_from_then_on() -> None:
+    shares: Shares = {"a": {"y": Share(8)}, "b": {"x": Share(8)}}
+    jobs = with_data(table([("a", 10, 4_000, 8), ("b", 20, 60, 4), ("a", 30, 60, 4)]), 50.0, 7.0, 0.0)
+    world = World((NORTH, SOUTH), shares, homes={"a": "north", "b": "north"}, hold_s=0.0, restart_s=0.0)
+    there = world.begin(jobs, Weather.calm(world.pools, 48))
+
+    first = run(there, [2, 2], 1)
+    there.step(np.array([[2, 2]]), np.array([[8.0, 0.0]]))
+    later = run(there, [2, 2], 20)
+
+    assert world.regions == ("north", "south")
+    assert first.sent[0, 0].tolist() == [[0, 50], [0, 0]]
+    assert there.sites.fates.stops[0, 0] == 1  # and it starts again where its data is
+    assert not later.sent.any()
+
+
+@pytest.mark.parametrize("pools", [(pool("x"), pool("y")), (NORTH, replace(SOUTH, region="north"))])
+def test_nothing_is_sent_where_there_is_one_region_or_none(pools: tuple[PoolTerms, ...]) -> None:
+    world = World(pools).begin(with_data(table([("a", 10, 60, 8)] * 2), 50.0, 50.0), Weather.calm(pools, 48))
+
+    assert not run(world, [2, 2], 2).sent.any()
+
+
+def test_a_home_that_is_not_told_is_where_a_job_starts_first() -> None:
+    jobs = with_data(table([("a", 10, 4_000, 8)]), 50.0)
+    there = World((NORTH, SOUTH)).begin(jobs, Weather.calm((NORTH, SOUTH), 48))
+
+    first = run(there, [2, 2], 1)
+    moved = there.step(np.array([[2, 2]]), move=np.array([[[0, 8.0], [0, 0]]]))
+
+    assert not first.sent.any()
+    assert moved.sent[0].tolist() == [[0, 50], [0, 0]]
+
+
+def test_a_job_that_moves_goes_on_at_once_and_loses_its_restart_alone() -> None:
+    pools = (pool("x"), pool("y", speed=2.0))
+    there = World(pools, restart_s=100.0).begin(table([("a", 0, 2_300, 8)]), Weather.calm(pools, 48))
+    run(there, [2, 2], 3)
+
+    moved = there.step(np.array([[2, 2]]), move=np.array([[[0, 1.0], [0, 0]]]))
+    run(there, [2, 2], 4)
+
+    # 900 s were done without a checkpoint; 1,400 s and the restart are left, at twice the speed
+    assert moved.busy[0].tolist() == pytest.approx([0, 8 * STEP_S / HOUR_S])
+    assert moved.lost[0] * HOUR_S == pytest.approx(100 * 8)
+    assert not moved.waiting.any()
+    assert there.sites.state.runs.end_s[0, 0] == pytest.approx(900 + 1_500 / 2)
+
+
+def test_what_moves_makes_room_for_those_who_wait() -> None:
+    pools, shares = (pool("x"), pool("y")), {"a": {"x": Share(8), "y": Share(8)}, "b": {"x": Share(8)}}
+    there = World(pools, shares).begin(table([("a", 0, 3_600, 8), ("b", 10, 60, 8)]), Weather.calm(pools, 48))
+    run(there, [2, 2], 1)
+
+    there.step(np.array([[2, 2]]), move=np.array([[[0, 8.0], [0, 0]]]))
+
+    assert starts(there) == [0.0, STEP_S]
+
+
+def test_nobody_moves_in_part_or_where_its_queue_has_no_room() -> None:
+    pools, shares = (pool("x"), pool("y")), {"a": {"x": Share(8), "y": Share(4)}, "b": {"x": Share(8)}}
+    jobs = table([("a", 0, 3_600, 8), ("b", 10, 3_600, 4)])
+    there = World((replace(pools[0], nodes=3), pools[1]), shares).begin(jobs, Weather.calm(pools, 48))
+    run(there, [3, 2], 1)
+
+    moved = there.step(np.array([[3, 2]]), move=np.array([[[0, 12.0], [0, 0]]]))
+
+    assert there.used[0].tolist() == [[8, 0], [4, 0]]
+    assert not moved.lost.any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_no_move_breaks_a_quota_or_exceeds_what_is_there(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, pools = random_jobs(rng, 50), (pool("x", nodes=3), pool("y"), pool("z", nodes=4))
+    shares: Shares = {
+        queue: {p.name: Share(int(rng.integers(0, 9)), *rng.choice([0, 4], 2).tolist()) for p in pools}
+        for queue in "ab"
+    }
+    there = World(pools, shares, dict.fromkeys("ab", "all")).begin(jobs, Weather.calm(pools, 40))
+    rules, ledger = there.sites.rules, there.sites.state.ledger
+
+    for _ in range(40):
+        before, stops = there.sites.state.runs.flavor.copy(), there.sites.fates.stops.copy()
+        there.step(np.array([[3, 2, 4]]), move=rng.integers(-6, 7, (1, 3, 3)).clip(0).astype(np.float64))
+        keeps_its_books(there)
+        assert (ledger.free >= 0).all()
+        assert (ledger.used <= rules.most).all()
+        went = there.sites.fates.stops > stops
+        assert (there.sites.state.runs.flavor != before)[went].all()
+
+
+def test_moves_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="from pool to pool, 1 x 1 in each of 1 clusters"):
+        one([]).step(np.array([[2]]), move=np.zeros((1, 2, 2)))

@@ -156,7 +156,7 @@ def test_where_nothing_was_paid_that_is_said() -> None:
 
 
 def test_a_plan_that_knew_all_jobs_stands_beside_the_bound() -> None:
-    plan = Plan(np.zeros((1, 3), np.int64), 2_500.0, np.array([2_000.0, 500.0, 0.0, 0.0, 0.0, 0.0]))
+    plan = Plan(np.zeros((1, 3), np.int64), 2_500.0, np.array([2_000.0, 500.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
     found = replace(full(), plan=plan)
 
     text = trials.render(found, "text")

@@ -44,6 +44,7 @@ def _object(found: Trials, nth: int, trial: Trial) -> dict[str, object]:
         "utilisation": use.share,
         "preemptions": int(trial.stops.sum()),
         "lost_gpu_hours": float(trial.flows.lost.sum()),
+        "sent_gb": float(trial.flows.sent.sum()),
         "kwh": trial.kwh,
         "kg_co2": trial.kg_co2,
         "decisions_per_day": turned,
