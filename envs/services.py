@@ -20,7 +20,7 @@ from math import ceil
 import numpy as np
 
 from envs.loads import Load, MadeLoad
-from envs.workloads import KINDS, Floats, Ints, JobTable, stretches
+from envs.workloads import KINDS, OUTLASTS, Floats, Ints, JobTable, stretches
 from gyropilot.domain import WorkloadKind
 
 LOOKS_S = 15.0
@@ -156,7 +156,7 @@ def replicas(service: Service, found: Wanted, queues: tuple[str, ...]) -> JobTab
         queues=queues,
         queue=np.full(count, queues.index(service.queue)),
         submit_s=begin_s,
-        duration_s=stay_s,
+        duration_s=OUTLASTS * stay_s,
         gpus=np.full(count, int(gpus) if gpus == int(gpus) else gpus),
         priority=np.full(count, service.priority),
         kind=np.full(count, KINDS.index(WorkloadKind.INFERENCE)),

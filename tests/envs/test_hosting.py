@@ -95,6 +95,17 @@ def test_replicas_that_wait_behind_others_answer_nobody() -> None:
     assert not found.kept
 
 
+def test_a_replica_that_started_late_leaves_with_its_load_and_makes_room() -> None:
+    asked = [Asked(CHAT, load(3.0, 3.0))]
+    file, (chat,) = hosted(jobs(0.0, 3.5 * HOUR_S, priority=2_000), asked, 0.0, QUEUES)
+
+    ran = replay(file.table, cluster(4), np.inf)
+
+    assert ran.start_s[chat.rows].min() == HOUR_S
+    assert ran.end_s[chat.rows].max() <= 2 * HOUR_S + 300.0  # when the autoscaler has forgotten the load
+    assert ran.start_s[file.ids == "job-1"].tolist() == [3.5 * HOUR_S]
+
+
 def test_a_replica_answers_when_it_is_warm_and_until_it_is_no_longer_wanted() -> None:
     service = Service("chat", "production", capacity_per_s=2.0, warm_up_s=120.0)
     _, (chat,) = hosted(nobody(QUEUES), [Asked(service, load(1.0))], 0.0, QUEUES)
