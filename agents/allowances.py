@@ -51,8 +51,11 @@ def allowances(state: ClusterState, resource: str) -> dict[str, Allowance]:
 def usable_gpus(state: ClusterState, pool: Pool, queues: Sequence[Queue]) -> float:
     """GPUs of a pool's flavors that quotas let some queues have together, and what stopped queues hold of them.
 
-    Infinite where quotas do not bind or are not all seen; 0 where none of the queues may run in the pool.
+    Infinite where quotas do not bind or are not all seen, and while no queue is known: at night there may be no pod to
+    know one by. 0 where none of the queues may run in the pool.
     """
+    if not state.queues:
+        return math.inf
     names = {q.name for q in queues if q.active and serves(pool, q)}
     if not names or not any(q.quotas for q in state.queues):
         return math.inf if names else 0.0

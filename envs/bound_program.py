@@ -23,6 +23,9 @@ INFINITE = np.inf
 INTERIOR: dict[str, bool | float | str] = {"solver": "ipm", "run_crossover": "off"}
 """HiGHS' options for `solve`."""
 
+ROUNDING = 1e-6
+"""USD, of a column's reduced cost; HiGHS takes a tenth of it for zero."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Solution:
@@ -91,12 +94,16 @@ class Program:
             )
         found = solver.getSolution()
         values, prices = np.array(found.col_value), np.array(found.row_dual)
-        return Solution(values, prices, self.proven(prices), float(solver.getRunTime()))
+        cost = self.proven(prices)
+        if not np.isfinite(cost):
+            raise SettingsError("HiGHS' prices prove no optimum, which its rounding spoilt; give fewer or longer steps")
+        return Solution(values, prices, cost, float(solver.getRunTime()))
 
     def proven(self, row_prices: Floats) -> float:
-        """What no solution costs less than, by prices of rows.
+        """What no solution costs less than, by prices of rows; minus infinity where these prove nothing.
 
-        A column without an upper bound whose reduced cost is below zero by a rounding counts as if it were zero.
+        A column without an upper bound whose reduced cost is below zero by no more than ROUNDING counts as if it were
+        zero: that is as exact as the solver's own optimum.
         """
         start, row, value = self._matrix()
         lower, upper = np.concatenate(self._row_bounds, axis=1)
@@ -132,6 +139,9 @@ def _flat(values: ArrayLike, shape: tuple[int, ...]) -> Floats:
 
 
 def _least(prices: Floats, lower: Floats, upper: Floats) -> float:
-    """The sum of what each costs least between its bounds; nothing where that has no end."""
+    """The sum of what each costs least between its bounds."""
     at = np.where(prices > 0, lower, upper)
-    return float((prices * np.where((prices != 0) & np.isfinite(at), at, 0.0)).sum())
+    endless = ~np.isfinite(at)
+    if (np.abs(prices[endless]) > ROUNDING).any():
+        return -INFINITE
+    return float((prices * np.where(endless, 0.0, at)).sum())

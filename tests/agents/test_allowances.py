@@ -52,6 +52,10 @@ def test_usable_is_what_some_queues_may_have_together() -> None:
     assert usable_gpus(seen, BOUGHT, [a, b]) == 24
 
 
+def test_all_of_a_pool_is_usable_while_no_queue_is_known() -> None:
+    assert usable_gpus(state([OWNED], []), OWNED, []) == math.inf
+
+
 def test_what_stopped_queues_hold_is_usable_and_what_they_might_is_not() -> None:
     held = replace(tenant("b", 64, 8), quotas=(Quota("owned", H100, 64, 24.0),), active=False)
     a = tenant("a", 8, 16)

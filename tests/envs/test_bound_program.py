@@ -52,3 +52,12 @@ def test_prices_of_rows_that_have_no_such_bound_prove_nothing() -> None:
 
     assert program.proven(wrong) == 2.0
     assert program.proven(-wrong) == -4.0 * 5.0 + (1.0 + 4.0) * 2.0
+
+
+def test_prices_that_make_an_endless_column_pay_prove_nothing() -> None:
+    program = Program()
+    program.put(program.add_rows((1,), lower=1.0), program.add_columns((1,), 1.0), 1.0)
+    dear: Floats = np.array([5.0])  # more than the column costs
+
+    assert program.proven(dear) == -np.inf
+    assert program.proven(dear / 5) == 1.0
