@@ -125,6 +125,7 @@ class Seen:
             lent(site.rules, site.state.ledger)
         if actions and self.run.contests is not None:
             requoted(self.run.contests.policies, rules, 0)
+            self.run.stirred = True
         return len(actions)
 
     @property

@@ -209,6 +209,7 @@ class Run:
     besides: Beside | None  # where jobs leave, or have data
     nth: Ints  # (B,) steps that passed
     parts: int  # of a GPU, in which all arrays of `sites` count GPUs
+    stirred: bool = False  # by quotas that moved: who may stop others now is looked at in the next step
 
     def step(self, nodes: Ints, pause: Floats | None = None, move: Floats | None = None) -> Flows:
         """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now.
@@ -236,13 +237,14 @@ class Run:
         others = core.Others(self.contests, self.besides)
         core.step_all(self.sites, others, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
+        self.stirred = False
         there, busy, waiting = flow.there / self.parts, flow.busy / self.parts, flow.waiting / self.parts
         return Flows(there, busy, waiting, flow.waiting_jobs, flow.lost[:, 0] / self.parts, flow.asked, self._sent())
 
     def _stopping(self, pause: Floats | None) -> Ints:
-        """(B, K) jobs that make way."""
+        """(B, K) jobs that make way; where quotas moved nobody may be among them, but all are looked at then."""
         if pause is None or not pause.any():
-            return np.empty((len(self.nth), 0), dtype=np.int64)
+            return np.full((len(self.nth), int(self.stirred)), NOWHERE, dtype=np.int64)
         now_s = (self.nth * self.world.step_s).astype(np.float64)
         return making_way(self.sites, pause * self.parts, now_s)
 

@@ -10,7 +10,7 @@ from agents.pilots import ALL_PILOTS, Hold, Newsvendor, Reactive, Static
 from agents.protocols import Pilot
 from envs.bound import clairvoyant
 from envs.faults import Bias, Blind
-from envs.replay import Share
+from envs.replay import Preemption, Share
 from envs.seen import GPU, Seen
 from envs.terms import KINDS, Hourly, PoolTerms, Prices
 from envs.trial import Trial, paired, steps_of, tried
@@ -132,6 +132,24 @@ def test_quota_that_moved_can_be_used_where_its_giver_lends_none() -> None:
 
     assert run.nominal[0, :, 0].tolist() == [8, 40]
     assert run.used[0, 1, 0] == 40
+
+
+def test_whoever_has_a_right_by_a_quota_that_moved_stops_those_who_borrow_in_the_next_step() -> None:
+    shares = {"a": {"x": Share(8)}, "b": {"x": Share(4)}, "c": {"x": Share(4)}}
+    world = World((POOL,), shares, dict.fromkeys("abc", "all"), preemption={"b": Preemption(reclaim="any")})
+    jobs = table([("a", 5, 10, 1), ("c", 20, 90_000, 12), ("b", 30, 3_000, 8)], ("a", "b", "c"))
+    run = begun(world, jobs)
+    seen = Seen(run, PRICES)
+    run.step(np.array([[2]]))
+    before = run.used[0, :, 0].tolist()
+
+    moved = seen.moved_quotas(
+        seen.view(), Intent("p", quota_gpus={Line("a", GPU.resource): -4, Line("b", GPU.resource): 4})
+    )
+    run.step(np.array([[2]]))
+
+    assert moved == 2
+    assert (before, run.used[0, :, 0].tolist()) == ([0, 0, 12], [0, 8, 0])
 
 
 def test_hold_turns_nothing() -> None:
