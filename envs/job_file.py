@@ -177,9 +177,9 @@ class _File:
         return values
 
     def spans(self, name: str, otherwise: float = np.inf) -> Floats:
-        """(N,) values of a column that are not negative; `otherwise` where nothing is told."""
+        """(N,) values of a column that are not negative; `otherwise` where nothing is told. inf only if that is."""
         values = self.numbers(name, otherwise)
-        wrong = np.flatnonzero(values < 0)
+        wrong = np.flatnonzero((values < 0) | (np.isinf(values) & np.isfinite(otherwise)))
         if len(wrong):
             raise SettingsError(
                 f"{self.path}: {name} is {values[wrong[0]]:g} in data row {wrong[0] + 1}; give zero or more, or nothing"

@@ -80,6 +80,11 @@ def test_when_jobs_leave_and_are_due_is_read_where_it_is_told(tmp_path: Path) ->
     assert table.data_gb.tolist() == [0.0, 1.0, 8.0]
 
 
+def test_data_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="data_gb is inf in data row 2; give zero or more"):
+        read_jobs(written(tmp_path, {"data_gb": [8, float("inf"), 1]}))
+
+
 def test_jobs_that_did_not_run_are_left_out_and_that_is_said(tmp_path: Path) -> None:
     found = read_jobs(written(tmp_path, {"duration_s": [None, 100.0, 50.0], "gpus": [8, 0, 2]}))
 
