@@ -169,12 +169,12 @@ class Seen:
         )
 
     def _largest(self, row: int) -> float:
-        """GPUs of the largest gang in a line; 0 where those that wait are held back."""
+        """GPUs with which the largest gang in a line would do; 0 where those that wait are held back."""
         work, lines = self.run.sites.work, self.run.sites.state.lines
         first = lines.first[0, row]
         parts = ((lines.ready, lines.readies), (lines.aside, lines.asides))
         places = np.concatenate([part[0, first : first + count[0, row]] for part, count in parts])
-        return float(work.gpus[0, work.at_place[0, places]].max(initial=0)) / self.run.parts
+        return float(work.least[0, work.at_place[0, places]].max(initial=0)) / self.run.parts
 
     def _queue(
         self, row: int, running: int, pending: float, largest: float, nominal: Sequence[int], used: Sequence[int]

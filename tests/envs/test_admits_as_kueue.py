@@ -94,15 +94,19 @@ def cluster_queues(made: Case) -> Iterator[objects.Object]:
         yield objects.local_queue(NAMESPACE, queue, name=queue)
 
 
-@pytest.fixture(scope="module")
-def cases(full_plane: ControlPlane) -> Iterator[list[Case]]:
-    made = [case(number) for number in range(CASES)]
-    full_plane.apply([objects.namespace(NAMESPACE), *(objects.resource_flavor(name, labels={}) for name in FLAVORS)])
-    full_plane.apply([each for one in made for each in cluster_queues(one)])
+def standing(plane: ControlPlane, made: list[Case]) -> Iterator[list[Case]]:
+    """The cohorts of all cases on a cluster, and taken away afterwards."""
+    plane.apply([objects.namespace(NAMESPACE), *(objects.resource_flavor(name, labels={}) for name in FLAVORS)])
+    plane.apply([each for one in made for each in cluster_queues(one)])
     yield made
     queues = [f"clusterqueue/{queue}" for one in made for queue in one.cluster.shares]
-    full_plane.kubectl("delete", "workloads", "--all", "-n", NAMESPACE, "--wait=false")
-    full_plane.kubectl("delete", *queues, *(f"resourceflavor/{name}" for name in FLAVORS), "--wait=false")
+    plane.kubectl("delete", "workloads", "--all", "-n", NAMESPACE, "--wait=false")
+    plane.kubectl("delete", *queues, *(f"resourceflavor/{name}" for name in FLAVORS), "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def cases(full_plane: ControlPlane) -> Iterator[list[Case]]:
+    yield from standing(full_plane, [case(number) for number in range(CASES)])
 
 
 def test_kueue_admits_the_same_jobs_to_the_same_flavors_after_each_event(

@@ -23,6 +23,7 @@ from tests.envs.test_admits_as_kueue import (
     _end_one,
     case,
     cluster_queues,
+    standing,
 )
 
 NUMBERS = (100, 101, 103, 104, 106, 107, 109, 110, 112, 113)
@@ -57,13 +58,7 @@ def expected(one: Case, step: int) -> Admitted:
 
 @pytest.fixture(scope="module")
 def cases(full_plane: ControlPlane) -> Iterator[list[Case]]:
-    made = [elastic(number) for number in NUMBERS]
-    full_plane.apply([objects.namespace(NAMESPACE), *(objects.resource_flavor(name, labels={}) for name in FLAVORS)])
-    full_plane.apply([each for one in made for each in cluster_queues(one)])
-    yield made
-    queues = [f"clusterqueue/{queue}" for one in made for queue in one.cluster.shares]
-    full_plane.kubectl("delete", "workloads", "--all", "-n", NAMESPACE, "--wait=false")
-    full_plane.kubectl("delete", *queues, *(f"resourceflavor/{name}" for name in FLAVORS), "--wait=false")
+    yield from standing(full_plane, [elastic(number) for number in NUMBERS])
 
 
 def test_kueue_admits_elastic_jobs_with_as_many_gpus_after_each_event(

@@ -152,6 +152,20 @@ def test_whoever_has_a_right_by_a_quota_that_moved_stops_those_who_borrow_in_the
     assert (before, run.used[0, :, 0].tolist()) == ([0, 0, 12], [0, 8, 0])
 
 
+def test_of_an_elastic_job_pilots_see_what_it_would_do_with() -> None:
+    world = World((PoolTerms("x", 0, 1),))
+    jobs = replace(table([("a", 10, 3_000, 64)]), least_gpus=np.array([8]))
+    run = begun(world, jobs)
+    run.step(np.array([[0]]))
+
+    waiting = Seen(run, PRICES).view().state.queue("a")
+    trial = tried(world, jobs, Reactive(), PRICES, Weather.calm(world.pools, 48))
+
+    assert waiting.pending_gpus[GPU.resource] == 64
+    assert waiting.largest_pending_gpus[GPU.resource] == 8
+    assert np.isfinite(trial.start_s).all()
+
+
 def test_hold_turns_nothing() -> None:
     trial = steered(Hold(), busy())
 
