@@ -461,13 +461,20 @@ def _refuse_strange_flavors(path: Path, found: Scenario) -> None:
 
 
 def _refuse_strange_places(path: Path, found: Scenario) -> None:
-    """Raises SettingsError where a region is priced that is nowhere, or has two providers."""
+    """Raises SettingsError where a region is priced that is nowhere, has two providers, or is left for nothing."""
     regions, told = found.world.regions, found.prices.egress_usd_per_gb
     priced = {*told, *(end for ends in told.values() for end in ends)} if isinstance(told, dict) else set[str]()
     strange = sorted(priced - set(regions))
     if strange:
         known = ", ".join(regions) or "none"
         raise SettingsError(f"{path}: prices.egress_usd_per_gb names {strange[0]}, no region; there are {known}")
+    unpriced = set(found.world.homes.values()) - priced - {pool.region for pool in found.pools}
+    for name, home in found.world.homes.items():
+        if priced and home in unpriced:
+            raise SettingsError(
+                f"{path}: queues.{name}.region is {home}, where no pool is and from which no egress has a price; "
+                "tell prices.egress_usd_per_gb from it (0 where it costs nothing), or mend the name"
+            )
     providers: dict[str, str] = {}
     for pool in found.pools:
         if pool.region and providers.setdefault(pool.region, pool.provider) != pool.provider:

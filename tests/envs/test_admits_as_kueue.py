@@ -98,8 +98,9 @@ def standing(plane: ControlPlane, made: list[Case]) -> Iterator[list[Case]]:
     """The cohorts of all cases on a cluster, and taken away afterwards."""
     plane.apply([objects.namespace(NAMESPACE), *(objects.resource_flavor(name, labels={}) for name in FLAVORS)])
     plane.apply([each for one in made for each in cluster_queues(one)])
-    yield made
     queues = [f"clusterqueue/{queue}" for one in made for queue in one.cluster.shares]
+    plane.kubectl("wait", "--for=condition=Active", "--timeout=60s", *queues)  # who is not known yet lends nothing
+    yield made
     plane.kubectl("delete", "workloads", "--all", "-n", NAMESPACE, "--wait=false")
     plane.kubectl("delete", *queues, *(f"resourceflavor/{name}" for name in FLAVORS), "--wait=false")
 

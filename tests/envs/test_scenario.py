@@ -117,6 +117,14 @@ def test_a_price_to_nowhere_and_a_region_of_two_providers_are_refused(tmp_path: 
         placed(tmp_path, **{"aws, region: us-west-2": "gcp, region: us-east-1"})
 
 
+def test_data_that_would_leave_an_unknown_region_for_nothing_is_refused(tmp_path: Path) -> None:
+    prices = "prices: {egress_usd_per_gb: {us-west-2: {us-east-1: 0.05}}}"
+
+    with pytest.raises(SettingsError, match=r"queues.a.region is eu-west-1, where no pool is and from which no egress"):
+        placed(tmp_path, prices)
+    assert placed(tmp_path, prices, **{"eu-west-1": "us-west-2"}).world.homes == {"a": "us-west-2"}
+
+
 FAULTS = """faults:
   - {kind: outage, pool: h100, at_h: 24, lasts_h: 6, share: 0.5}
   - {kind: stuck-provisioning, at_h: 1, lasts_h: 2}

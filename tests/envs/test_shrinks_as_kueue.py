@@ -15,14 +15,12 @@ from tests.controlplane import objects
 from tests.controlplane.plane import ControlPlane
 from tests.envs.test_admits_as_kueue import (
     APART_S,
-    FLAVORS,
     NAMESPACE,
     SECONDS,
     STEPS,
     Case,
     _end_one,
     case,
-    cluster_queues,
     standing,
 )
 
