@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from agents.allowances import usable_gpus
@@ -13,8 +13,6 @@ from agents.pilots.kinds import Kind
 from agents.pilots.placing import total_supply
 from agents.supply import room_gpus, serves
 from gyropilot.domain import ClusterState, Pool, Queue
-
-Flavors = tuple[str, ...]
 
 
 def awaited(state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
@@ -67,26 +65,32 @@ def with_demand(state: ClusterState, resource: str) -> list[Queue]:
 
 
 @dataclass(eq=False, slots=True)
+class Grown:
+    """GPUs by which pools of the same flavors grow together: quotas count them once for all of these pools."""
+
+    gpus: float = 0.0
+
+
+@dataclass(eq=False, slots=True)
 class Room:
     """GPUs by which pools may still grow, within their limits and within what quotas let some queues use there."""
 
     limits: dict[str, float]  # by pool
     usable: dict[str, float]  # by pool: what quotas admit there beyond what is there
-    flavors: dict[str, Flavors]
-    taken: dict[Flavors, float] = field(default_factory=dict)  # what one pool grows by is gone for others like it
+    grown: dict[str, Grown]  # by pool: with all that are like it
 
     @classmethod
     def of(cls, state: ClusterState, pools: Sequence[Pool], queues: Sequence[Queue] | None) -> Self:
         usable = {p.name: math.inf if queues is None else _usable(state, p, queues) for p in pools}
-        return cls({p.name: room_gpus(p) for p in pools}, usable, {p.name: p.flavors for p in pools})
+        together = {p.flavors: Grown() for p in pools}
+        return cls({p.name: room_gpus(p) for p in pools}, usable, {p.name: together[p.flavors] for p in pools})
 
     def gpus(self, name: str) -> float:
-        return max(0.0, min(self.limits[name], self.usable[name] - self.taken.get(self.flavors[name], 0.0)))
+        return max(0.0, min(self.limits[name], self.usable[name] - self.grown[name].gpus))
 
     def take(self, name: str, gpus: float) -> None:
-        flavors = self.flavors[name]
         self.limits[name] -= gpus
-        self.taken[flavors] = self.taken.get(flavors, 0.0) + gpus
+        self.grown[name].gpus += gpus
 
 
 def _usable(state: ClusterState, pool: Pool, queues: Sequence[Queue]) -> float:

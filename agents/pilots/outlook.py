@@ -140,21 +140,27 @@ def stranded_gpus(state: ClusterState, kind: Kind, resource: str) -> float:
 
 
 def _gang(state: ClusterState, kind: Kind, resource: str) -> float:
-    """GPUs of the largest gang that waits and may run here; where gangs are not known, all that waited a step ago."""
+    """GPUs of the largest gang that waits and may run here; a queue that tells none may have all in one.
+
+    What came since the step of the history before the last may still be admitted, so only what waited then counts.
+    """
     admitted = admissible_pending(state, resource)
     mine = [q for q in state.queues if q.active and any(serves(p, q) for p in kind.growable)]
-    known = [(q.largest_pending_gpus[resource], admitted[q.name]) for q in mine if resource in q.largest_pending_gpus]
-    if known:
-        # One that is larger than what quotas admit does not run, whatever there is.
-        return max((gang for gang, gpus in known if gang <= gpus), default=0.0)
-    return kind.share * min(sum(admitted[q.name] for q in mine), _waited(state, mine, resource))
+    told = [(q.largest_pending_gpus[resource], admitted[q.name]) for q in mine if resource in q.largest_pending_gpus]
+    # One that is larger than what quotas admit does not run, whatever there is.
+    largest = max((gang for gang, gpus in told if gang <= gpus), default=0.0)
+    untold = [q for q in mine if resource not in q.largest_pending_gpus and admitted[q.name] > 0]
+    waited = _waited(state, untold, resource) if untold else {}
+    return max(largest, kind.share * max((min(admitted[name], gpus) for name, gpus in waited.items()), default=0.0))
 
 
-def _waited(state: ClusterState, queues: Sequence[Queue], resource: str) -> float:
+def _waited(state: ClusterState, queues: Sequence[Queue], resource: str) -> dict[str, float]:
     """GPUs for which work of some queues waited at the step of the history before the last."""
     history, lines = state.history, {Line(q.name, resource) for q in queues}
-    rows = [i for i, line in enumerate(history.lines) if line in lines]
-    return float(np.nansum(history.pending[rows, -2])) if len(history.times) > 1 else 0.0
+    if len(history.times) < 2:
+        return {}
+    waited = zip(history.lines, history.pending[:, -2].tolist(), strict=True)
+    return {line.queue: gpus for line, gpus in waited if line in lines and not math.isnan(gpus)}
 
 
 def offer(pool: Pool, start_up: timedelta, growth: float) -> Offer:

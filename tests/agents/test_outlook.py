@@ -121,5 +121,30 @@ def test_gangs_that_may_not_run_here_strand_nothing() -> None:
         assert stranded_gpus(seen, kind, GPU) == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "untold", "expected"),
+    [(8.0, 32.0, 16.0), (32.0, 8.0, 16.0), (8.0, 8.0, 0.0), (0.0, 32.0, 16.0)],
+)
+def test_a_queue_that_tells_no_gang_may_have_all_that_waits_in_one_whatever_others_tell(
+    told: float, untold: float, expected: float
+) -> None:
+    here = [pool("own", idle_gpus=16.0, flavors=("h100",)), pool("more", idle_gpus=20.0, flavors=("h100",))]
+    tells = queue("vision", nominal=256, pending=told, largest_pending_gpus={GPU: told})
+    seen = state(here, [tells, queue(nominal=256, pending=untold)])
+    seen.history.pending[:, -2] = (told, untold)
+    (kind,) = kinds(seen, GPU)
+
+    assert stranded_gpus(seen, kind, GPU) == expected
+
+
+def test_no_gang_is_of_two_queues() -> None:
+    here = [pool("own", idle_gpus=16.0, flavors=("h100",)), pool("more", idle_gpus=20.0, flavors=("h100",))]
+    seen = state(here, [queue(nominal=256, pending=16), queue("vision", nominal=256, pending=16)])
+    seen.history.pending[:, -2] = 16.0
+    (kind,) = kinds(seen, GPU)
+
+    assert stranded_gpus(seen, kind, GPU) == 0.0
+
+
 def test_what_came_a_moment_ago_may_still_be_admitted() -> None:
     assert stranded(16.0, 20.0, pending=32.0, waited=0.0) == 0.0
