@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.replay import Replay, Spells
 from envs.workloads import Amounts, Floats, JobTable
 
 Bools = NDArray[np.bool_]
@@ -56,31 +57,41 @@ class Tally:
 
 
 class Ran(NamedTuple):
-    """When jobs ran, and on how many GPUs, (N,)."""
+    """When jobs (N,) started first and ended, and all times for which they ran."""
 
     start_s: Floats  # inf: never
-    end_s: Floats
-    held: Amounts
+    end_s: Floats  # inf: not yet, or it waits again
+    spells: Spells  # several of a job that was stopped in between
+
+    @classmethod
+    def once(cls, start_s: Floats, end_s: Floats, held: Amounts) -> Self:
+        """Of jobs none of which was ever stopped, on so many GPUs (N,) each."""
+        ran = np.flatnonzero(np.isfinite(start_s))
+        return cls(start_s, end_s, Spells(ran, np.zeros_like(ran), held[ran], start_s[ran], end_s[ran]))
+
+    @classmethod
+    def of(cls, replayed: Replay) -> Self:
+        """Of jobs that may have stopped others."""
+        return cls(replayed.start_s, replayed.end_s, replayed.spells)
 
     @property
     def gpu_hours(self) -> Floats:
-        """(N,) of those that started."""
-        hours, started = np.zeros(len(self.start_s)), np.isfinite(self.start_s)
-        hours[started] = (self.end_s[started] - self.start_s[started]) * self.held[started] / HOUR_S
-        return hours
+        """(N,) 0 of those that never started."""
+        ran = self.spells
+        hours = (ran.end_s - ran.start_s) * ran.gpus / HOUR_S
+        return np.asarray(np.bincount(ran.job, hours, len(self.start_s)), dtype=np.float64)
 
 
 def tally(jobs: JobTable, ran: Ran, gpus: int) -> Tally:
     """Of jobs that ran so on so many GPUs."""
-    waits, started = waits_of(jobs, ran.start_s, ran.end_s, ran.gpu_hours), np.isfinite(ran.start_s)
-    if not started.any():
+    waits, spells = waits_of(jobs, ran.start_s, ran.end_s, ran.gpu_hours), ran.spells
+    if not len(spells.job):
         return Tally(tuple(waits), 0.0, 0.0, 0.0, 0.0)
-    starts_s, ends_s, held = ran.start_s[started], ran.end_s[started], ran.held[started]
-    began_s, last_s = float(jobs.submit_s.min()), float(jobs.submit_s[started].max())
-    until_s = in_use_until_s(starts_s, ends_s, held, last_s)
-    work = held * np.maximum(0.0, np.minimum(ends_s, until_s) - starts_s)
+    began_s, last_s = float(jobs.submit_s.min()), float(jobs.submit_s[spells.job].max())
+    until_s = in_use_until_s(spells.start_s, spells.end_s, spells.gpus, last_s)
+    work = spells.gpus * np.maximum(0.0, np.minimum(spells.end_s, until_s) - spells.start_s)
     counted_s = until_s - began_s
-    lasted_s = float(ends_s.max()) - began_s
+    lasted_s = float(spells.end_s.max()) - began_s
     return Tally(tuple(waits), gpus * counted_s / HOUR_S, float(work.sum()) / HOUR_S, counted_s, lasted_s)
 
 

@@ -318,7 +318,7 @@ def straggling(long_days: float) -> JobTable:
 def test_a_straggler_does_not_make_use_meaningless() -> None:
     jobs = straggling(137.0)
 
-    found = tally(jobs, Ran(jobs.submit_s, jobs.submit_s + jobs.duration_s, jobs.gpus), 64)
+    found = tally(jobs, Ran.once(jobs.submit_s, jobs.submit_s + jobs.duration_s, jobs.gpus), 64)
     told = json.loads(simulation.render(simulated(jobs), "json"))
 
     until_s = float(jobs.submit_s.max())

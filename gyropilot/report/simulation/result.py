@@ -14,7 +14,7 @@ from envs.workloads import Amounts, Floats
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Simulation:
-    """What became of the jobs of a file."""
+    """What became of the jobs of a file, none of which was stopped."""
 
     world: str  # on what, in words
     facts: Mapping[str, object]  # the same for programs
@@ -28,4 +28,4 @@ class Simulation:
 
     @property
     def tally(self) -> Tally:
-        return tally(self.file.table, Ran(self.start_s, self.end_s, self.held), self.gpus)
+        return tally(self.file.table, Ran.once(self.start_s, self.end_s, self.held), self.gpus)
