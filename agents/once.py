@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar, TypeVarTuple
 
+from forecasting.once import for_reading
+
 Subject = TypeVar("Subject")
 Question = TypeVarTuple("Question")
 Answer = TypeVar("Answer")
@@ -14,7 +16,8 @@ Answer = TypeVar("Answer")
 def once(fact: Callable[[Subject, *Question], Answer]) -> Callable[[Subject, *Question], Answer]:
     """`fact`, a pure function of a value that never changes, which keeps its answers beside the value's fields.
 
-    That is what `functools.cached_property` does, for questions with more to them. Nobody may change an answer.
+    That is what `functools.cached_property` does, for questions with more to them. Nobody may change an answer,
+    and to its arrays nobody can write.
     """
     name = f"{fact.__module__}.{fact.__qualname__}"
 
@@ -22,7 +25,7 @@ def once(fact: Callable[[Subject, *Question], Answer]) -> Callable[[Subject, *Qu
     def asked(subject: Subject, *question: *Question) -> Answer:
         answers = vars(subject).setdefault(name, {})
         if question not in answers:
-            answers[question] = fact(subject, *question)
+            answers[question] = for_reading(fact(subject, *question))
         known: Answer = answers[question]
         return known
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from agents.once import once
+from forecasting.once import for_reading
 from gyropilot.domain import DemandForecast, Floats, Line
 
 Horizons = tuple[timedelta, ...]
@@ -59,5 +60,5 @@ def _knots(horizons: Horizons, begin: timedelta, end: timedelta) -> Floats:
 
 @lru_cache
 def in_hours(times: Horizons) -> Floats:
-    """(N,) the same for every look; nobody may write to it."""
-    return np.array([hours(time) for time in times])
+    """(N,) the same for every look; nobody can write to it."""
+    return for_reading(np.array([hours(time) for time in times]))

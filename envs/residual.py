@@ -51,6 +51,10 @@ class Stretch:
     base_usd: Floats  # (T,) by step
     dark: Bools  # (T,) whether nothing is seen at the beginning of a step
 
+    def __post_init__(self) -> None:
+        for shared in (self.base_usd, self.dark):  # by all who live through it
+            shared.flags.writeable = False
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Course:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bernstein import Evidence
-from forecasting.once import kept
+from forecasting.once import for_reading, kept
 from forecasting.pooling import GROUPS, followed, group_means, groups_of, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, plain, texts
@@ -84,7 +84,7 @@ class Weights:
         alone = self.own.shares(self.prior, self.pace.rate)
         trust = self.own.count / np.maximum(self.own.count + self.pace.own_after, 1e-12)
         mixed = together + trust * (alone - together)
-        return _smoothed(mixed, self.pace.reach_windows, self.pace.reach_quantiles)
+        return for_reading(_smoothed(mixed, self.pace.reach_windows, self.pace.reach_quantiles))
 
     def from_now_on(self, prior: Floats, pace: Pace) -> Self:
         """With other shares before anything was seen, and another pace; what was learnt stays."""

@@ -47,6 +47,10 @@ class Bands:
     seen_s: Floats  # (L,) seconds of history that were really seen
     scale: Floats  # (L,) largest demand seen, at least NODE_GPUS
 
+    def __post_init__(self) -> None:
+        for shared in (self.errors, self.seen_s, self.scale):  # by bands of the same lines
+            shared.flags.writeable = False
+
     @classmethod
     def none(cls) -> Self:
         """Knows no line."""

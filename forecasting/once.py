@@ -29,7 +29,7 @@ def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory]
     def asked(history: DemandHistory) -> Answer:
         found = known.get(history)
         if found is None:
-            found = known[history] = _for_reading(measure(history))
+            found = known[history] = for_reading(measure(history))
         return found
 
     return asked
@@ -40,7 +40,7 @@ def kept(measure: Callable[Question, Answer]) -> Callable[Question, Answer]:
     known, lately = lru_cache(maxsize=KEPT)(measure), dict[tuple[object, ...], tuple[object, Answer]]()
 
     def looked_up(*parts: object) -> Answer:
-        return _for_reading(known(*(tuple(part) if isinstance(part, _WRITABLE) else part for part in parts)))
+        return for_reading(known(*(tuple(part) if isinstance(part, _WRITABLE) else part for part in parts)))
 
     @wraps(measure)
     def asked(*parts: Question.args, **_: Question.kwargs) -> Answer:
@@ -62,7 +62,8 @@ def kept(measure: Callable[Question, Answer]) -> Callable[Question, Answer]:
 _WRITABLE = (list, np.ndarray)
 
 
-def _for_reading(answer: Answer) -> Answer:
+def for_reading(answer: Answer) -> Answer:
+    """The same, to whose arrays nobody can write any more: several have it."""
     for part in answer if isinstance(answer, tuple) else (answer,):
         if isinstance(part, np.ndarray):
             part.flags.writeable = False

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S, scale_gpus, seen_s
-from forecasting.once import once
+from forecasting.once import for_reading, once
 from forecasting.protocol import State
 from forecasting.signals import Rows
 from forecasting.steps import resampled
@@ -100,7 +100,7 @@ class Slots:
         mean = np.sum(self.means, axis=1, where=seen) / count
         square = np.sum(self.means**2, axis=1, where=seen) / count
         bursty: Floats = (square > 2 * mean**2).astype(np.float64)
-        return bursty
+        return for_reading(bursty)
 
     @cached_property
     def weekends(self) -> Rows:
@@ -110,9 +110,9 @@ class Slots:
         """
         day, means = self._daily()
         if len(day) < 7 * LEAST_WEEKS:
-            return np.full(len(self.lines), -1)
+            return for_reading(np.full(len(self.lines), -1))
         apart = np.stack([_apart(means, (day - first) % 7 < WEEKEND_DAYS) for first in range(7)], axis=1)
-        return np.where(apart.max(axis=1) > WEEKEND_STANDS_OUT, apart.argmax(axis=1), -1)
+        return for_reading(np.where(apart.max(axis=1) > WEEKEND_STANDS_OUT, apart.argmax(axis=1), -1))
 
     def _daily(self) -> tuple[Rows, Floats]:
         """(D,) whole days since the epoch, and (L, D) means of each; NaN: not seen."""

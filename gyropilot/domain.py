@@ -246,7 +246,9 @@ class DemandHistory:
     def seen(self) -> NDArray[np.int64]:
         """(L,) how many readings of each line there are."""
         # Row by row: adding up truths along an axis takes several times as long as counting them.
-        return np.array([np.count_nonzero(row) for row in np.isfinite(self.demand)], dtype=np.int64)
+        seen = np.array([np.count_nonzero(row) for row in np.isfinite(self.demand)], dtype=np.int64)
+        seen.flags.writeable = False  # whoever asks has the same
+        return seen
 
     @cached_property
     def totals(self) -> Mapping[str, Floats]:
@@ -255,7 +257,10 @@ class DemandHistory:
         for row, line in enumerate(self.lines):
             if line.queue != ALL_QUEUES:
                 rows.setdefault(line.resource, []).append(row)
-        return {resource: _total(self.demand[some]) for resource, some in rows.items()}
+        totals = {resource: _total(self.demand[some]) for resource, some in rows.items()}
+        for total in totals.values():
+            total.flags.writeable = False
+        return totals
 
     @cached_property
     def step(self) -> timedelta:

@@ -20,6 +20,7 @@ from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
 from agents.supply import admissible_pending, removable_gpus, room_gpus, serves, supply_gpus
+from forecasting.once import for_reading
 from gyropilot.domain import ALL_QUEUES, ClusterState, DemandForecast, Floats, Line, Market, Pool, Queue, View
 
 FIRST_STEP_HOURS = 1 / 12
@@ -63,7 +64,7 @@ def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: time
 @lru_cache(maxsize=64)
 def _edges(leads: tuple[timedelta, ...], horizon: timedelta) -> Floats:
     """The same at every look, as long as pools keep their lead times."""
-    return edges_hours([hours(lead) for lead in leads], hours(horizon))
+    return for_reading(edges_hours([hours(lead) for lead in leads], hours(horizon)))
 
 
 def levels(quantile: float, count: int) -> Floats:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.once import for_reading
 from gyropilot.domain import Floats
 
 Ints = NDArray[np.int64]
@@ -158,7 +159,7 @@ def _matrix(leads_hours: tuple[float, ...], courses: int, edges_hours: tuple[flo
         when = arrivals(lead_hours, np.array(edges_hours))
         parts.append((stock[row][when[when < steps]], columns.bought[row][when < steps], -1.0))
     whole = [np.broadcast_arrays(*part) for part in parts]
-    return _by_rows(*(np.concatenate([part[at].ravel() for part in whole]) for at in range(3)))
+    return for_reading(_by_rows(*(np.concatenate([part[at].ravel() for part in whole]) for at in range(3))))
 
 
 def _by_rows(row: Ints, column: Ints, value: Floats) -> Matrix:

@@ -1,7 +1,10 @@
 """What is asked of a state or a forecast by several rules is worked out once."""
 
+import numpy as np
+import pytest
+
 from agents.once import once
-from gyropilot.domain import ClusterState
+from gyropilot.domain import ClusterState, Floats
 from tests.fakes import queue, state
 
 
@@ -18,6 +21,17 @@ def test_each_question_about_each_value_is_answered_once() -> None:
 
     assert answers == [("a",), (), ("a",), ("b",)] * 2
     assert [(seen is first, name) for seen, name in asked] == [(True, "a"), (True, "b"), (False, "a"), (False, "b")]
+
+
+def test_nobody_can_write_to_the_arrays_of_an_answer() -> None:
+    @once
+    def demand(seen: ClusterState, resource: str) -> Floats:
+        return np.array([q.demand_gpus(resource) for q in seen.queues])
+
+    answer = demand(state(queues=[queue("a", running=2.0)]), "nvidia.com/gpu")
+
+    with pytest.raises(ValueError, match="read-only"):
+        answer[0] = 0.0
 
 
 def test_two_facts_of_the_same_question_do_not_mix() -> None:

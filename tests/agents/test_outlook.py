@@ -40,6 +40,17 @@ def test_steps_grow_and_what_is_bought_comes_at_one_of_their_edges() -> None:
     assert len(edges) < 20
 
 
+def test_nobody_can_write_to_steps_that_every_look_shares() -> None:
+    view = View(state([pool()], [queue()]), forecast({"research": 0.0}))
+    (kind,) = kinds(view.state, GPU)
+
+    first, again = (outlook(view, kind, GPU, levels(0.5, 1), HALF_HOUR, HALF_HOUR).edges_hours for _ in range(2))
+
+    assert again is first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1.0
+
+
 def test_levels_are_evenly_likely_or_lean_to_the_safe_side() -> None:
     assert levels(0.5, 5).tolist() == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
     assert levels(0.7, 1).tolist() == pytest.approx([0.7])

@@ -77,6 +77,17 @@ def test_a_line_that_was_fitted_is_looked_up() -> None:
     assert known.seen_s == 8_000 * 300
 
 
+def test_nobody_can_write_to_bands_for_those_of_the_same_lines_share_them() -> None:
+    seen = history({"research": [16.0, 24.0] * 400})
+    fitted = Bands.of_changes(seen)
+
+    known = fitted.for_lines(seen)
+
+    for array in (known.errors, known.seen_s, known.scale, fitted.errors):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0.0
+
+
 def test_the_newest_reading_is_the_last_that_was_seen() -> None:
     value, age_s = newest(history({"a": [1.0, 2.0, 3.0], "b": [5.0, np.nan, np.nan], "c": [np.nan] * 3}))
 

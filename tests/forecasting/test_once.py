@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forecasting.aggregation import Weights
 from forecasting.bands import scale_gpus
 from forecasting.compiled import loops
 from forecasting.once import kept, once
+from forecasting.slots import Slots
 from gyropilot.domain import DemandHistory, Floats, Window
 from tests.fakes import history
 
@@ -50,10 +52,13 @@ def test_what_was_measured_goes_with_its_history() -> None:
 
 
 def test_nobody_can_write_to_what_all_are_told() -> None:
-    scale = scale_gpus(history({"research": [1.0, 64.0]}))
+    seen = history({"research": [1.0, 64.0]})
+    slots, weights = Slots.measured(seen), Weights.start(("naive", "ets"), (1, 1), seen.lines)
 
-    with pytest.raises(ValueError, match="read-only"):
-        scale[0] = 0.0
+    shared: list[Any] = [scale_gpus(seen), seen.seen, *seen.totals.values(), slots.bursty, slots.weekends]
+    for array in (*shared, weights.shares):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
 
 
 def test_what_is_asked_about_the_same_windows_is_worked_out_once() -> None:
