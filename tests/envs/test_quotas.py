@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from envs.replay import Cluster, Replay, Share, Shares, replay
 from envs.terms import Speed
 from envs.workloads import KINDS, JobTable
 from tests.envs.plain_quotas import plain_replay
-from tests.envs.test_replay import Job, table
+from tests.envs.test_replay import INF, Job, table
 
 QUEUES = ("a", "b", "c")
 LIMITS = st.none() | st.integers(0, 12)
@@ -103,6 +104,32 @@ def test_any_jobs_start_when_and_where_the_plain_rules_say(
     fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)
 
     alike(fast, plain)
+
+
+STRICT = Cluster(
+    {"a": {"x": Share(8)}, "b": {"x": Share(4)}}, dict.fromkeys("ab", "all"), {"x": 12}, strict=frozenset({"a"})
+)
+BLOCKED: list[Job] = [("b", 0, 100, 8), ("a", 1, 50, 8), ("b", 2, 10, 4)]
+"""The head of a does not fit, and keeps from b what it has a right to."""
+
+
+@pytest.mark.parametrize(
+    ("behind", "starts_s"),
+    [
+        ([], [0, INF, 20]),  # nobody has the right any more
+        ([("a", 3, 10, 4)], [0, INF, 30, 20]),  # the next head goes first, for it need not borrow
+        ([("a", 3, 10, 8)], [0, INF, 100, 100]),  # the next head has the same right
+    ],
+)
+def test_when_the_head_of_a_strict_queue_leaves_the_next_is_the_head_and_who_was_kept_out_is_looked_at(
+    behind: list[Job], starts_s: list[float]
+) -> None:
+    count = len(BLOCKED) + len(behind)
+    jobs = leaving(table([*BLOCKED, *behind], QUEUES), [19.0 if row == 1 else INF for row in range(count)])
+
+    for ran in (replay(jobs, STRICT, 1e9), plain_replay(jobs, STRICT, 1e9)):
+        assert ran.start_s.tolist() == starts_s
+        assert ran.end_s[1] == 20
 
 
 def test_thousands_of_jobs_on_a_busy_cluster_start_when_and_where_the_plain_rules_say() -> None:
