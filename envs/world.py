@@ -126,7 +126,8 @@ class World:
         return self._run([self._site(jobs, weather, lots, shape)], jobs.queues, shape.parts)
 
     def begin_all(self, tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> Run:
-        """Several at once: of the same queues, and equally long."""
+        """Several at once. Raises ValueError where they are not of the same queues, or not equally long."""
+        _refuse_unlike(tables_, weathers)
         most, shape = max(len(jobs) for jobs in tables_), Shape.of(tables_)
         sites = [
             self._site(_padded(jobs, most), weather, None, shape)
@@ -303,6 +304,22 @@ class Run:
     def steps(self) -> int:
         """After which it is over."""
         return int(self.sites.terms.lead.shape[2])
+
+
+def _refuse_unlike(tables_: Sequence[JobTable], weathers: Sequence[Weather]) -> None:
+    for nth, (jobs, weather) in enumerate(zip(tables_, weathers, strict=True)):
+        if jobs.queues != tables_[0].queues:
+            mine, first = (", ".join(each.queues) for each in (jobs, tables_[0]))
+            raise ValueError(
+                f"cluster {nth} has the queues {mine}, and cluster 0 has {first}; "
+                "give all tables the same queues in the same order"
+            )
+        steps, first_steps = (each.lead.shape[1] for each in (weather, weathers[0]))
+        if steps != first_steps:
+            raise ValueError(
+                f"the weather of cluster {nth} lasts {steps} steps, and that of cluster 0 {first_steps}; "
+                "draw all for as many steps"
+            )
 
 
 def _together(sites: Sequence[Any]) -> Any:

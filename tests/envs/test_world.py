@@ -371,6 +371,22 @@ def test_worlds_side_by_side_are_as_each_alone() -> None:
         assert not all_.sent[1:].any()
 
 
+@pytest.mark.parametrize(
+    ("queues", "steps", "told"),
+    [
+        (("b", "a"), 48, "cluster 1 has the queues b, a, and cluster 0 has a, b; give all tables the same queues"),
+        (("a",), 48, "cluster 1 has the queues a, and cluster 0 has a, b; give all tables the same queues"),
+        (("a", "b"), 47, "the weather of cluster 1 lasts 47 steps, and that of cluster 0 48; draw all for as many"),
+    ],
+)
+def test_clusters_that_are_not_alike_are_not_begun_together(queues: tuple[str, ...], steps: int, told: str) -> None:
+    one, other = table([("a", 0, 60, 8)]), table([("a", 0, 60, 8)], queues)
+    weathers = [Weather.calm((pool(),), length) for length in (48, steps)]
+
+    with pytest.raises(ValueError, match=told):
+        World((pool(),)).begin_all([one, other], weathers)
+
+
 def test_the_same_seed_gives_the_same_run_bit_for_bit() -> None:
     def told(seed: int) -> Floats:
         rng = np.random.default_rng(seed)
