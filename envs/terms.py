@@ -105,7 +105,7 @@ class Rates(NamedTuple):
     What concerns pools, and is not per node, is (T, P) where it changes from step to step.
     """
 
-    there: Floats  # (P,) per GPU-hour
+    there: Floats  # (P,) per GPU-hour that is there, or paid for nevertheless
     waiting: Floats  # (Q,) per GPU-hour
     waiting_jobs: Floats  # (Q,) per job-hour
     lost: float  # per GPU-hour
@@ -120,13 +120,14 @@ class Rates(NamedTuple):
 class Flows(NamedTuple):
     """What happened in some stretch of time, in hours and nodes; any leading shape, the same of all."""
 
-    there: Floats  # (..., P) GPU-hours on nodes that are there, and what of the shortest bill was not used
+    there: Floats  # (..., P) GPU-hours on nodes that are there
     busy: Floats  # (..., P) GPU-hours in use
     waiting: Floats  # (..., Q) GPU-hours asked for and not given
     waiting_jobs: Floats  # (..., Q) job-hours
     lost: Floats  # (...) GPU-hours of work that has to be done again
     asked: Floats  # (..., P) nodes
     sent: Floats = np.zeros((0, 0))  # (..., R, R) GB from one region to another
+    unused: Floats = np.zeros(())  # (..., P) GPU-hours of shortest bills, of nodes that are gone: paid, and no more
 
 
 KINDS = ("GPUs", "waiting", "lost work", "churn", "energy", "carbon", "egress")
@@ -151,9 +152,7 @@ def rates(
     Where a pool has hourly prices, `at_s` (T,) says when steps begin, in seconds since the world began, and what
     concerns pools is told step by step. Raises ValueError where it is missing then.
     """
-    if at_s is None and any(pool.hourly for pool in pools):
-        raise ValueError("prices change by the hour; say at which moments they are wanted (at_s)")
-    moments = np.zeros(()) if at_s is None or not any(pool.hourly for pool in pools) else at_s
+    moments = _moments(pools, at_s)
 
     def told(name: str, otherwise: Callable[[PoolTerms], float]) -> Floats:
         return np.stack([by_hour(getattr(p.hourly, name), otherwise(p), moments) for p in pools], axis=-1)
@@ -179,6 +178,15 @@ def rates(
     )
 
 
+def _moments(pools: Sequence[PoolTerms], at_s: Floats | None) -> Floats:
+    """One without a time where nothing changes with it."""
+    if not any(pool.hourly for pool in pools):
+        return np.zeros(())
+    if at_s is None:
+        raise ValueError("prices change by the hour; say at which moments they are wanted (at_s)")
+    return at_s
+
+
 def _egress(regions: Sequence[str], usd_per_gb: float | Mapping[str, Mapping[str, float]]) -> Floats:
     """(R, R) USD per GB; nothing within a region, nor where nothing is told."""
     apart = 1.0 - np.eye(len(regions))
@@ -202,7 +210,7 @@ def bill(flows: Flows, rates: Rates) -> Floats:
     Where rates change from step to step, steps are the last axis but one of what flowed.
     """
     parts = (
-        (flows.there * rates.there).sum(axis=-1),
+        ((flows.there + flows.unused) * rates.there).sum(axis=-1),
         flows.waiting @ rates.waiting + flows.waiting_jobs @ rates.waiting_jobs,
         flows.lost * rates.lost,
         flows.asked @ rates.asked,

@@ -40,7 +40,7 @@ from envs.replay import (
     tables,
     whole,
 )
-from envs.terms import Flows, PoolTerms, regions_of
+from envs.terms import HOUR_S, Flows, PoolTerms, regions_of
 from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 
 if TYPE_CHECKING:
@@ -239,8 +239,17 @@ class Run:
         core.step_all(self.sites, others, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
         self.stirred = False
-        there, busy, waiting = flow.there / self.parts, flow.busy / self.parts, flow.waiting / self.parts
-        return Flows(there, busy, waiting, flow.waiting_jobs, flow.lost[:, 0] / self.parts, flow.asked, self._sent())
+        paid, busy, waiting, lost = (
+            each / self.parts for each in (flow.there, flow.busy, flow.waiting, flow.lost[:, 0])
+        )
+        there = self._there()
+        return Flows(there, busy, waiting, flow.waiting_jobs, lost, flow.asked, self._sent(), paid - there)
+
+    def _there(self) -> Floats:
+        """(B, P) GPU-hours of a step on nodes that are there in it: they come and go as it begins."""
+        hours = self.sites.nodes.there * self.sites.terms.per_node * (self.world.step_s / HOUR_S)
+        there: Floats = hours / self.parts
+        return there
 
     def _stopping(self, pause: Floats | None) -> Ints:
         """(B, K) jobs that make way; where quotas moved nobody may be among them, but all are looked at then."""

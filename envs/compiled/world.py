@@ -76,7 +76,7 @@ class Nodes(NamedTuple):
 class Flow(NamedTuple):
     """What happened in a step; as `envs.terms.Flows`."""
 
-    there: Floats  # (P,) GPU-hours
+    there: Floats  # (P,) GPU-hours that are paid for, those of shortest bills of nodes that are gone included
     busy: Floats  # (P,)
     waiting: Floats  # (Q,) GPU-hours
     waiting_jobs: Floats  # (Q,) job-hours

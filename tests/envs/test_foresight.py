@@ -87,6 +87,8 @@ pool_terms = st.builds(
     lead_s=st.sampled_from([0.0, 2 * STEP_S, 3.5 * STEP_S]),
     lead_sigma=st.sampled_from([0.0, 0.3]),
     billed_at_least_s=st.sampled_from([0.0, 4 * STEP_S]),
+    watts_idle_per_gpu=st.sampled_from([0.0, 2_000.0]),
+    watts_busy_per_gpu=st.sampled_from([1_000.0, 9_000.0]),
     interruptions_per_day=st.sampled_from([0.0, 5.0]),
     mass_losses_per_day=st.sampled_from([0.0, 10.0]),
 )
@@ -105,7 +107,7 @@ def test_nobody_is_below_the_bound_and_the_plan_not_above_anybody_it_was_told(
 ) -> None:
     rng, steps = np.random.default_rng(seed), 24
     named = tuple(replace(pool, name=name) for pool, name in zip(pools, "xy", strict=True))
-    prices = Prices(waiting_usd_per_gpu_hour=waiting, churn_usd_per_node=1.0)
+    prices = Prices(waiting_usd_per_gpu_hour=waiting, churn_usd_per_node=1.0, usd_per_kwh=0.5)
     all_ = Known(World(named), jobs, prices, Weather.drawn(named, steps, rng))
     bound = clairvoyant(jobs, named, prices, STEP_S, steps)
 

@@ -48,6 +48,15 @@ def test_a_bill_follows_the_price_of_the_hour() -> None:
     assert usd[:, KINDS.index("GPUs")].tolist() == [8, 40, 8, 40]
 
 
+def test_who_leaves_before_its_shortest_bill_is_over_pays_for_gpus_and_for_no_energy() -> None:
+    left = flows(2, there=0.0, busy=0.0)._replace(unused=np.array([[8.0], [0.0]]))
+
+    usd = bill(left, rates([POOL], ["a"], PRICES))
+
+    assert usd[:, KINDS.index("GPUs")].tolist() == [16, 0]
+    assert usd.sum() == 16
+
+
 def test_energy_and_carbon_follow_the_hour_of_their_zone() -> None:
     windy = replace(POOL, hourly=Hourly(usd_per_kwh=(0.1, 0.3), carbon_g_per_kwh=(50.0, 450.0)))
 

@@ -531,9 +531,9 @@ def test_pools_are_stacked_from_what_is_owned_to_what_may_be_taken_back() -> Non
 
 def test_money_for_a_node_that_left_early_is_not_drawn_as_gpus() -> None:
     found = full()
-    there = found.trials[0].flows.there.copy()
-    there[5, 1] = 1e6
-    billed = replace(found.trials[0], flows=found.trials[0].flows._replace(there=there))
+    unused = np.zeros_like(found.trials[0].flows.there)
+    unused[5, 1] = 1e6
+    billed = replace(found.trials[0], flows=found.trials[0].flows._replace(unused=unused))
 
     assert course_of(found, billed).top.peak <= 32 + 160 + 80
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from envs.terms import HOUR_S, PoolTerms
+from envs.terms import HOUR_S
 from envs.trial import Trial
 from gyropilot.domain import Floats, Market
 from gyropilot.report.courses import LAYERS, Course
@@ -39,7 +37,7 @@ def course_of(found: Trials, trial: Trial) -> Course:
     end_s = found.began_s + trial.world.step_s * len(trial.usd)
     times_s = np.linspace(found.began_s, end_s, len(trial.usd), endpoint=False)
     hours = trial.world.step_s / HOUR_S
-    there = _there(trial.flows.there / hours, trial.world.pools)
+    there = trial.flows.there / hours
     sums: Floats = np.cumsum([there[:, layer].sum(axis=1) for layer in stacked(found) or [[]]], axis=0)
     waiting = trial.flows.waiting.sum(axis=1) / hours
     demand = waiting + trial.flows.busy.sum(axis=1) / hours
@@ -51,10 +49,3 @@ def course_of(found: Trials, trial: Trial) -> Course:
         times_s[trial.flows.lost > 0],
         events=tuple(events(found)),
     )
-
-
-def _there(paid_gpus: Floats, pools: Sequence[PoolTerms]) -> Floats:
-    """(T, P) GPUs. A node that leaves before its shortest bill is over is paid at once: that was money, no GPU."""
-    most = np.array([pool.max_gpus for pool in pools])
-    gpus: Floats = np.minimum(paid_gpus, most)
-    return gpus
