@@ -258,13 +258,10 @@ def _lines(
     that are not equally fast are lines of their own. `as_fast` takes each pool for as fast as the fastest that is open
     to the queue, kind by kind.
     """
-    numbers = {pool.name: number for number, pool in enumerate(pools)}
     alike: dict[tuple[tuple[int, ...], tuple[float, ...]], list[int]] = {}
     by_kind = _speeds(jobs, pools)
     for index, queue in enumerate(jobs.queues):
-        names = eligible.get(queue, numbers)
-        _refuse_strange(f"queue {queue}", names, pools)
-        open_to = tuple(sorted({numbers[name] for name in names if most_nodes(pools[numbers[name]])}))
+        open_to = _open_to(queue, pools, eligible)
         own = (float(costs.waiting[index]), float(costs.waiting_jobs[index]))
         mixed = not as_fast and any(len(set(fast[list(open_to)].tolist())) > 1 for fast, _ in by_kind)
         alike.setdefault((open_to, () if mixed else own), []).append(index)
@@ -280,6 +277,14 @@ def _lines(
         for (open_to, _), mine in alike.items()
         for fast, kinds in by_kind
     ]
+
+
+def _open_to(queue: str, pools: Sequence[PoolTerms], eligible: Mapping[str, Collection[str]]) -> tuple[int, ...]:
+    """Numbers of the pools in which jobs of a queue may run, and which may have nodes."""
+    numbers = {pool.name: number for number, pool in enumerate(pools)}
+    names = eligible.get(queue, numbers)
+    _refuse_strange(f"queue {queue}", names, pools)
+    return tuple(sorted({numbers[name] for name in names if most_nodes(pools[numbers[name]])}))
 
 
 def _speeds(jobs: JobTable, pools: Sequence[PoolTerms]) -> list[tuple[Floats, Ints]]:

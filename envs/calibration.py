@@ -31,14 +31,9 @@ def calibrated(jobs: JobTable, days: float, least_jobs: int = 100) -> tuple[Trai
 def _queue(name: str, jobs: JobTable, days: float) -> TrainingProfile:
     run, size = sweeps(jobs)
     is_sweep = size >= SWEEP_JOBS
-    # Of a sweep its first job is the submission; of shorter runs each job is one.
-    _, first = np.unique(run, return_index=True)
-    rows = np.union1d(first[is_sweep[run[first]]], np.flatnonzero(~is_sweep[run]))
-    asked = jobs.take(rows)
-    sizes, of_sweeps = size[is_sweep], is_sweep[run[rows]]
-    in_sweep, passed = is_sweep[run], jobs.ending == ENDINGS.index(Ending.PASSED)
-    if passed.sum() < 3 * ENOUGH:
-        passed[:] = True  # too few to tell quantiles by: all jobs run alike, however they end
+    rows = _submissions(run, is_sweep)
+    asked, sizes, of_sweeps = jobs.take(rows), size[is_sweep], is_sweep[run[rows]]
+    in_sweep, passed = is_sweep[run], _passed(jobs)
     widest = int(np.quantile(jobs.gpus[in_sweep], 0.95)) if in_sweep.any() else 1
     users, tilt = _users(asked)
     mix = _mix(np.ceil(asked.gpus).astype(np.int64))
@@ -61,6 +56,18 @@ def _queue(name: str, jobs: JobTable, days: float) -> TrainingProfile:
         sweep_max_gpus=widest,
         ends=_ends(jobs, stretched=not passed.all()),
     )
+
+
+def _submissions(run: Ints, is_sweep: NDArray[np.bool_]) -> Ints:
+    """Rows of jobs that were submitted: of a sweep its first, of shorter runs each."""
+    _, first = np.unique(run, return_index=True)
+    return np.union1d(first[is_sweep[run[first]]], np.flatnonzero(~is_sweep[run]))
+
+
+def _passed(jobs: JobTable) -> NDArray[np.bool_]:
+    """(N,) Where too few passed to tell quantiles by, all: they run alike, however they end."""
+    passed = jobs.ending == ENDINGS.index(Ending.PASSED)
+    return passed if passed.sum() >= 3 * ENOUGH else np.ones_like(passed)
 
 
 def _rhythm(asked: JobTable, days: float) -> Rhythm:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -287,20 +287,11 @@ def _training(
     part: TrainingProfile, queues: tuple[str, ...], index: int, busy: Floats, rng: np.random.Generator
 ) -> JobTable:
     """Submissions by a non-homogeneous Poisson process, each by a user with a usual job, some of them sweeps."""
-    later = rng.spawn(1)[
-        0
-    ]  # what came to the generator later draws from here, so that older profiles stay as they were
-    submit_s = _arrivals(part.submissions_per_day / DAY_S * busy, rng)
-    count = len(submit_s)
-    user = rng.choice(part.users, count, p=_zipf(part.users, part.user_tilt))
-    again = rng.random(count) < part.recurrence
-    gpus, usual = _habitual(part, user, again, rng) if part.habits else _usual(part, user, again, rng)
-    # The usual job explains 36 % of the variance of a duration's logarithm, its runs the rest: together sigma.
-    score = 0.6 * usual + 0.8 * rng.normal(size=count)
-    saves = rng.random(count) < part.checkpointing
-
+    # What came to the generator later draws from here, so that older profiles stay as they were.
+    (later,) = rng.spawn(1)
+    submit_s, user, gpus, score, saves = _submitted(part, busy, rng)
     copies, swept = _sweeps(part, gpus, rng, later)
-    row = np.repeat(np.arange(count), copies)
+    row = np.repeat(np.arange(len(submit_s)), copies)
     wobble = np.where(swept[row], np.exp(0.15 * rng.normal(size=len(row))), 1.0)
     duration_s, ending = _ended(part, gpus[row], _durations(part, gpus, score, swept)[row] * wobble, later)
     runs_s = np.clip(duration_s, 30.0 if not part.runs else 1.0, part.longest_s)
@@ -318,8 +309,29 @@ def _training(
         deadline_s=np.full(len(row), np.inf) if part.slack is None else part.slack * runs_s,
     )
     if part.elastic:
-        jobs = _elastic(part, jobs, (later.random(count) < part.elastic)[row])
+        jobs = _elastic(part, jobs, (later.random(len(submit_s)) < part.elastic)[row])
     return jobs.take(jobs.submit_s < len(busy) * GRID_S)
+
+
+class _Submitted(NamedTuple):
+    """Submissions (N,), each of one job or of several that are equal."""
+
+    submit_s: Floats
+    user: Ints
+    gpus: Ints
+    score: Floats  # of a duration's logarithm, in standard deviations
+    saves: NDArray[np.bool_]  # whether it writes checkpoints
+
+
+def _submitted(part: TrainingProfile, busy: Floats, rng: np.random.Generator) -> _Submitted:
+    submit_s = _arrivals(part.submissions_per_day / DAY_S * busy, rng)
+    count = len(submit_s)
+    user = rng.choice(part.users, count, p=_zipf(part.users, part.user_tilt))
+    again = rng.random(count) < part.recurrence
+    gpus, usual = _habitual(part, user, again, rng) if part.habits else _usual(part, user, again, rng)
+    # The usual job explains 36 % of the variance of a duration's logarithm, its runs the rest: together sigma.
+    score = 0.6 * usual + 0.8 * rng.normal(size=count)
+    return _Submitted(submit_s, user, gpus, score, rng.random(count) < part.checkpointing)
 
 
 def _elastic(part: TrainingProfile, jobs: JobTable, may: NDArray[np.bool_]) -> JobTable:

@@ -133,41 +133,32 @@ class Daemon:
 
 def run(daemon: Daemon, until: Callable[[], None]) -> None:
     """Runs until `until` returns; a cycle under way is finished first. Raises OSError when the port is taken."""
-    scheduler = BackgroundScheduler(
-        timezone=UTC,
-        # One thread each: cycles never overlap, and a long fit does not hold up the next cycle.
-        executors={"cycle": ThreadPoolExecutor(1), "fit": ThreadPoolExecutor(1)},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-    )
-    now = daemon.clock.now()
-    scheduler.add_job(
-        daemon.tick,
-        IntervalTrigger(seconds=daemon.settings.interval.total_seconds(), timezone=UTC),
-        next_run_time=now,
-        executor="cycle",
-        id="cycle",
-    )
-    scheduler.add_job(
-        daemon.tend,
-        IntervalTrigger(seconds=daemon.settings.interval.total_seconds(), timezone=UTC),
-        executor="fit",
-        id="tend",
-    )
-    scheduler.add_job(daemon.night, OrTrigger(triggers(daemon.fit_at)), executor="fit", id="fit")
+    scheduler, settings = _scheduled(daemon), daemon.settings
     health = lambda: daemon.pace.health(daemon.clock.now())  # noqa: E731 - bound to this daemon's clock
-    with serve(daemon.telemetry, daemon.settings.listen, daemon.settings.port, health) as port:
-        log.info(
-            "metrics and health on %s:%s; one cycle every %s s",
-            daemon.settings.listen,
-            port,
-            f"{daemon.settings.interval.total_seconds():g}",
-        )
+    with serve(daemon.telemetry, settings.listen, settings.port, health) as port:
+        interval_s = settings.interval.total_seconds()
+        log.info("metrics and health on %s:%s; one cycle every %s s", settings.listen, port, f"{interval_s:g}")
         scheduler.start()
         try:
             until()
         finally:
             scheduler.shutdown(wait=True)
             log.info("stopped")
+
+
+def _scheduled(daemon: Daemon) -> BackgroundScheduler:
+    """The first cycle at once, then one each interval; what the forecaster needs between them, and the nights."""
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        # One thread each: cycles never overlap, and a long fit does not hold up the next cycle.
+        executors={"cycle": ThreadPoolExecutor(1), "fit": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    each = IntervalTrigger(seconds=daemon.settings.interval.total_seconds(), timezone=UTC)
+    scheduler.add_job(daemon.tick, each, next_run_time=daemon.clock.now(), executor="cycle", id="cycle")
+    scheduler.add_job(daemon.tend, each, executor="fit", id="tend")
+    scheduler.add_job(daemon.night, OrTrigger(triggers(daemon.fit_at)), executor="fit", id="fit")
+    return scheduler
 
 
 def _result(problem: GyropilotError) -> str:

@@ -124,6 +124,19 @@ def serve(telemetry: Telemetry, listen: str, port: int, health: Callable[[], tup
 
     Raises OSError when the port is taken.
     """
+    server = ThreadingHTTPServer((listen, port), _answering(telemetry, health))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _answering(telemetry: Telemetry, health: Callable[[], tuple[bool, str]]) -> type[BaseHTTPRequestHandler]:
+    """Knows two pages."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 30  # seconds in which a client must have asked, so that silent ones hold no thread
@@ -134,9 +147,8 @@ def serve(telemetry: Telemetry, listen: str, port: int, health: Callable[[], tup
                 self._answer(200, CONTENT_TYPE_LATEST, telemetry.exposition())
             elif path == "/healthz":
                 well, sentence = health()
-                self._answer(
-                    200 if well else 503, "application/json", json.dumps({"ok": well, "why": sentence}).encode()
-                )
+                said = json.dumps({"ok": well, "why": sentence}).encode()
+                self._answer(200 if well else 503, "application/json", said)
             else:
                 self._answer(404, "text/plain", b"/metrics and /healthz are here\n")
 
@@ -150,12 +162,4 @@ def serve(telemetry: Telemetry, listen: str, port: int, health: Callable[[], tup
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
             """Scrapes are not worth a line each."""
 
-    server = ThreadingHTTPServer((listen, port), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True)
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return Handler
