@@ -4,7 +4,8 @@
     GYROPILOT_TRACES=folder python -m benchmarks.pilots --week generated --pilots reactive,newsvendor,newsvendor:tuned
 
 Each week is the last of its trace, and runs on owned nodes for half of the mean demand of the four weeks before, which
-cost nothing more, and on-demand nodes that come ten minutes after they are asked for. Everybody meets the same jobs. A
+cost nothing more, and on-demand nodes that come ten minutes after they are asked for, as many as the largest demand of
+those weeks would have taken: of the week itself nothing is known beforehand. Everybody meets the same jobs. A
 pilot has its default settings, or with `:tuned` those that are shipped: `benchmarks.tuned` found them on jobs that came
 before these weeks.
 """
@@ -87,15 +88,14 @@ def week_of(name: str, jobs: JobTable) -> Week:
     first_s = max(float(jobs.submit_s[0]), begin_s - BEFORE_S)
     before = _between(jobs, first_s, begin_s)
     before_s = begin_s - first_s
-    return Week(name, before, before_s, _between(jobs, begin_s, np.inf), world_of(before, before_s, jobs))
+    return Week(name, before, before_s, _between(jobs, begin_s, np.inf), world_of(before, before_s))
 
 
-def world_of(before: JobTable, before_s: float, jobs: JobTable) -> World:
-    """Owned nodes for half of the mean demand before, and as many more as the largest demand ever takes."""
-    mean = natural(before, STEP_S, round(before_s / STEP_S)).sum(axis=0).mean()
-    since_first = _between(jobs, float(jobs.submit_s[0]), np.inf)
-    most = max(natural(since_first, STEP_S, steps_of(since_first)).sum(axis=0).max(), jobs.gpus.max())
-    owned = ceil(float(mean) / 2 / 8)
+def world_of(before: JobTable, before_s: float) -> World:
+    """Owned nodes for half of the mean demand before, and as many more as the largest demand then takes."""
+    demand = natural(before, STEP_S, round(before_s / STEP_S)).sum(axis=0)
+    most = max(demand.max(), before.gpus.max())
+    owned = ceil(float(demand.mean()) / 2 / 8)
     return World(
         (
             PoolTerms("owned", owned, owned, owned, market=Market.RESERVED),
