@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from agents.pilots.ces import Ces
 from agents.pilots.hold import Hold
 from agents.pilots.newsvendor import Newsvendor
@@ -36,41 +38,55 @@ def make_pilot(settings: PilotSettings, forecaster: str | None = None) -> Pilot:
     """
     if settings.name == "learned":
         return _learned(settings, forecaster)
-    pilots: dict[str, Pilot] = {
-        "hold": Hold(),
-        "static": Static(settings.static_quantile),
-        "reactive": Reactive(settings.scale_down_after),
-        "threshold": Threshold(settings.threshold_target, settings.threshold_tolerance, settings.cooldown),
-        "ces": Ces(
-            past=settings.ces_past,
-            ahead=settings.ces_ahead,
-            past_fall_nodes=settings.ces_past_fall_nodes,
-            coming_fall_nodes=settings.ces_coming_fall_nodes,
-            least_nodes=settings.ces_least_nodes,
-            buffer_nodes=settings.ces_buffer_nodes,
-            keep=settings.ces_keep,
-        ),
-        "newsvendor": Newsvendor(
-            scale_down_after=settings.scale_down_after,
-            pay_back=settings.pay_back,
-            stabilisation=settings.stabilisation,
-            dead_band_gpus=settings.dead_band_gpus,
-            giving_quantile=settings.giving_quantile,
-            preempt=settings.preempt,
-        ),
-        "receding": Receding(
-            horizon=settings.receding_horizon,
-            quantile=settings.receding_quantile,
-            paths=settings.receding_paths,
-            start_up=settings.receding_start_up,
-            scale_down_after=settings.scale_down_after,
-            stabilisation=settings.stabilisation,
-            dead_band_gpus=settings.dead_band_gpus,
-            giving_quantile=settings.giving_quantile,
-            preempt=settings.preempt,
-        ),
-    }
-    return pilots[settings.name]
+    return _PLAIN[settings.name](settings)
+
+
+def _ces(settings: PilotSettings) -> Pilot:
+    return Ces(
+        past=settings.ces_past,
+        ahead=settings.ces_ahead,
+        past_fall_nodes=settings.ces_past_fall_nodes,
+        coming_fall_nodes=settings.ces_coming_fall_nodes,
+        least_nodes=settings.ces_least_nodes,
+        buffer_nodes=settings.ces_buffer_nodes,
+        keep=settings.ces_keep,
+    )
+
+
+def _newsvendor(settings: PilotSettings) -> Pilot:
+    return Newsvendor(
+        scale_down_after=settings.scale_down_after,
+        pay_back=settings.pay_back,
+        stabilisation=settings.stabilisation,
+        dead_band_gpus=settings.dead_band_gpus,
+        giving_quantile=settings.giving_quantile,
+        preempt=settings.preempt,
+    )
+
+
+def _receding(settings: PilotSettings) -> Pilot:
+    return Receding(
+        horizon=settings.receding_horizon,
+        quantile=settings.receding_quantile,
+        paths=settings.receding_paths,
+        start_up=settings.receding_start_up,
+        scale_down_after=settings.scale_down_after,
+        stabilisation=settings.stabilisation,
+        dead_band_gpus=settings.dead_band_gpus,
+        giving_quantile=settings.giving_quantile,
+        preempt=settings.preempt,
+    )
+
+
+_PLAIN: Mapping[str, Callable[[PilotSettings], Pilot]] = {
+    "hold": lambda _: Hold(),
+    "static": lambda told: Static(told.static_quantile),
+    "reactive": lambda told: Reactive(told.scale_down_after),
+    "threshold": lambda told: Threshold(told.threshold_target, told.threshold_tolerance, told.cooldown),
+    "ces": _ces,
+    "newsvendor": _newsvendor,
+    "receding": _receding,
+}
 
 
 def _learned(settings: PilotSettings, forecaster: str | None) -> Pilot:
