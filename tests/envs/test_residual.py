@@ -68,6 +68,9 @@ def test_a_stretch_can_be_lived_through_again() -> None:
     again = [followed_from(stretch, pilot).sum() for pilot in (Hold(), Newsvendor())]
 
     assert again[0] != again[1] == stretch.base_usd.sum()
+    for shared in (stretch.base_usd, stretch.dark):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[0] = 0
 
 
 def test_a_row_is_shown_for_each_pool_that_may_be_turned() -> None:
