@@ -30,8 +30,8 @@ def ranks(jobs: JobTable) -> Ints:
 
 def making_way(sites: Site, pause: Floats, now_s: Floats) -> Ints:
     """(B, K) jobs to stop for `pause` (B, Q) parts of GPUs; what is left is filled with NOWHERE."""
+    from envs.compiled.handed import one
     from envs.compiled.quotas import NOWHERE
-    from envs.compiled.world import one
 
     chosen: list[list[int]] = [[] for _ in pause]
     for b, line in zip(*np.nonzero(pause > 0), strict=True):
@@ -44,8 +44,8 @@ def making_way(sites: Site, pause: Floats, now_s: Floats) -> Ints:
 
 def moving(sites: Site, move: Floats) -> tuple[Ints, Ints]:
     """(B, M) jobs to move for `move` (B, P, P) parts of GPUs from pool to pool, and to which; NOWHERE is nobody."""
+    from envs.compiled.handed import one
     from envs.compiled.quotas import NOWHERE
-    from envs.compiled.world import one
 
     chosen: list[dict[int, int]] = [{} for _ in move]
     for b, source, target in zip(*np.nonzero((move > 0) & ~np.eye(move.shape[1], dtype=np.bool_)), strict=True):

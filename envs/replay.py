@@ -226,8 +226,7 @@ def _levels(cell: Ints, from_s: Floats, until_s: Floats, gpus: Amounts, at_s: Fl
 
 def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     """Run the jobs until a moment. Queues without shares start nothing; a job too large for its queue waits on."""
-    from envs.compiled import quotas
-    from envs.compiled.events import advance
+    from envs.compiled import events, quotas
     from envs.compiled.stops import Course, Fates, Kinds
     from envs.contests import contest
 
@@ -242,7 +241,7 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     met = contest(jobs, cluster, rules, ledger, room=count + ROOM)
     state = quotas.beginning(work, jobs.duration_s, ledger, -np.inf)
     course, runs, stopped = Course(work, rules, state, kinds, fates), state.runs, []
-    while not advance(course, met, until_s) and met is not None:
+    while not events.replay(course, met, until_s) and met is not None:
         stopped.append(_taken(met, parts))
     held = whole(np.where(runs.flavor == NOWHERE, 0, runs.gpus), parts)
     if met is None:

@@ -105,7 +105,8 @@ class Seen:
 
     def moved_quotas(self, view: View, intent: Intent) -> int:
         """Moves quota as the rebalancer would; how many quotas changed."""
-        from envs.compiled.world import lent, one
+        from envs.compiled.handed import one
+        from envs.compiled.world import lent
         from envs.contests import requoted
 
         if not intent.quota_gpus:

@@ -44,10 +44,11 @@ from envs.terms import HOUR_S, Flows, PoolTerms, regions_of
 from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 
 if TYPE_CHECKING:
-    from envs.compiled.stops import Beside, Contest
+    from envs.compiled.quotas import Cargo
+    from envs.compiled.stops import Contest, Exits
     from envs.compiled.world import Flow, Moves, Site
 
-    _Begun = tuple[Site, Contest | None, Beside | None]
+    _Begun = tuple[Site, Contest | None]
 
 STEP_S = 300.0
 HOLD_S = 1_800.0
@@ -136,8 +137,8 @@ class World:
         return self._run(sites, tables_[0].queues, shape.parts)
 
     def _run(self, sites: Sequence[_Begun], queues: tuple[str, ...], parts: int) -> Run:
-        every, contests, besides = (_together(each) for each in zip(*sites, strict=True))
-        return Run(self, queues, every, contests, besides, np.zeros(len(sites), dtype=np.int64), parts)
+        every, contests = (_together(each) for each in zip(*sites, strict=True))
+        return Run(self, queues, every, contests, np.zeros(len(sites), dtype=np.int64), parts)
 
     def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None, shape: Shape) -> _Begun:
         from envs.compiled import quotas, stops
@@ -163,23 +164,23 @@ class World:
         none = np.zeros((len(pools), steps + 1), dtype=np.int64)
         nodes = core.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
         nodes.born[:, 0] = there
+        leaving, data = self._beside(jobs, shape)
         fates = stops.Fates(
             np.zeros(count),
             np.zeros(count, dtype=np.int64),
             np.empty(count),
             np.empty(count, dtype=np.int64),
             np.zeros(1, dtype=np.int64),
-            None,
+            leaving,
         )
-        state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)
-        return core.Site(work, kinds, rules, terms, state, nodes, fates), met, self._beside(jobs, shape)
+        state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)._replace(cargo=data)
+        return core.Site(work, kinds, rules, terms, state, nodes, fates), met
 
-    def _beside(self, jobs: JobTable, shape: Shape) -> Beside | None:
-        from envs.compiled.stops import Beside
-
+    def _beside(self, jobs: JobTable, shape: Shape) -> tuple[Exits, Cargo] | tuple[None, None]:
+        """What jobs do beside waiting and running: both or neither, so that fewer worlds have to be compiled."""
         if shape.leave or (shape.data and len(self.regions) > 1):
-            return Beside(exits(jobs, shape.leave), cargo(jobs, self.pools, self.homes))
-        return None
+            return exits(jobs, shape.leave), cargo(jobs, self.pools, self.homes)
+        return None, None
 
     def _cluster(self, queues: Sequence[str]) -> Cluster:
         from envs.replay import Share
@@ -207,7 +208,6 @@ class Run:
     queues: tuple[str, ...]
     sites: Site
     contests: Contest | None  # where jobs may stop others
-    besides: Beside | None  # where jobs leave, or have data
     nth: Ints  # (B,) steps that passed
     parts: int  # of a GPU, in which all arrays of `sites` count GPUs
     stirred: bool = False  # by quotas that moved: who may stop others now is looked at in the next step
@@ -235,8 +235,7 @@ class Run:
             )
         dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause), self._moving(move))
         flow = self._nothing()
-        others = core.Others(self.contests, self.besides)
-        core.step_all(self.sites, others, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
+        core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
         self.stirred = False
         paid, busy, waiting, lost = (
@@ -260,10 +259,11 @@ class Run:
 
     def _sent(self) -> Floats:
         """(B, R, R) GB, since it was last asked."""
-        if self.besides is None:
+        data = self.sites.state.cargo
+        if data is None:
             return np.zeros((len(self.nth), *[len(self.world.regions)] * 2))
-        sent: Floats = self.besides.cargo.sent_gb.copy()
-        self.besides.cargo.sent_gb[:] = 0.0
+        sent: Floats = data.sent_gb.copy()
+        data.sent_gb[:] = 0.0
         return sent
 
     def _moving(self, move: Floats | None) -> Moves | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from envs.compiled.contest import contend
+from envs.compiled.handed import handed
 from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
 from envs.compiled.quotas import (
@@ -25,14 +26,26 @@ from envs.compiled.quotas import (
     waits,
 )
 from envs.compiled.stops import Contest, Course, Exits, Scene
+from forecasting.compiled.loops import compiled
 
 HOPE, RAN, WAITED = 1, 2, 4
 """Of jobs that left: somebody may start in their place, some ran, some waited, so that others may be heads now."""
 
 
+@compiled
+def replay(course: Course, contest: Contest | None, until_s: float) -> bool:
+    """Replays what happens until a moment, that moment included; False where spells must be taken away first."""
+    return _replay(course, contest, until_s)
+
+
+@lean
+def _replay(course: Course, contest: Contest | None, until_s: float) -> bool:
+    return advance(handed(course), handed(contest), until_s)
+
+
 @lean
 def advance(course: Course, contest: Contest | None, until_s: float) -> bool:
-    """Replays what happens until a moment, that moment included; False where spells must be taken away first."""
+    """As `replay`."""
     work, rules, state, exits = course.work, course.rules, course.state, course.fates.exits
     clock, count = state.clock, len(work.queue)
     while True:

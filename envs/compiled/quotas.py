@@ -493,7 +493,7 @@ def fits(line: int, flavor: int, wanted: int, rules: Rules, ledger: Ledger) -> b
     return bool(wanted <= min(ledger.idle[flavor], _room(line, flavor, rules, ledger)))
 
 
-@lean
+@compiled
 def may_take(flavor: int, rules: Rules, ledger: Ledger, gpus: Ints) -> None:
     """Fills `gpus` (Q,) with what each queue may still take of a flavor."""
     for line in range(len(gpus)):

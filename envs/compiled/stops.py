@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs.compiled.heaps import removed
 from envs.compiled.lean import lean
-from envs.compiled.quotas import NOWHERE, Cargo, Paces, Rules, State, Work, curve, released
+from envs.compiled.quotas import NOWHERE, Paces, Rules, State, Work, curve, released
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,13 +46,6 @@ class Fates(NamedTuple):
     held: Ints  # (N,) which jobs those are
     holds: Ints  # (1,) how many
     exits: Exits | None  # None: nobody leaves
-
-
-class Beside(NamedTuple):
-    """What jobs do beside waiting and running."""
-
-    exits: Exits
-    cargo: Cargo
 
 
 class Policies(NamedTuple):

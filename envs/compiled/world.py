@@ -8,19 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.compiled.events import advance, settled
+from envs.compiled.handed import handed_one
 from envs.compiled.heaps import popped, pushed
 from envs.compiled.lean import lean
 from envs.compiled.quotas import (
     NOWHERE,
-    Cargo,
-    Clock,
-    Heads,
     Ledger,
-    Lines,
-    Meter,
-    Paces,
     Rules,
-    Runs,
     State,
     Work,
     any_hope,
@@ -33,14 +27,10 @@ from envs.compiled.quotas import (
 )
 from envs.compiled.stops import (
     HOUR_S,
-    Beside,
     Contest,
     Course,
-    Exits,
     Fates,
     Kinds,
-    Policies,
-    Spells,
     saved,
     stopped,
     unsaved,
@@ -94,13 +84,6 @@ class Site(NamedTuple):
     state: State
     nodes: Nodes
     fates: Fates
-
-
-class Others(NamedTuple):
-    """Of several clusters, what is not everywhere."""
-
-    contests: Contest | None  # None: no job may stop another
-    besides: Beside | None  # None: none leaves, and none has data
 
 
 class Moves(NamedTuple):
@@ -292,7 +275,7 @@ def _goes_on(site: Site, job: int, to: int, now: float) -> float:
     return lost
 
 
-@lean
+@compiled
 def lost_hours(course: Course, jobs: Ints, now: float, hours: Floats) -> None:
     """Fills `hours` (N,) with the GPU-hours of work that running jobs would lose if they stopped now."""
     for nth in range(len(jobs)):
@@ -322,115 +305,19 @@ def lent(rules: Rules, ledger: Ledger) -> None:
             ledger.free[rules.cohort[line], flavor] -= max(0, ledger.used[line, flavor] - kept)
 
 
-def one(sites: Site, b: int) -> Site:
-    """One of several clusters, whose arrays have them along their first axis; without what jobs do beside."""
-    w, k, r, t, n, f = sites.work, sites.kinds, sites.rules, sites.terms, sites.nodes, sites.fates
-    s = sites.state
-    runs, lines, clock, meter, heads = s.runs, s.lines, s.clock, s.meter, s.heads
-    return Site(
-        Work(w.submit_s[b], w.queue[b], w.gpus[b], w.place[b], w.at_place[b], w.least[b]),
-        Kinds(
-            k.duration_s[b],
-            k.checkpoint_s[b],
-            k.restart_s[b],
-            k.lot[b],
-            k.rank[b],
-            Paces(k.paces.speed[b], k.paces.kind[b], k.paces.scaling[b]),
-        ),
-        Rules(r.order[b], r.nominal[b], r.most[b], r.kept[b], r.cohort[b], r.strict[b], r.keeps_rights, r.parts),
-        Terms(t.per_node[b], t.least[b], t.most[b], t.lead[b], t.loss[b], t.chance[b], t.billed[b]),
-        State(
-            Ledger(s.ledger.used[b], s.ledger.free[b], s.ledger.idle[b]),
-            Runs(runs.left_s[b], runs.start_s[b], runs.began_s[b], runs.end_s[b], runs.flavor[b], runs.gpus[b]),
-            Lines(
-                lines.first[b],
-                lines.ready[b],
-                lines.readies[b],
-                lines.aside[b],
-                lines.asides[b],
-                lines.blocked[b],
-                lines.sizes[b],
-                lines.present[b],
-            ),
-            Clock(clock.now_s[b], clock.row[b], clock.ends[b], clock.gangs[b], clock.running[b]),
-            Meter(
-                meter.waiting[b],
-                meter.waiting_jobs[b],
-                meter.busy[b],
-                meter.waiting_s[b],
-                meter.waiting_jobs_s[b],
-                meter.busy_s[b],
-            ),
-            Heads(heads.place[b], heads.flavor[b], heads.reserved[b]),
-            None,
-        ),
-        Nodes(n.there[b], n.coming[b], n.due[b], n.born[b], n.oldest[b]),
-        Fates(
-            f.saved_s[b],
-            f.stops[b],
-            f.until[b],
-            f.held[b],
-            f.holds[b],
-            None,
-        ),
-    )
-
-
-_one = lean(one)
-
-
-@lean
-def _complete(site: Site, besides: Beside, b: int) -> Site:
-    """With what jobs do beside."""
-    exits, cargo, s, f = besides.exits, besides.cargo, site.state, site.fates
-    leaving = Exits(exits.at_s[b], exits.job[b], exits.nth[b])
-    with_them = Cargo(cargo.gb[b], cargo.region[b], cargo.lies[b], cargo.sent_gb[b])
-    state = State(s.ledger, s.runs, s.lines, s.clock, s.meter, s.heads, with_them)
-    fates = Fates(f.saved_s, f.stops, f.until, f.held, f.holds, leaving)
-    return Site(site.work, site.kinds, site.rules, site.terms, state, site.nodes, fates)
-
-
-@lean
-def _moves(moves: Moves | None, b: int) -> Moves | None:
-    if moves is None:
-        return None
-    return Moves(moves.job[b], moves.to[b])
-
-
-@lean
-def _contest(contests: Contest | None, b: int) -> Contest | None:
-    if contests is None:
-        return None
-    c, p, spells = contests, contests.policies, contests.spells
-    return Contest(
-        Policies(p.within[b], p.reclaim[b], p.borrow_up_to[b], p.alone[b], p.most[b], p.weight[b], p.lends[b], p.fair),
-        c.priority[b],
-        c.told[b],
-        c.tolds[b],
-        c.mark[b],
-        c.candidates[b],
-        c.taken[b],
-        c.chosen[b],
-        c.victims[b],
-        c.dropped[b],
-        c.borrows[b],
-        c.lost[b],
-        Spells(spells.noted[b], spells.job[b], spells.flavor[b], spells.gpus[b], spells.start_s[b], spells.end_s[b]),
-    )
-
-
 @compiled
-def step_all(sites: Site, others: Others, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow) -> None:
-    """A step of each of several clusters, `nth` (B,) of each."""
+def step_all(
+    sites: Site, contests: Contest | None, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow
+) -> None:
+    """A step of each of several clusters, `nth` (B,) of each; there is no contest where no job may stop another."""
     for b in range(len(nth)):
-        _step_of(sites, others.contests, others.besides, b, dials, nth[b], step_s, hold_s, flows)
+        _step_of(sites, contests, b, dials, nth[b], step_s, hold_s, flows)
 
 
 @lean
 def _step_of(  # noqa: PLR0913, PLR0917 - a step is all of these
     sites: Site,
     contests: Contest | None,
-    besides: Beside | None,
     b: int,
     dials: Dials,
     nth: int,
@@ -438,17 +325,5 @@ def _step_of(  # noqa: PLR0913, PLR0917 - a step is all of these
     hold_s: float,
     flows: Flow,
 ) -> None:
-    flow = Flow(
-        flows.there[b],
-        flows.busy[b],
-        flows.waiting[b],
-        flows.waiting_jobs[b],
-        flows.lost[b],
-        flows.asked[b],
-    )
-    dial = Dials(dials.nodes[b], dials.stop[b], _moves(dials.moves, b))
-    site, contest = _one(sites, b), _contest(contests, b)
-    if besides is None:
-        step(site, contest, dial, nth, step_s, hold_s, flow)
-    else:
-        step(_complete(site, besides, b), contest, dial, nth, step_s, hold_s, flow)
+    contest, dial, flow = handed_one(contests, b), handed_one(dials, b), handed_one(flows, b)
+    step(handed_one(sites, b), contest, dial, nth, step_s, hold_s, flow)

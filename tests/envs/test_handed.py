@@ -1,0 +1,133 @@
+"""Tuples of arrays that loops hand on by address."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.compiled.handed import handed, handed_one, one
+from envs.compiled.lean import lean
+from forecasting.compiled.loops import compiled
+
+Floats = NDArray[np.float64]
+
+
+class Prices(NamedTuple):
+    per_hour: Floats
+    scale: int
+
+
+class Shop(NamedTuple):
+    prices: Prices
+    sold: Floats
+
+
+class Town(NamedTuple):
+    shop: Shop
+    fair: Prices | None
+
+
+def town(fair: Prices | None = None) -> Town:
+    """Of two days."""
+    return Town(Shop(Prices(np.array([[1.0, 2.0], [3.0, 4.0]]), 10), np.zeros((2, 2))), fair)
+
+
+@lean
+def _sell(shop: Shop, more: float) -> None:
+    for nth in range(len(shop.sold)):
+        shop.sold[nth] += shop.prices.per_hour[nth] * shop.prices.scale + more
+
+
+@lean
+def _priced(fair: Prices | None) -> float:
+    total = 0.0
+    if fair is not None:
+        for nth in range(len(fair.per_hour)):
+            total += fair.per_hour[nth] * fair.scale
+    return total
+
+
+@lean
+def _day(place: Town, more: float) -> float:
+    _sell(place.shop, more)
+    return _priced(place.fair)
+
+
+@compiled
+def of_one(places: Town, day: int, more: float) -> float:
+    return _of_one(places, day, more)
+
+
+@lean
+def _of_one(places: Town, day: int, more: float) -> float:
+    return _day(handed_one(places, day), more)
+
+
+@compiled
+def of_each(places: Town, more: float) -> None:
+    _of_each(places, more)
+
+
+@lean
+def _of_each(places: Town, more: float) -> None:
+    for day in range(2):
+        _day(handed_one(places, day), more)
+
+
+@compiled
+def of_this(place: Town, more: float) -> float:
+    return _of_this(place, more)
+
+
+@lean
+def _of_this(place: Town, more: float) -> float:
+    return _day(handed(place), more)
+
+
+def test_what_a_loop_writes_into_a_handed_tuple_stands_in_the_callers_arrays() -> None:
+    place = one(town(), 1)
+
+    of_this(place, 0.5)
+
+    assert place.shop.sold.tolist() == [30.5, 40.5]
+
+
+def test_one_of_several_is_handed_on_alone() -> None:
+    places = town()
+
+    of_one(places, 1, 0.0)
+
+    assert places.shop.sold.tolist() == [[0.0, 0.0], [30.0, 40.0]]
+
+
+def test_each_turn_of_a_loop_hands_on_its_own() -> None:
+    places = town()
+
+    of_each(places, 1.0)
+
+    assert places.shop.sold.tolist() == [[11.0, 21.0], [31.0, 41.0]]
+
+
+def test_a_part_that_is_not_there_stays_none() -> None:
+    fair = Prices(np.array([[1.0, 1.0], [2.0, 3.0]]), 2)
+
+    assert of_one(town(), 1, 0.0) == 0.0
+    assert of_one(town(fair), 1, 0.0) == 10.0
+
+
+def test_one_of_several_has_views_into_the_same_arrays() -> None:
+    places = town()
+
+    one(places, 0).shop.sold[:] = 7.0
+
+    assert places.shop.sold.tolist() == [[7.0, 7.0], [0.0, 0.0]]
+
+
+def test_a_lean_loop_is_plain_python_where_python_calls_it() -> None:
+    place = one(town(), 0)
+
+    _sell(place.shop, 0.0)
+
+    assert place.shop.sold.tolist() == [10.0, 20.0]
