@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from agents.preemptor import victims
+from envs.compiled.handed import one
 from envs.compiled.quotas import may_take
 from envs.compiled.stops import Course
-from envs.compiled.handed import one
 from envs.compiled.world import lost_hours
 from envs.pauses import making_way, moving
 from envs.replay import Share
