@@ -15,6 +15,7 @@ from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
 from envs.scenario_services import SAMPLE as SERVICES_SAMPLE
 from envs.scenario_services import ServicePart, refuse_strange
+from envs.scenario_text import BY_WAY, GPUS, ONE_PRICE, POOL, RULES, WHETHER, document, sentences
 from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
 from envs.words import counted
 from envs.workloads import JobTable
@@ -97,19 +98,16 @@ class _Part(BaseModel):
 _Amount = Annotated[float, Field(ge=0)]
 _Amounts = Annotated[tuple[_Amount, ...], Field(min_length=1)]
 
-_PLAINLY = {
-    "model_type": "input should be names with values, indented or in braces",
-    "dict_type": "input should be names with values, indented or in braces",
-    "tuple_type": "input should be a list",
-    "too_short": "input should not be empty",
-    "union_tag_not_found": "kind: field required",
-}
-"""What pydantic says in words of Python."""
-
 PRICE = "price_usd_per_gpu_hour"
 
-_GPUS, _POOL, _WHETHER, _RULES = "GPUs", "pool", "whether", "rules"
-"""Which of two shapes somebody meant: what is wrong is told of that one alone."""
+
+def _ways(told: object) -> str:
+    return BY_WAY if isinstance(told, dict) else ONE_PRICE
+
+
+_Egress = Annotated[
+    Annotated[_Amount, Tag(ONE_PRICE)] | Annotated[dict[str, dict[str, _Amount]], Tag(BY_WAY)], Discriminator(_ways)
+]
 
 
 def _speed(told: object) -> Speed:
@@ -185,7 +183,7 @@ class _Prices(_Part):
     usd_per_kwh: float = Field(default=0.0, ge=0)
     carbon_usd_per_tonne: float = Field(default=0.0, ge=0)
     carbon_g_per_kwh: float = Field(default=0.0, ge=0)
-    egress_usd_per_gb: _Amount | dict[str, dict[str, _Amount]] = 0.0
+    egress_usd_per_gb: _Egress = 0.0
 
 
 class _Fault(_Part):
@@ -259,17 +257,15 @@ _AnyFault = Annotated[_Outage | _Stuck | _Burst | _Shift | _Bias | _Blind, Field
 
 
 def _shape(told: object) -> str:
-    return _POOL if isinstance(told, dict | _Pool) else _GPUS
+    return POOL if isinstance(told, dict | _Pool) else GPUS
 
 
 def _fairness(told: object) -> str:
-    return _RULES if isinstance(told, list | tuple) else _WHETHER
+    return RULES if isinstance(told, list | tuple) else WHETHER
 
 
-_Flavor = Annotated[Annotated[int, Tag(_GPUS)] | Annotated[_Pool, Tag(_POOL)], Discriminator(_shape)]
-_Fair = Annotated[
-    Annotated[bool, Tag(_WHETHER)] | Annotated[tuple[FairRule, ...], Tag(_RULES)], Discriminator(_fairness)
-]
+_Flavor = Annotated[Annotated[int, Tag(GPUS)] | Annotated[_Pool, Tag(POOL)], Discriminator(_shape)]
+_Fair = Annotated[Annotated[bool, Tag(WHETHER)] | Annotated[tuple[FairRule, ...], Tag(RULES)], Discriminator(_fairness)]
 
 
 class Scenario(_Part):
@@ -350,21 +346,10 @@ class Scenario(_Part):
 
 def read_scenario(path: Path) -> Scenario:
     """The scenario in a file. Raises SettingsError naming each field that is not what it should be."""
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise SettingsError(
-            f"{path} cannot be read: {problem.strerror}; `gyropilot scenario sample` prints one to begin with"
-        ) from problem
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
-    try:
-        found = Scenario.model_validate(document or {})
+        found = Scenario.model_validate(document(path) or {})
     except ValidationError as problem:
-        sentences = [_sentence(e["loc"], _PLAINLY.get(e["type"], e["msg"])) for e in problem.errors()]
-        raise SettingsError(f"{path} is no scenario:\n" + "\n".join(sentences)) from problem
+        raise SettingsError(f"{path} is no scenario:\n" + "\n".join(sentences(problem, Scenario))) from problem
     _refuse_strange(path, found)
     return found
 
@@ -491,11 +476,3 @@ def _terms(name: str, told: int | _Pool) -> PoolTerms:
     most = told.nodes if told.max_nodes is None else told.max_nodes
     hourly = Hourly(**told.hourly.model_dump())
     return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly})
-
-
-def _sentence(parts: tuple[int | str, ...], wrong: str) -> str:
-    """What is wrong with a field, which is named as the file names it."""
-    at = {"flavors": 2, "fair_sharing": 1}.get(str(parts[0]) if parts else "", len(parts))
-    place = ".".join(str(part) for nth, part in enumerate(parts) if nth != at) or "the file"
-    next_step = "; give a number of GPUs, or {nodes: N, max_nodes: M, ...}" if parts[at : at + 1] == (_GPUS,) else ""
-    return f"{place}: {wrong[:1].lower()}{wrong[1:]}{next_step}"

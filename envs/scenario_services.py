@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from envs.hosting import Asked
 from envs.loads import Load, MadeLoad, read_load, read_log
+from envs.scenario_text import FILE, MADE
 from envs.services import Service
 from envs.terms import HOUR_S
 from envs.workloads import Rhythm
@@ -95,11 +96,11 @@ class NewLoad(_AnyLoad):
 
 
 def _which(told: object) -> str:
-    return "file" if isinstance(told, FileLoad) or (isinstance(told, dict) and "file" in told) else "made"
+    return FILE if isinstance(told, FileLoad) or (isinstance(told, dict) and "file" in told) else MADE
 
 
 _EitherLoad = Annotated[
-    Annotated[FileLoad, Tag("file")] | Annotated[NewLoad, Tag("made")],
+    Annotated[FileLoad, Tag(FILE)] | Annotated[NewLoad, Tag(MADE)],
     Discriminator(_which),
 ]
 

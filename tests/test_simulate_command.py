@@ -105,9 +105,11 @@ def test_the_sample_is_a_scenario(tmp_path: Path) -> None:
         ("flavors: {x: 8}", "queues: field required"),
         ("flavors: {x: 8}\nqueues: {a: {shares: {y: {nominal: 1}}}}", "names y, no flavor; there are x"),
         ("flavors: {x: 8}\nqueues: {a: {shares: {x: {nominal: -1}}}}", "queues.a.shares.x.nominal: input should be"),
-        ("flavors: {x: 8}\nqueues: {a: {share: {}}}", "queues.a.share: extra inputs are not permitted"),
+        ("flavors: {x: 8}\nqueues: {a: {share: {}}}", r"queues.a.share: no field is called so; did you mean shares\?"),
         ("flavors: {x: -8}\nqueues: {a: {shares: {x: {nominal: 1}}}}", "flavors.x has -8 GPUs"),
         ("flavors: [", "is not YAML"),
+        ("flavors: {x: 8, x: 9}", "is not YAML: x is told twice, last in line 1; keep one"),
+        ("flavors: {x: 8}\nqueues: {2024: {shares: {x: {nominal: 1}}}}", "queues: 2024 is no word; put names such as"),
         (
             "flavors: 8\nqueues: {a: 3}",
             "flavors: input should be names with values, .*\nqueues.a: input should be names",
@@ -135,13 +137,13 @@ def test_what_is_no_scenario_is_refused_with_its_place(told: str, why: str, tmp_
 @pytest.mark.parametrize(
     ("told", "sentences"),
     [
-        ("{nodes: 1, lead: 4}", ["flavors.x.lead: extra inputs are not permitted"]),
+        ("{nodes: 1, lead: 4}", ["flavors.x.lead: no field is called so; did you mean lead_s?"]),
         (
             "{max_nodes: -1, lead: 4}",
             [
                 "flavors.x.nodes: field required",
                 "flavors.x.max_nodes: input should be greater than or equal to 0",
-                "flavors.x.lead: extra inputs are not permitted",
+                "flavors.x.lead: no field is called so; did you mean lead_s?",
             ],
         ),
         (
@@ -163,6 +165,54 @@ def test_each_wrong_field_of_a_flavor_is_one_sentence_and_named_as_it_was_writte
         read_scenario(path)
 
     assert str(refused.value).splitlines()[1:] == sentences
+
+
+A_SERVICE = "services: [{{name: chat, queue: a, service_s: 1, load: {}}}]\n"
+ONCE = "services.0: give either capacity_per_s or service_s: one follows from the other and concurrency"
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (
+            "prices: {egress_usd_per_gb: cheap}",
+            "prices.egress_usd_per_gb: input should be a valid number, unable to parse string as a number; give a "
+            "number of USD, zero or more, or {from-region: {to-region: USD}}",
+        ),
+        (
+            "prices: {egress_usd_per_gb: {east: {west: -1}}}",
+            "prices.egress_usd_per_gb.east.west: input should be greater than or equal to 0",
+        ),
+        (A_SERVICE.format("{per_s: 1}").replace("service_s: 1, ", ""), ONCE),
+        (
+            A_SERVICE.format("{per_s: -1}"),
+            "services.0.load.per_s: input should be greater than or equal to 0",
+        ),
+        (
+            A_SERVICE.format("{file: a.csv, colum: n}"),
+            "services.0.load.colum: no field is called so; did you mean column?",
+        ),
+        (
+            A_SERVICE.format("{file: a.csv, per_s: 3}"),
+            "services.0.load.per_s: does not go with what else is told there; leave one of them out",
+        ),
+        (
+            A_SERVICE.format("40"),
+            "services.0.load: input should be names with values, indented or in braces; give {per_s: RATE, days: D, "
+            "...}, or {file: FILE, column: NAME}",
+        ),
+    ],
+)
+def test_what_is_wrong_with_egress_and_services_is_one_sentence_that_names_the_field_as_written(
+    more: str, sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(POOLED.format(8) + more)
+
+    with pytest.raises(SettingsError) as refused:
+        read_scenario(path)
+
+    assert str(refused.value).splitlines()[1:] == [sentence]
 
 
 def test_a_wrong_rule_of_fair_sharing_is_one_sentence(tmp_path: Path) -> None:
