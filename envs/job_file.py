@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.elastic import Range, Told, range_of
+from envs.job_columns import NEEDED, refuse_missing, refuse_mistyped, unread
 from envs.table_file import read_frame
 from envs.words import counted
 from envs.workloads import ENDINGS, KINDS, MOST_PARTS, Amounts, Ending, Floats, Ints, JobTable, parts_of
@@ -21,12 +22,27 @@ from gyropilot.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
-NEEDED = ("submit_s", "duration_s", "gpus")
 ONLY_QUEUE = "all"
 """The queue of a file that names none."""
 
 _TRIED = 100
 """Amounts of GPUs of which it is asked whether they spoil the others."""
+
+_CLOCK = 1e11
+_AGES = 1e9
+_SPAN = "that is over thirty years; give seconds"
+_SINCE = f"{_SPAN} after the submission"
+_SIZE = "give a number of GPUs, up to ten million"
+_MOST = {
+    "submit_s": (_CLOCK, "give seconds, by any clock; it looks like milliseconds"),
+    "duration_s": (_AGES, _SPAN),
+    "checkpoint_s": (_AGES, _SPAN),
+    "leaves_s": (_AGES, _SINCE),
+    "deadline_s": (_AGES, _SINCE),
+    "priority": (2**31, "give a number between -2,147,483,648 and 2,147,483,647"),
+    **dict.fromkeys(("gpus", "min_gpus", "max_gpus"), (1e7, _SIZE)),
+}
+"""Columns whose values have a size beyond which something else is meant: that, and what to give."""
 
 ENDED_AS = {
     **dict.fromkeys(("passed", "pass", "completed", "succeeded", "success", "terminated"), Ending.PASSED),
@@ -54,14 +70,9 @@ class JobFile:
 def read_jobs(path: Path) -> JobFile:
     """The jobs of a file. Raises SettingsError naming the column, and the row, that is not what it should be."""
     frame = _swf(path) if _is_swf(path) else read_frame(path, "a parquet, CSV or SWF file of jobs")
-    missing = [name for name in NEEDED if name not in frame]
-    if missing:
-        raise SettingsError(
-            f"{path} has no column {', '.join(missing)}; a table of jobs has {', '.join(NEEDED)} and may have job_id, "
-            "queue, priority, user, kind, checkpoint_s, min_gpus, max_gpus, scaling, leaves_s, deadline_s, data_gb and "
-            "state; this one has "
-            f"{', '.join(map(str, frame.columns)) or 'none'}"
-        )
+    names = [str(name) for name in frame.columns]
+    refuse_missing(path, names)
+    refuse_mistyped(path, names)
     file = _File(path, frame)
     submit_s, duration_s, gpus = (file.numbers(name) for name in NEEDED)
     kept, notes = _kept(submit_s, duration_s, gpus)
@@ -88,7 +99,8 @@ def read_jobs(path: Path) -> JobFile:
         deadline_s=file.spans("deadline_s"),
         data_gb=file.spans("data_gb", 0.0),
     )
-    return JobFile(table.take(rows), file.ids()[rows], (*notes, *unknown))
+    ids = file.ids()[rows]
+    return JobFile(table.take(rows), ids, (*notes, *unknown, *_namesakes(ids), *unread(names)))
 
 
 def _is_swf(path: Path) -> bool:
@@ -137,6 +149,16 @@ def _kept(submit_s: Floats, duration_s: Floats, gpus: Floats) -> tuple[NDArray[n
     return works, notes
 
 
+def _namesakes(ids: NDArray[np.str_]) -> list[str]:
+    """A note on jobs that nobody could tell apart."""
+    names, often = np.unique(ids, return_counts=True)
+    several = names[often > 1]
+    if not len(several):
+        return []
+    many = int(often[often > 1].sum())
+    return [f"{many:,} jobs have the job_id of another, such as {several[0] or 'an empty one'}; each is run"]
+
+
 def _left_out(rows: NDArray[np.bool_]) -> str:
     many = int(rows.sum())
     return f"{counted(many, 'job')} {'is' if many == 1 else 'are'} left out"
@@ -173,7 +195,16 @@ class _File:
         if len(wrong):
             raise SettingsError(
                 f"{self.path}: {name} is {column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}, which is no number"
+                + ("; give seconds" if name.endswith("_s") else "")
             )
+        return self._within(name, values)
+
+    def _within(self, name: str, values: Floats) -> Floats:
+        """The same, none so large that something else must be meant. Raises SettingsError where one is."""
+        most, meant = _MOST.get(name, (np.inf, ""))
+        wrong = np.flatnonzero(np.isfinite(values) & (np.abs(values) > most))
+        if len(wrong):
+            raise SettingsError(f"{self.path}: {name} is {values[wrong[0]]:g} in data row {wrong[0] + 1}; {meant}")
         return values
 
     def spans(self, name: str, otherwise: float = np.inf) -> Floats:
@@ -209,7 +240,13 @@ class _File:
 
     def integers(self, name: str) -> Ints:
         """(N,) whole numbers, 0 where nothing is told."""
-        return np.nan_to_num(self.numbers(name, 0.0)).round().astype(np.int64)
+        values = np.nan_to_num(self.numbers(name, 0.0))
+        wrong = np.flatnonzero(values != np.rint(values))
+        if len(wrong):
+            raise SettingsError(
+                f"{self.path}: {name} is {values[wrong[0]]:g} in data row {wrong[0] + 1}; give whole numbers"
+            )
+        return values.astype(np.int64)
 
     def named(self, name: str, otherwise: str) -> tuple[tuple[str, ...], Ints]:
         """Names in order, and (N,) which each row has; `otherwise` where nothing is told."""

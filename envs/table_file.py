@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +25,36 @@ def read_frame(path: Path, wanted: str) -> pd.DataFrame:
 
     try:
         with path.open("rb") as file:
-            parquet = file.read(4) == b"PAR1"
-        return pd.read_parquet(path) if parquet else pd.read_csv(path)
+            begins = file.read(4)
+        frame = pd.read_parquet(path) if begins == b"PAR1" else _csv(path)
     except OSError as problem:
         raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}; give {wanted}") from problem
+    except pd.errors.EmptyDataError as problem:
+        raise SettingsError(f"{path} is empty; give {wanted}") from problem
     except (ValueError, UnicodeDecodeError) as problem:  # of pandas and pyarrow both
         raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
+    _refuse_one_column(path, frame)
+    return frame.rename(columns=lambda name: str(name).strip())
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Raises ValueError where rows have more cells than there are columns, which would be shifted, or cut off."""
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, index_col=False, skipinitialspace=True)
+        except pd.errors.ParserWarning as problem:
+            raise ValueError("its rows have more cells than its first line has names; name each column") from problem
+
+
+def _refuse_one_column(path: Path, frame: pd.DataFrame) -> None:
+    """Raises SettingsError where all columns are one, as they are parted by something else than commas."""
+    names = list(map(str, frame.columns))
+    for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(names) == 1 and mark in names[0]:
+            raise SettingsError(f"{path} parts its columns by {called}; part them by commas")
 
 
 def write_table(jobs: JobTable, path: Path) -> None:

@@ -118,6 +118,14 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
         ({"gpus": [8, 1, 0.011], "min_gpus": [0.017, None, None]}, "min_gpus and max_gpus are together no multiples"),
         ({"leaves_s": [30, -1, None]}, "leaves_s is -1 in data row 2; give zero or more, or nothing"),
         ({"kind": ["sweep", "sweeping", None]}, "kind 'sweeping' is none of training, fine-tuning"),
+        (
+            {"submit_s": ["2026-01-01", 0, 1]},
+            "submit_s is '2026-01-01' in data row 1, which is no number; give seconds",
+        ),
+        ({"submit_s": [1.7e12, 1.7e12, 1.7e12]}, "submit_s is 1.7e.12 in data row 1; .* it looks like milliseconds"),
+        ({"deadline_s": [None, 1.7e9, None]}, "that is over thirty years; give seconds after the submission"),
+        ({"gpus": [1e30, 1, 1]}, "gpus is 1e.30 in data row 1; give a number of GPUs, up to ten million"),
+        ({"priority": [1, 0.5, 0]}, "priority is 0.5 in data row 2; give whole numbers"),
         ({"duration_s": [None, None, None]}, "holds no job that ran: 3 jobs are left out"),
     ],
 )
@@ -166,6 +174,57 @@ def test_elastic_jobs_are_written_as_they_are_read(tmp_path: Path) -> None:
 def test_missing_columns_are_named_with_those_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no column duration_s, gpus; .*this one has job_id, queue, submit_s"):
         read_jobs(written(tmp_path, without=("duration_s", "gpus")))
+
+
+def test_a_missing_column_that_is_called_almost_so_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no column gpus; .*; call its gpu gpus, if that is what it tells"):
+        read_jobs(written(tmp_path, {"gpu": [8, 1, 2]}, without=("gpus",)))
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"), [("prioritty", "priority"), ("Priority", "priority"), ("deadline", "deadline_s")]
+)
+def test_a_mistyped_column_is_refused_with_the_name_that_was_meant(column: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"has a column {column}, which nothing reads; call it {meant} if that"):
+        read_jobs(written(tmp_path, {column: [1, 2, 3]}))
+
+
+def test_columns_that_mean_nothing_are_noted_once_and_those_of_public_traces_are_not(tmp_path: Path) -> None:
+    columns = {"colour": [1, 2, 3], "rack": [1, 2, 3], "submit_ts": [1, 2, 3], "gpu_type": ["a", "b", "c"]}
+
+    assert read_jobs(written(tmp_path, columns)).notes == ("nothing reads columns colour, rack",)
+    assert read_jobs(written(tmp_path, {"priority": [1, 2, 3], "priorities": [1, 2, 3]})).notes == (
+        "nothing reads column priorities",
+    )
+
+
+def test_jobs_of_one_name_are_noted(tmp_path: Path) -> None:
+    found = read_jobs(written(tmp_path, {"job_id": ["a", "b", "a"]}))
+
+    assert found.notes == ("2 jobs have the job_id of another, such as a; each is run",)
+
+
+def test_a_comma_at_the_end_of_each_line_moves_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text("submit_s, duration_s ,gpus\n1,20,4,\n2,30,8,\n")
+
+    assert read_jobs(path).table.gpus.tolist() == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "is empty; give a parquet, CSV or SWF file of jobs"),
+        ("submit_s;duration_s;gpus\n1;2;3\n", "parts its columns by semicolons; part them by commas"),
+        ("submit_s,duration_s,gpus\n1,2,3,4\n", "its rows have more cells than its first line has names"),
+    ],
+)
+def test_a_csv_that_would_be_misread_is_refused(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text(text)
+
+    with pytest.raises(SettingsError, match=why):
+        read_jobs(path)
 
 
 @pytest.mark.parametrize(
