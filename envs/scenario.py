@@ -14,7 +14,7 @@ from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
 from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
 from envs.scenario_services import SAMPLE as SERVICES_SAMPLE
-from envs.scenario_services import ServicePart, refuse_strange
+from envs.scenario_services import FileLoad, ServicePart, refuse_strange
 from envs.scenario_text import BY_WAY, GPUS, ONE_PRICE, POOL, RULES, WHETHER, document, sentences
 from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
 from envs.words import counted
@@ -277,6 +277,14 @@ class Scenario(_Part):
     fair_sharing: _Fair = False
     faults: tuple[_AnyFault, ...] = ()
     services: tuple[ServicePart, ...] = ()
+
+    def load_files(self, folder: Path) -> dict[str, Path]:
+        """Files beside those in `folder` from which services have their loads, by what they are."""
+        return {
+            f"the load of service {service.name}": folder / service.load.file
+            for service in self.services
+            if isinstance(service.load, FileLoad)
+        }
 
     @property
     def surprises(self) -> tuple[Fault, ...]:

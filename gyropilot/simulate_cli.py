@@ -12,7 +12,16 @@ import typer
 
 from gyropilot.errors import SettingsError
 from gyropilot.pilot_names import asked_pilots
-from gyropilot.terminal import Format, FormatOption, OutputOption, progress, reply, same_file, say
+from gyropilot.terminal import (
+    Format,
+    FormatOption,
+    OutputOption,
+    compiling,
+    progress,
+    refuse_one_file_for_two,
+    reply,
+    say,
+)
 
 if TYPE_CHECKING:
     from envs.bound import Bound
@@ -81,20 +90,22 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     served. With --pilot the scenario's pools are steered, and what that costs is told.
     """
     from envs.job_file import read_jobs
+    from envs.scenario import read_scenario
 
     asked = "hold" if pilot is None and bound else pilot
     steered = None if asked is None else Steered(asked_pilots(asked), bound, forecaster, seed)
     _refuse_other_worlds(scenario, fixed_nodes, steered)
     _refuse_ignored(scenario, {"--gpus-per-node": gpus_per_node, "--order": order})
-    _refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out, "--jobs-out": jobs_out})
-    with progress() as told:
+    cluster = None if scenario is None else Setting(scenario, read_scenario(scenario))
+    refuse_one_file_for_two(_read_files(jobs, cluster, asked or ""), {"--out": out, "--jobs-out": jobs_out})
+    with progress() as told, compiling():
         told("reading jobs")
         file = None if jobs is None else read_jobs(jobs)
-        if scenario is None:
+        if cluster is None:
             told("running them")
             found: Simulation | Trials = _fixed(_told(file), fixed_nodes or 0, gpus_per_node or 8, order or Order.FIFO)
         else:
-            found = _by_rules(file, scenario, steered, told)
+            found = _by_rules(file, cluster, steered, told)
         told("drawing the report")
         answer = _render(found, format)
     if jobs_out is not None:
@@ -128,13 +139,13 @@ def _told(file: JobFile | None) -> JobFile:
 
 
 def _by_rules(
-    file: JobFile | None, scenario: Path, steered: Steered | None, told: Callable[[str], None]
+    file: JobFile | None, cluster: Setting, steered: Steered | None, told: Callable[[str], None]
 ) -> Simulation | Trials:
     """As Kueue would have it, steered or left alone."""
     if steered is not None:
-        return _steered(file, scenario, steered, told)
+        return _steered(file, cluster, steered, told)
     told("running them")
-    return _with_quotas(file, scenario)
+    return _with_quotas(file, cluster)
 
 
 def _render(found: Simulation | Trials, format: Format) -> str:  # noqa: A002 - the option's name
@@ -154,18 +165,12 @@ def _write_jobs(path: Path, found: Simulation | Trials) -> None:
         simulation.write_jobs(path, found)
 
 
-def _refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[str, Path | None]) -> None:
-    """Raises SettingsError where something would be written over, or is a folder."""
-    taken = {option: path for option, path in read.items() if path is not None}
-    for option, path in written.items():
-        if path is None:
-            continue
-        if path.is_dir():
-            raise SettingsError(f"{option} {path} is a folder; give a file")
-        other = next((name for name, place in taken.items() if same_file(path, place)), None)
-        if other:
-            raise SettingsError(f"{option} {path} is also {other}, which it would replace; give another file")
-        taken[option] = path
+def _read_files(jobs: Path | None, cluster: Setting | None, pilots: str) -> dict[str, Path | None]:
+    """All that is read, by what it is called."""
+    settings = {f"the file of --pilot {name}": Path(name.split("@", 1)[1]) for name in pilots.split(",") if "@" in name}
+    if cluster is None:
+        return {"--jobs": jobs, **settings}
+    return {"--jobs": jobs, "--scenario": cluster.path, **settings, **cluster.scenario.load_files(cluster.folder)}
 
 
 @scenario_app.command("sample")
@@ -193,6 +198,18 @@ def scenario_validate(
     )
 
 
+class Setting(NamedTuple):
+    """A scenario, and its file."""
+
+    path: Path
+    scenario: Scenario
+
+    @property
+    def folder(self) -> Path:
+        """Beside which loads of services are."""
+        return self.path.parent
+
+
 class Steered(NamedTuple):
     """What is wanted of a run with pilots."""
 
@@ -202,21 +219,21 @@ class Steered(NamedTuple):
     seed: int
 
 
-def _steered(file: JobFile | None, path: Path, asked: Steered, told: Callable[[str], None]) -> Trials:
+def _steered(file: JobFile | None, cluster: Setting, asked: Steered, told: Callable[[str], None]) -> Trials:
     import numpy as np
 
     from envs.faults import weathered
     from envs.foresight import Known
     from envs.meeting import met
-    from envs.scenario import read_scenario, with_all_queues
+    from envs.scenario import with_all_queues
     from envs.trial import steps_of
     from envs.words import counted
     from envs.world import Weather
     from gyropilot.report.trials import Trials
 
-    scenario = read_scenario(path)
+    scenario = cluster.scenario
     world, faults, rng = scenario.world, scenario.surprises, np.random.default_rng(asked.seed)
-    meets = met(scenario, path.parent, file, rng.spawn(1)[0])
+    meets = met(scenario, cluster.folder, file, rng.spawn(1)[0])
     table = with_all_queues(scenario, meets.file.table)
     jobs = replace(table, submit_s=table.submit_s - meets.began_s)
     weather = weathered(faults, Weather.drawn(world.pools, steps_of(jobs), rng), world.pools, world.step_s)
@@ -278,21 +295,21 @@ def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simul
     return Simulation(world, facts, cluster.gpus, file, runs.start_s, runs.end_s, file.table.gpus, where)
 
 
-def _with_quotas(file: JobFile | None, path: Path) -> Simulation:
+def _with_quotas(file: JobFile | None, cluster: Setting) -> Simulation:
     import numpy as np
 
     from envs.meeting import met
     from envs.replay import replay
-    from envs.scenario import read_scenario, refuse_contested, with_all_queues
+    from envs.scenario import refuse_contested, with_all_queues
     from envs.words import counted
     from gyropilot.report.simulation import Simulation
 
-    scenario = read_scenario(path)
+    scenario = cluster.scenario
     refuse_contested(scenario)
-    meets = met(scenario, path.parent, file, np.random.default_rng())
+    meets = met(scenario, cluster.folder, file, np.random.default_rng())
     ran = replay(with_all_queues(scenario, meets.file.table), scenario.cluster, np.inf)
     world = f"{_size(scenario)}, {counted(len(scenario.queues), 'queue')} with quotas"
-    facts = {"scenario": str(path), "gpus": scenario.gpus}
+    facts = {"scenario": str(cluster.path), "gpus": scenario.gpus}
     where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last
     services = tuple(each.served(ran.spells, meets.began_s) for each in meets.services)
     return Simulation(world, facts, scenario.gpus, meets.file, ran.start_s, ran.end_s, ran.gpus, where, services)

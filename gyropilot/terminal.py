@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +55,12 @@ def _no_folder(out: Path | None) -> Path | None:
     return out
 
 
+COMPILING = "compiling the simulator's loops for this machine, once (a minute or more)"
+COMPILING_EACH_TIME = (
+    "compiling the simulator's loops for this run (a minute or more); set NUMBA_CACHE_DIR to a folder that can be "
+    "written, and they are kept"
+)
+
 _OUT = "Write the answer to this file instead of stdout."
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help=_OUT, callback=_no_folder)]
 OutputOption = Annotated[Path | None, typer.Option("--out", "--output", "-o", help=_OUT, callback=_no_folder)]
@@ -90,6 +96,20 @@ def same_file(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
+def refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[str, Path | None]) -> None:
+    """Raises SettingsError where something, called as somebody told it, would be written over, or is a folder."""
+    taken = {option: path for option, path in read.items() if path is not None}
+    for option, path in written.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise SettingsError(f"{option} {path} is a folder; give a file")
+        other = next((name for name, place in taken.items() if same_file(path, place)), None)
+        if other:
+            raise SettingsError(f"{option} {path} is also {other}, which it would replace; give another file")
+        taken[option] = path
+
+
 def say(text: str) -> None:
     """One line to stderr."""
     # Errors quote names and labels of the cluster, which must not command the terminal.
@@ -101,3 +121,12 @@ def progress() -> Iterator[Told]:
     """Says on a terminal what is being done; silent where stderr is not one."""
     with Console(stderr=True).status("starting") as status:
         yield status.update
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Says on stderr, terminal or not, that loops become machine code; silent where that was kept from before."""
+    from forecasting.compiled.first_use import first_use
+
+    with first_use(lambda kept: say(COMPILING if kept else COMPILING_EACH_TIME)):
+        yield

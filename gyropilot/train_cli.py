@@ -11,7 +11,7 @@ import typer
 
 from gyropilot.errors import GyropilotError, SettingsError
 from gyropilot.pilot_names import KNOWN, settings_of
-from gyropilot.terminal import PlainFormat, PlainFormatOption, progress, reply, say
+from gyropilot.terminal import PlainFormat, PlainFormatOption, compiling, progress, reply, say
 
 if TYPE_CHECKING:
     from envs.faults import Surprises
@@ -67,7 +67,7 @@ def train(  # noqa: PLR0913, PLR0917 - its options
     settings = _base(base)
     to_go_on_with(out, resume)  # refused here, and not after the base has run for a while
     lesson = Lesson(settings, forecaster, _text(scenario), steps, _numbers(seeds), out, resume)
-    with progress() as told:
+    with progress() as told, compiling():
         told("reading jobs")
         course = replace(_course(jobs, scenario, settings, forecaster), surprises=_often(surprises))
         told(f"{settings.name} on the validation days")
@@ -121,7 +121,10 @@ def _course(jobs: Path, path: Path, base: PilotSettings, forecaster: str) -> Cou
     from envs.scenario import read_scenario, refuse_changes, refuse_unknown, with_all_queues
     from forecasting.registry import make
 
-    scenario, table = read_scenario(path), read_jobs(jobs).table
+    scenario, file = read_scenario(path), read_jobs(jobs)
+    table = file.table
+    for note in file.notes:
+        say(note)
     refuse_unknown(scenario, table.queues)
     refuse_changes(scenario, "train")
     if not len(table):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyropilot.errors import SettingsError
-from gyropilot.terminal import OutputOption, progress, reply, same_file, say
+from gyropilot.terminal import OutputOption, compiling, progress, refuse_one_file_for_two, reply, say
 
 if TYPE_CHECKING:
     from envs.windows import Ground
@@ -52,10 +52,8 @@ def tune(  # noqa: PLR0913, PLR0917 - its options
     from gyropilot.report.tuning import to_yaml, verdict
 
     refuse_untunable(pilot)
-    for option, path in (("--jobs", jobs), ("--scenario", scenario)):
-        if out is not None and same_file(path, out):
-            raise SettingsError(f"--out {out} is also {option}, which it would replace; give another file")
-    with progress() as told:
+    refuse_one_file_for_two({"--jobs": jobs, "--scenario": scenario}, {"--out": out})
+    with progress() as told, compiling():
         told("reading jobs")
         effort = Effort(budget, max(1, -(-days // 2)), forecaster, seed)
         found = tuned(pilot, [_ground(jobs, scenario, until)], effort, told)
@@ -72,7 +70,10 @@ def _ground(jobs: Path, scenario: Path, until: float | None) -> Ground:
     from envs.windows import Ground
     from envs.workloads import DAY_S
 
-    cluster, table = read_scenario(scenario), read_jobs(jobs).table
+    cluster, file = read_scenario(scenario), read_jobs(jobs)
+    table = file.table
+    for note in file.notes:
+        say(note)
     refuse_unknown(cluster, table.queues)
     refuse_changes(cluster, "tune")
     if not len(table):
