@@ -42,7 +42,7 @@ def test_the_first_run_says_that_loops_are_compiled_and_the_next_does_not(tmp_pa
 
 def test_that_what_is_compiled_is_not_kept_is_told_once() -> None:
     heard: list[bool] = []
-    twice = njit(_twice)
+    twice = njit()(_twice)
 
     with first_use(heard.append):
         assert (twice(1), twice(2.0)) == (2, 4.0)  # compiled for whole numbers, and for others
