@@ -278,6 +278,11 @@ class Scenario(_Part):
     faults: tuple[_AnyFault, ...] = ()
     services: tuple[ServicePart, ...] = ()
 
+    def gpus_per_node(self, flavor: str) -> int | None:
+        """None where a flavor is so many GPUs, on whatever nodes."""
+        told = self.flavors[flavor]
+        return told.gpus_per_node if isinstance(told, _Pool) else None
+
     def load_files(self, folder: Path) -> dict[str, Path]:
         """Files beside those in `folder` from which services have their loads, by what they are."""
         return {
@@ -323,6 +328,11 @@ class Scenario(_Part):
             if queue.waiting_usd_per_gpu_hour is not None
         }
         return Prices(**self.prices.model_dump(), queue_waiting_usd_per_gpu_hour=own)
+
+    @property
+    def at_most(self) -> Cluster:
+        """The same with all nodes that a pilot may ask for."""
+        return replace(self.cluster, installed={pool.name: pool.max_gpus for pool in self.pools})
 
     @property
     def cluster(self) -> Cluster:

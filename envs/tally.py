@@ -31,8 +31,13 @@ class Waits:
     p95_s: float
     mean_s: float
     longest_s: float
-    due: int = 0  # that have a deadline which has passed
+    due: int = 0  # that have a deadline
     in_time: int = 0  # of those, that were done by then
+    left_waiting: int = 0  # before they started, and not among those that never did
+
+    @property
+    def started(self) -> int:
+        return self.jobs - self.never_started - self.left_waiting
 
     @property
     def in_time_share(self) -> float | None:
@@ -113,17 +118,23 @@ def waits_of(
 ) -> list[Waits]:
     """Of all queues, then of each that has jobs; those that started count as run, at their size, unless told.
 
-    Who leaves undone was not in time; `over_s` is when nobody looks any more.
+    Nobody looks any more after `over_s`: what starts or ends then does not count.
     """
+    start_s, end_s = (np.where(at_s <= over_s, at_s, np.inf) for at_s in (start_s, end_s))
     started = np.isfinite(start_s)
     waited = np.where(started, start_s - jobs.submit_s, np.nan)
     work = jobs.gpus * jobs.ran_s(start_s) / HOUR_S if gpu_hours is None else gpu_hours
-    by_s, left_s = jobs.submit_s + jobs.deadline_s, jobs.submit_s + jobs.leaves_s
-    due = np.isfinite(by_s) & (by_s <= over_s)
-    told = _Told(waited, work, due, due & (end_s <= by_s) & (end_s < left_s))
+    told = _Told(waited, work, np.isfinite(jobs.deadline_s), in_time(jobs, end_s), ~started & np.isfinite(end_s))
     of = [jobs.queue == n for n in range(len(jobs.queues))]
     queues = [_waits(name, told.of(mine)) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
     return [_waits(None, told), *queues]
+
+
+def in_time(jobs: JobTable, end_s: Floats) -> Bools:
+    """(N,) whether each that has a deadline had ended by then; who left undone, or never ended, had not."""
+    by_s, left_s = jobs.submit_s + jobs.deadline_s, jobs.submit_s + jobs.leaves_s
+    done: Bools = np.isfinite(by_s) & (end_s <= by_s) & (end_s < left_s)
+    return done
 
 
 class _Told(NamedTuple):
@@ -133,16 +144,18 @@ class _Told(NamedTuple):
     gpu_hours: Floats
     due: Bools
     in_time: Bools
+    left: Bools  # before it started
 
     def of(self, rows: Bools) -> _Told:
-        return _Told(self.waited[rows], self.gpu_hours[rows], self.due[rows], self.in_time[rows])
+        return _Told(self.waited[rows], self.gpu_hours[rows], self.due[rows], self.in_time[rows], self.left[rows])
 
 
 def _waits(queue: str | None, told: _Told) -> Waits:
     known = told.waited[np.isfinite(told.waited)]
-    jobs, due, in_time = len(told.waited), int(told.due.sum()), int(told.in_time.sum())
+    jobs, counts = len(told.waited), (int(told.due.sum()), int(told.in_time.sum()), int(told.left.sum()))
+    never = jobs - len(known) - counts[2]
     if not len(known):
-        return Waits(queue, jobs, jobs, 0.0, 0.0, 0.0, 0.0, 0.0, due, in_time)
+        return Waits(queue, jobs, never, 0.0, 0.0, 0.0, 0.0, 0.0, *counts)
     p50, p95 = np.quantile(known, (0.5, 0.95))
     spans = (float(p50), float(p95), float(known.mean()), float(known.max()))
-    return Waits(queue, jobs, jobs - len(known), float(told.gpu_hours.sum()), *spans, due, in_time)
+    return Waits(queue, jobs, never, float(told.gpu_hours.sum()), *spans, *counts)

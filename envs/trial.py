@@ -38,6 +38,7 @@ class Trial:
     end_s: Floats
     stops: Ints  # (N,)
     held: Amounts  # (N,) GPUs that each holds, or held when it ended; 0: it waits
+    flavor: Ints  # (N,) along the world's pools, in which each ran last; NOWHERE: it waits
     quota_moves: int
     carbon_g_per_kwh: Floats | float  # (T, P) where it changes by the hour
     replicas: Spells = field(default_factory=Spells.none)  # when those jobs ran that leave at a moment of their own
@@ -66,9 +67,7 @@ class Trial:
     @cached_property
     def waits(self) -> list[Waits]:
         """Of all queues, then of each: until a job started first, and whether it was done in time."""
-        over_s = len(self.usd) * self.world.step_s
-        start_s, end_s = (np.where(at_s <= over_s, at_s, np.inf) for at_s in (self.start_s, self.end_s))
-        return waits_of(self.jobs, start_s, end_s, over_s=over_s)
+        return waits_of(self.jobs, self.start_s, self.end_s, over_s=len(self.usd) * self.world.step_s)
 
     @property
     def provisioned_gpu_hours(self) -> float:
@@ -179,6 +178,7 @@ def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequenc
         end_s=runs.end_s[0],
         stops=run.sites.fates.stops[0],
         held=run.held[0],
+        flavor=runs.flavor[0],
         quota_moves=dials.quota_moves,
         carbon_g_per_kwh=carbon_g_per_kwh(run.world.pools, prices, at_s),
     )

@@ -186,6 +186,7 @@ def scenario_validate(
     scenario: Annotated[Path, typer.Argument(help="The scenario's file.", metavar="FILE", show_default=False)],
 ) -> None:
     """Say whether a scenario can be simulated, and what it holds."""
+    from envs.asides import hopeless_services
     from envs.scenario import read_scenario
     from envs.words import counted
 
@@ -196,6 +197,8 @@ def scenario_validate(
         f"{scenario} is a scenario: {counted(len(found.flavors), 'flavor')}, {counted(found.gpus, 'GPU')}, "
         f"{counted(len(found.queues), 'queue')}{services}"
     )
+    for sentence in hopeless_services(found):
+        say(sentence)
 
 
 class Setting(NamedTuple):
@@ -222,11 +225,13 @@ class Steered(NamedTuple):
 def _steered(file: JobFile | None, cluster: Setting, asked: Steered, told: Callable[[str], None]) -> Trials:
     import numpy as np
 
+    from envs.asides import asides
     from envs.faults import weathered
     from envs.foresight import Known
     from envs.meeting import met
     from envs.scenario import with_all_queues
     from envs.trial import steps_of
+    from envs.unfit import Room, unfit
     from envs.words import counted
     from envs.world import Weather
     from gyropilot.report.trials import Trials
@@ -242,7 +247,10 @@ def _steered(file: JobFile | None, cluster: Setting, asked: Steered, told: Calla
     services = tuple(tuple(each.served(trial.replicas) for each in meets.services) for trial in trials)
     bound, plan = _yardsticks(known, trials, bool(faults), told) if asked.bound else (None, None)
     words = f"{_size(scenario)} at first, {counted(len(scenario.queues), 'queue')}"
-    return Trials(words, meets.file, trials, bound, meets.began_s, plan, faults, services)
+    never = np.isinf(np.min([trial.start_s for trial in trials], axis=0))
+    hopeless = unfit(Room.of(jobs.queues, scenario.at_most), replace(meets.file, table=jobs), never, meets.services)
+    told_too = hopeless, asides(scenario, jobs)
+    return Trials(words, meets.file, trials, bound, meets.began_s, plan, faults, services, *told_too)
 
 
 def _size(scenario: Scenario) -> str:
@@ -298,18 +306,34 @@ def _fixed(file: JobFile, nodes: int, gpus_per_node: int, order: Order) -> Simul
 def _with_quotas(file: JobFile | None, cluster: Setting) -> Simulation:
     import numpy as np
 
+    from envs.asides import asides, fixed
+    from envs.cargo import egress
     from envs.meeting import met
     from envs.replay import replay
     from envs.scenario import refuse_contested, with_all_queues
+    from envs.unfit import Room, unfit
     from envs.words import counted
     from gyropilot.report.simulation import Simulation
+    from gyropilot.report.simulation.rows import named
 
     scenario = cluster.scenario
     refuse_contested(scenario)
     meets = met(scenario, cluster.folder, file, np.random.default_rng())
-    ran = replay(with_all_queues(scenario, meets.file.table), scenario.cluster, np.inf)
-    world = f"{_size(scenario)}, {counted(len(scenario.queues), 'queue')} with quotas"
-    facts = {"scenario": str(cluster.path), "gpus": scenario.gpus}
-    where = {"flavor": np.array([*ran.flavors, None], dtype=object)[ran.flavor]}  # NOWHERE is the last
-    services = tuple(each.served(ran.spells, meets.began_s) for each in meets.services)
-    return Simulation(world, facts, scenario.gpus, meets.file, ran.start_s, ran.end_s, ran.gpus, where, services)
+    jobs = with_all_queues(scenario, meets.file.table)
+    ran = replay(jobs, scenario.cluster, np.inf)
+    table = replace(meets.file, table=jobs)
+    hopeless = unfit(Room.of(jobs.queues, scenario.cluster), table, np.isinf(ran.start_s), meets.services)
+    return Simulation(
+        f"{_size(scenario)}, {counted(len(scenario.queues), 'queue')} with quotas",
+        {"scenario": str(cluster.path), "gpus": scenario.gpus},
+        scenario.gpus,
+        meets.file,
+        ran.start_s,
+        ran.end_s,
+        ran.gpus,
+        where={"flavor": named(ran.flavors, ran.flavor)},
+        services=tuple(each.served(ran.spells, meets.began_s) for each in meets.services),
+        egress=egress(jobs, ran.flavor, scenario.pools, scenario.world.homes, scenario.paid),
+        unfit=hopeless,
+        aside=(*(fixed(scenario) if hopeless else ()), *asides(scenario, jobs)),
+    )

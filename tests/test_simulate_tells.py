@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from numba import njit
 from typer.testing import CliRunner
@@ -23,6 +25,18 @@ flavors: {x: 8}
 queues:
   vision: {cohort: all, shares: {x: {nominal: 8}}}
   nlp: {cohort: all, shares: {x: {nominal: 0}}}
+"""
+BIG = """services:
+  - {name: chat, queue: nlp, load: {per_s: 1, days: 0.01}, gpus_per_replica: 16, capacity_per_s: 100}
+"""
+REGIONS = """
+flavors:
+  east: {nodes: 1, region: us-east-1}
+  west: {nodes: 1, region: us-west-2}
+queues:
+  vision: {region: us-east-1, shares: {east: {nominal: 8}}}
+  nlp: {region: us-east-1, shares: {east: {nominal: 1}, west: {nominal: 8}}}
+prices: {egress_usd_per_gb: 0.5}
 """
 SERVED = """services:
   - {name: chat, queue: nlp, load: {file: load.csv}, capacity_per_s: 2}
@@ -82,6 +96,133 @@ def test_no_file_that_is_read_is_written_over(option: str, name: str, whose: str
         )
 
     assert {each: (tmp_path / each).read_text() for each in files} == files
+
+
+def test_who_can_never_run_is_told_with_its_reason_in_every_format(tmp_path: Path) -> None:
+    asked = written(tmp_path, JOBS + "c,nlp,0,60,9\nd,nlp,0,60,64\n", CLUSTER + BIG)
+    jobs = "2 jobs of nlp can never run, such as c (9 GPUs): no flavor of its queue ever has more than 8 GPUs"
+    replicas = "1 replica of service chat can never run, such as chat/1 (16 GPUs): no flavor of its queue ever has more"
+
+    text, page = answered(*asked), answered(*asked, "--format", "html")
+    told = json.loads(answered(*asked, "--format", "json"))
+
+    assert all(sentence in text and sentence in page for sentence in (jobs, replicas))
+    assert told["cannot_run"][0] == {
+        "queue": "nlp",
+        "service": None,
+        "jobs": 2,
+        "example": "c",
+        "gpus": 9.0,
+        "why": "no flavor of its queue ever has more than 8 GPUs",
+    }
+    assert (told["queues"][0]["never_started"], told["queues"][0]["left_waiting"]) == (2, 1)  # a replica leaves
+
+
+def test_what_only_a_pilot_could_ask_for_is_said_where_there_is_none(tmp_path: Path) -> None:
+    cluster = CLUSTER.replace("x: 8", "x: {nodes: 1, max_nodes: 2, lead_s: 0}").replace("nominal: 8", "nominal: 16")
+    asked = written(tmp_path, JOBS + "c,nlp,0,60,9\nd,nlp,9000,60,1\n", cluster)
+
+    alone = json.loads(answered(*asked, "--format", "json"))
+    steered = json.loads(answered(*asked, "--pilot", "hold,reactive", "--format", "json"))
+
+    assert [each["example"] for each in alone["cannot_run"]] == ["c"]
+    assert "without --pilot nobody asks for nodes: each flavor stays as it begins" in alone["notes"]
+    assert steered["cannot_run"] == []
+
+
+def test_validate_says_which_services_can_never_run(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER + BIG)
+
+    done = CliRunner().invoke(app, ["scenario", "validate", str(path)], catch_exceptions=False)
+
+    assert done.stderr == (
+        "no replica of chat can ever run: it takes 16 GPUs, and no flavor of its queue ever has more than 8 GPUs\n"
+    )
+
+
+def test_a_replica_that_fits_on_no_node_is_told_though_it_runs(tmp_path: Path) -> None:
+    cluster = CLUSTER.replace("x: 8", "x: {nodes: 2}").replace("nominal: 8", "nominal: 16")
+
+    told = json.loads(answered(*written(tmp_path, JOBS, cluster + BIG), "--format", "json"))
+
+    assert told["cannot_run"] == []
+    assert told["notes"] == [
+        "a replica of chat takes 16 GPUs, and no node of its queue's flavors has more than 8; here GPUs of several "
+        "nodes are as good"
+    ]
+
+
+def test_who_left_before_it_started_is_counted_apart(tmp_path: Path) -> None:
+    jobs = "queue,submit_s,duration_s,gpus,leaves_s\nvision,0,600,8,\nvision,1,60,8,30\nnlp,1,60,9,\n"
+    asked = written(tmp_path, jobs, CLUSTER)
+
+    text = answered(*asked)
+    alone = json.loads(answered(*asked, "--format", "json"))["queues"][0]
+    hold = json.loads(answered(*asked, "--pilot", "hold", "--format", "json"))["pilots"][0]["queues"][0]
+
+    assert "left waiting" in text
+    assert ", 1 never started, 1 left before they started; " in text.splitlines()[-1]
+    assert (alone["never_started"], alone["left_waiting"]) == (hold["never_started"], hold["left_waiting"]) == (1, 1)
+    assert "left waiting" not in answered(*written(tmp_path, JOBS, CLUSTER))
+
+
+def test_egress_costs_the_same_with_a_pilot_that_does_nothing_and_without(tmp_path: Path) -> None:
+    jobs = "queue,submit_s,duration_s,gpus,data_gb\nvision,0,600,8,30\nnlp,1,600,8,12\nnlp,2,600,1,\n"
+    asked = written(tmp_path, jobs, REGIONS)
+
+    alone = json.loads(answered(*asked, "--format", "json"))
+    hold = json.loads(answered(*asked, "--pilot", "hold", "--format", "json"))["pilots"][0]
+
+    assert (alone["sent_gb"], alone["egress_usd"]) == (12.0, pytest.approx(6.0))
+    assert (hold["sent_gb"], hold["usd_by_kind"]["egress"]) == (12.0, pytest.approx(6.0))
+    assert "· 12 GB were sent to other regions, for 6.00 USD" in answered(*asked)
+
+
+def test_data_that_nobody_places_is_told_to_stay(tmp_path: Path) -> None:
+    jobs = "queue,submit_s,duration_s,gpus,data_gb\nvision,0,600,8,30\n"
+
+    assert "· jobs tell data_gb, but nothing is sent: region of" in answered(*written(tmp_path, jobs, CLUSTER))
+
+
+def test_jobs_are_written_with_the_same_columns_with_pilots_and_without(tmp_path: Path) -> None:
+    jobs = (
+        "job_id,queue,submit_s,duration_s,gpus,deadline_s\n"
+        "a,vision,100,600,8,600\nb,vision,160,60,8,300\nc,vision,200,60,8,\nd,nlp,200,60,9,9000\n"
+    )
+    asked = written(tmp_path, jobs, CLUSTER)
+    paths = [tmp_path / "alone.parquet", tmp_path / "steered.parquet"]
+
+    told = [
+        json.loads(answered(*asked, *more, "--format", "json", "--jobs-out", str(path)))
+        for more, path in zip(((), ("--pilot", "hold")), paths, strict=True)
+    ]
+
+    alone, steered = (pd.read_parquet(path) for path in paths)
+    assert list(steered) == ["pilot", *alone]
+    assert list(alone) == [
+        "job_id", "queue", "gpus", "held_gpus", "submit_s", "start_s", "end_s", "wait_s", "preemptions", "due_s",
+        "in_time", "flavor",
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(alone, steered.drop(columns="pilot"))
+    assert alone["in_time"].dropna().to_dict() == {0: True, 1: False, 3: False}
+    assert alone["due_s"].tolist()[:2] == [700.0, 460.0]
+    assert alone["flavor"].tolist() == ["x", "x", "x", None]
+    due = [told[0]["queues"][0], told[1]["pilots"][0]["queues"][0]]
+    assert [(each["due"], each["in_time_share"]) for each in due] == [(3, pytest.approx(1 / 3))] * 2
+
+
+def written(folder: Path, jobs: str, cluster: str) -> list[str]:
+    """Options that name them."""
+    (folder / "jobs.csv").write_text(jobs)
+    (folder / "cluster.yaml").write_text(cluster)
+    return ["--jobs", str(folder / "jobs.csv"), "--scenario", str(folder / "cluster.yaml")]
+
+
+def answered(*options: str) -> str:
+    done = CliRunner().invoke(app, ["simulate", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
 
 
 def _twice(number: float) -> float:

@@ -45,7 +45,7 @@ class Mark:
 
 def waited(waits: Waits) -> str:
     """12 min / 3.4 h: half of all jobs, and nineteen in twenty, waited no longer. Of those that started."""
-    return "never started" if waits.never_started == waits.jobs else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+    return "never started" if not waits.started else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
 
 
 def queue_panels(waits: Sequence[Waits]) -> Iterator[Markup]:
@@ -89,7 +89,7 @@ def _row(mark: Mark, x: Scale, y: float) -> Iterator[Markup]:
     name = mark.name if len(mark.name) <= LETTERS else f"{mark.name[: LETTERS - 1]}…"
     yield text(11, y, name, "label strong halo" if mark.class_ == "ours" else "label halo")
     yield text(PANEL - 4, y, mark.words, "label halo", "end")
-    if mark.waits.never_started < mark.waits.jobs:
+    if mark.waits.started:
         half, most = x(_stretched(mark.waits.p50_s)), x(_stretched(mark.waits.p95_s))
         yield line((half, y + 9), (most, y + 9), f"span {mark.class_}")
         yield tag("circle", cx=most, cy=y + 9, r=4.5, class_=f"spot {mark.class_}")

@@ -181,7 +181,18 @@ def test_who_had_ended_by_its_deadline_was_in_time_and_who_left_undone_was_not()
 
     assert (everybody.due, everybody.in_time) == (a.due, a.in_time) == (3, 1)
     assert (b.due, b.in_time_share) == (0, None)
-    assert (soon.due, soon.in_time_share) == (1, 1.0)
+    assert (soon.due, soon.in_time_share) == (3, 1 / 3)  # who had not ended when nobody looked any more was late
+
+
+def test_who_left_before_it_started_is_not_among_those_that_never_did() -> None:
+    jobs = replace(table([("a", 0, 10, 8), ("a", 1, 10, 8), ("b", 2, 10, 9)]), leaves_s=np.array([INF, 2.0, INF]))
+
+    done = replay(jobs, cluster({"a": {"x": Share(8)}, "b": {"x": Share(0)}}), INF)
+
+    everybody, a, b = waits_of(jobs, done.start_s, done.end_s)
+    assert (everybody.started, everybody.left_waiting, everybody.never_started) == (1, 1, 1)
+    assert (a.started, a.left_waiting, a.never_started) == (1, 1, 0)
+    assert (b.started, b.left_waiting, b.never_started) == (0, 0, 1)
 
 
 def test_nobody_leaves_before_he_comes() -> None:

@@ -171,7 +171,8 @@ def test_json_holds_what_every_pilot_paid_and_gave() -> None:
 
     first, _, best = told["pilots"]
     assert list(told) == [
-        "world", "days", "bound_usd", "bound_usd_by_kind", "clairvoyant_plan_usd", "pilots", "notes", "summary",
+        "world", "days", "bound_usd", "bound_usd_by_kind", "clairvoyant_plan_usd", "pilots", "cannot_run", "notes",
+        "summary",
     ]  # fmt: skip
     assert sum(told["bound_usd_by_kind"].values()) == told["bound_usd"] == 2_000
     assert list(first["usd_by_kind"]) == list(KINDS)

@@ -76,6 +76,7 @@ def trial(
         end_s=start_s + jobs.duration_s,
         stops=(rng.random(len(jobs)) < 0.05).astype(np.int64),
         held=jobs.gpus,
+        flavor=np.arange(len(jobs)) % len(pools),
         quota_moves=3,
         carbon_g_per_kwh=PRICES.carbon_g_per_kwh,
     )

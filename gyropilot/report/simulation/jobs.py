@@ -9,6 +9,7 @@ import numpy as np
 
 from envs.table_file import write_frame
 from gyropilot.report.simulation.result import Simulation
+from gyropilot.report.simulation.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,24 +17,8 @@ if TYPE_CHECKING:
 
 def write_jobs(path: Path, found: Simulation) -> None:
     """Each job as a row, in order of submission. Raises SettingsError where that cannot be written."""
-    import pandas as pd
-
-    jobs = found.file.table
-    start_s, end_s = (np.where(np.isfinite(s), s, np.nan) for s in (found.start_s, found.end_s))
-    frame = pd.DataFrame(
-        {
-            "job_id": found.file.ids,
-            "queue": np.array(jobs.queues)[jobs.queue],
-            "gpus": jobs.gpus,
-            "held_gpus": found.held,
-            "submit_s": jobs.submit_s,
-            "start_s": start_s,
-            "end_s": end_s,
-            "wait_s": start_s - jobs.submit_s,
-            "preemptions": np.zeros(len(jobs), dtype=np.int64),  # nobody is, in these worlds
-            **found.where,
-        }
-    )
+    nobody = np.zeros(len(found.file.table), dtype=np.int64)  # is stopped in these worlds
+    frame = Rows(found.file, found.start_s, found.end_s, found.held, nobody, found.where).frame
     write_frame(_flat(frame) if path.suffix == ".csv" else frame, path, "--jobs-out")
 
 

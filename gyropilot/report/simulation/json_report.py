@@ -19,9 +19,12 @@ def to_json(found: Simulation) -> str:
         "used_gpu_hours": figures.used_gpu_hours,
         "utilisation": figures.utilisation,
         "counted_s": figures.counted_s,
+        "sent_gb": 0.0 if found.egress is None else found.egress.gb,
+        "egress_usd": 0.0 if found.egress is None else found.egress.usd,
         "queues": [_object(waits) for waits in figures.waits],
         "services": [to_object(each) for each in found.services],
-        "notes": list(found.file.notes),
+        "cannot_run": [each._asdict() for each in found.unfit],
+        "notes": list(found.notes),
         "summary": headline(figures),
     }
     return json.dumps(told, indent=2)
@@ -32,6 +35,7 @@ def _object(waits: Waits) -> dict[str, object]:
         "queue": waits.queue,
         "jobs": waits.jobs,
         "never_started": waits.never_started,
+        "left_waiting": waits.left_waiting,
         "gpu_hours": waits.gpu_hours,
         "wait_p50_s": waits.p50_s,
         "wait_p95_s": waits.p95_s,

@@ -47,7 +47,7 @@ def page(found: Simulation) -> Part:
         "columns": columns(figures),
         "queues": [_row(cells(waits, figures)) for waits in (everybody, *queues[:TOLD_QUEUES])],
         "more_queues": max(0, len(queues) - TOLD_QUEUES),
-        "notes": found.file.notes,
+        "notes": found.notes,
     }
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from envs.cargo import Egress
 from envs.job_file import JobFile
 from envs.served import Served
 from envs.tally import Ran, Tally, tally
+from envs.unfit import Unfit
 from envs.workloads import Amounts, Floats
 
 
@@ -25,6 +27,20 @@ class Simulation:
     held: Amounts  # (N,) GPUs with which each ran; 0: never
     where: Mapping[str, Any]  # (N,) by name of the column: nodes, or the flavor
     services: tuple[Served, ...] = ()
+    egress: Egress | None = None  # None: nowhere to send anything
+    unfit: tuple[Unfit, ...] = ()  # who can never run
+    aside: tuple[str, ...] = ()  # notes on what is beside the file of jobs
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know."""
+        return (*self.file.notes, *(each.sentence for each in self.unfit), *self.aside, *self._sent())
+
+    def _sent(self) -> tuple[str, ...]:
+        """What data cost, where any was sent."""
+        if self.egress is None or not self.egress.gb:
+            return ()
+        return (f"{self.egress.gb:,.4g} GB were sent to other regions, for {self.egress.usd:,.2f} USD",)
 
     @property
     def tally(self) -> Tally:

@@ -17,7 +17,10 @@ from gyropilot.report.simulation.words import headline, hours, in_time, runs_out
 from gyropilot.report.words import visible
 
 WIDTH = 160
-COLUMNS = ("jobs", "never started", "GPU-hours", "wait p50", "wait p95", "mean", "longest")
+COLUMNS = ("GPU-hours", "wait p50", "wait p95", "mean", "longest")
+LEFT = "left waiting"
+"""Told where anybody left before it started."""
+
 IN_TIME = ("due", "in time")
 """Beside them where anything was due."""
 
@@ -38,7 +41,7 @@ def to_text(found: Simulation) -> str:
     console.print(table)
     if found.services:
         console.print(services.table([(each.service.name, each) for each in found.services], "service"))
-    for note in (*found.file.notes, *([window(figures)] if runs_out(figures) else [])):
+    for note in (*found.notes, *([window(figures)] if runs_out(figures) else [])):
         console.print(Text(visible(f"· {note}")))
     console.print(Text(f"\n{headline(figures)}"))
     for each in found.services:
@@ -48,12 +51,15 @@ def to_text(found: Simulation) -> str:
 
 def columns(figures: Tally) -> tuple[str, ...]:
     """What is told of each queue."""
-    return (*COLUMNS, *(IN_TIME if figures.waits[0].due else ()))
+    everybody = figures.waits[0]
+    left = (LEFT,) if everybody.left_waiting else ()
+    return ("jobs", "never started", *left, *COLUMNS, *(IN_TIME if everybody.due else ()))
 
 
 def cells(waits: Waits, figures: Tally) -> list[str]:
     """A row, as `columns` names it after the queue."""
-    spans = (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
-    counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", hours(waits.gpu_hours))
-    due = (f"{waits.due:,}", in_time(waits)) if figures.waits[0].due else ()
+    everybody, spans = figures.waits[0], (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
+    left = (f"{waits.left_waiting:,}",) if everybody.left_waiting else ()
+    counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", *left, hours(waits.gpu_hours))
+    due = (f"{waits.due:,}", in_time(waits)) if everybody.due else ()
     return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans), *due]

@@ -10,6 +10,7 @@ import numpy as np
 from envs.table_file import write_frame
 from envs.trial import Trial
 from envs.workloads import DAY_S
+from gyropilot.report.simulation.rows import Rows, named
 from gyropilot.report.trials.result import Trials
 
 if TYPE_CHECKING:
@@ -25,21 +26,10 @@ def write_jobs(path: Path, found: Trials) -> None:
 
 
 def _frame(found: Trials, trial: Trial) -> pd.DataFrame:
-    import pandas as pd
-
-    jobs, over_s = found.file.table, trial.days * DAY_S
-    start_s, end_s = (np.where(s <= over_s, s + found.began_s, np.nan) for s in (trial.start_s, trial.end_s))
-    return pd.DataFrame(
-        {
-            "pilot": trial.pilot,
-            "job_id": found.file.ids,
-            "queue": np.array(jobs.queues)[jobs.queue],
-            "gpus": jobs.gpus,
-            "held_gpus": trial.held,
-            "submit_s": jobs.submit_s,
-            "start_s": start_s,
-            "end_s": end_s,
-            "wait_s": start_s - jobs.submit_s,
-            "preemptions": trial.stops,
-        }
-    )
+    over_s = trial.days * DAY_S
+    start_s, end_s = (np.where(s <= over_s, s + found.began_s, np.inf) for s in (trial.start_s, trial.end_s))
+    pools = tuple(pool.name for pool in trial.world.pools)
+    rows = Rows(found.file, start_s, end_s, trial.held, trial.stops, {"flavor": named(pools, trial.flavor)})
+    frame = rows.frame
+    frame.insert(0, "pilot", trial.pilot)
+    return frame

@@ -23,7 +23,8 @@ def to_json(found: Trials) -> str:
         "bound_usd_by_kind": None if found.bound is None else found.yardsticks[0].by_kind,
         "clairvoyant_plan_usd": None if found.plan is None else found.plan.usd,
         "pilots": [_object(found, nth, trial) for nth, trial in enumerate(found.trials)],
-        "notes": [*found.file.notes, *(event.sentence for event in events(found))],
+        "cannot_run": [each._asdict() for each in found.unfit],
+        "notes": [*found.notes, *(event.sentence for event in events(found))],
         "summary": headline(found),
     }
     return json.dumps(told, indent=2)
@@ -59,6 +60,7 @@ def _waits(waits: Waits) -> dict[str, object]:
         "queue": waits.queue,
         "jobs": waits.jobs,
         "never_started": waits.never_started,
+        "left_waiting": waits.left_waiting,
         "wait_p50_s": waits.p50_s,
         "wait_p95_s": waits.p95_s,
         "due": waits.due,

@@ -20,7 +20,7 @@ from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.courses import course_of, layer_names
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
-from gyropilot.report.trials.text import SERVICE, service
+from gyropilot.report.trials.text import service, service_names
 from gyropilot.report.trials.words import bound_sentence, dollars, headline, met, over_words, same, window
 from gyropilot.report.words import number
 
@@ -47,12 +47,12 @@ def page(found: Trials) -> Part:
         **served.parts([(t.pilot, mine) for t, mine in zip(found.trials, found.services, strict=False)]),
         "days": _days(found),
         **waits.parts(found),
-        "service_names": SERVICE,
+        "service_names": service_names(found),
         "services": [
             {"pilot": trial.pilot, "class_": class_of(found, trial), "cells": service(found, trial)}
             for trial in found.trials
         ],
-        "notes": found.file.notes,
+        "notes": found.notes,
     }
 
 

@@ -16,6 +16,7 @@ from envs.served import Served
 from envs.tally import in_use_until_s
 from envs.terms import KINDS
 from envs.trial import Trial, paired
+from envs.unfit import Unfit
 from envs.workloads import DAY_S, Floats
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ class Trials:
     plan: Plan | None = None  # of somebody who knew all jobs; None: not asked for
     faults: tuple[Fault, ...] = ()  # that all of them met
     services: tuple[tuple[Served, ...], ...] = ()  # of each trial
+    unfit: tuple[Unfit, ...] = ()  # who can never run
+    aside: tuple[str, ...] = ()  # notes on what is beside the file of jobs
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know."""
+        return (*self.file.notes, *(each.sentence for each in self.unfit), *self.aside)
 
     @property
     def days(self) -> float:

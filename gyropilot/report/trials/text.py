@@ -21,7 +21,7 @@ from gyropilot.report.words import visible
 
 WIDTH = 170
 SERVICE = (
-    "wait p50", "wait p95", "never started", "GPU-hours", "used", "in use", "preempted", "lost GPU-h", "kWh", "kg CO2",
+    "GPU-hours", "used", "in use", "preempted", "lost GPU-h", "kWh", "kg CO2",
     "turns/day", "reversed/day",
 )  # fmt: skip
 
@@ -35,7 +35,7 @@ def to_text(found: Trials) -> str:
     deadlines = [_deadlines(found)] if found.trials[0].waits[0].due else []
     for table in (_costs(found), _service(found), *_services(found), _waits(found), *deadlines):
         console.print(table)
-    for note in (*found.file.notes, *(event.sentence for event in events(found))):
+    for note in (*found.notes, *(event.sentence for event in events(found))):
         console.print(Text(visible(f"· {note}")))
     for sentence in filter(None, (f"\n{met(found)}", window(found), bound_sentence(found), visible(headline(found)))):
         console.print(Text(sentence))
@@ -71,19 +71,27 @@ def _over(percent_: float | None) -> str:
 
 
 def _service(found: Trials) -> Table:
-    table = _table("pilot", *SERVICE)
+    table = _table("pilot", *service_names(found))
     for trial in found.trials:
         table.add_row(*map(_cell, (trial.pilot, *service(found, trial))))
     return table
 
 
+def service_names(found: Trials) -> tuple[str, ...]:
+    """What is told of what was had for the money."""
+    left = ("left waiting",) if any(trial.waits[0].left_waiting for trial in found.trials) else ()
+    return ("wait p50", "wait p95", "never started", *left, *SERVICE)
+
+
 def service(found: Trials, trial: Trial) -> tuple[str, ...]:
-    """What was had for the money, as SERVICE names it."""
+    """What was had for the money, as `service_names` calls it."""
     everybody, use = trial.waits[0], found.use(trial)
+    left = (f"{everybody.left_waiting:,}",) if "left waiting" in service_names(found) else ()
     return (
         span(everybody.p50_s),
         span(everybody.p95_s),
         f"{everybody.never_started:,}",
+        *left,
         hours(use.provisioned_gpu_hours),
         hours(use.used_gpu_hours),
         f"{100 * use.share:.0f} %",
@@ -122,7 +130,7 @@ def _deadlines(found: Trials) -> Table:
 
 def _both(waits: Waits) -> str:
     """12 min / 3.4 h."""
-    return "never" if waits.never_started == waits.jobs else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+    return "never" if not waits.started else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
 
 
 def _cell(words: str) -> Text:
