@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 RATES = ("_per_s", "_rps", "_tps")
 COUNTS = ("requests", "tokens")
 MADE_STEP_S = 60.0
+MOST = 1e13
+"""Of what is asked for in a step, or of seconds by any clock: what is more is a slip."""
+
 OFFICE = Rhythm(peak_hour=14.0, swing=0.5, weekend_share=0.8)
 
 
@@ -161,9 +164,19 @@ def _times(path: Path, frame: pd.DataFrame) -> Floats:
     try:
         moments = pd.to_datetime(frame[known[0]], utc=True, format="ISO8601")
     except ValueError as problem:
-        raise SettingsError(f"{path}: {known[0]} is no time: {problem}") from problem
+        raise SettingsError(
+            f"{path}: {known[0]} is {_no_moment(frame[known[0]])!r}, which is no time; give ISO 8601, such as "
+            "2026-03-02T12:00Z, or seconds"
+        ) from problem
     since: Floats = (moments - moments.min()).dt.total_seconds().to_numpy(dtype=np.float64)
     return since
+
+
+def _no_moment(told: pd.Series) -> object:
+    """The first that is none."""
+    import pandas as pd
+
+    return told[pd.to_datetime(told, utc=True, format="ISO8601", errors="coerce").isna()].iloc[0]
 
 
 def _step(path: Path, times_s: Floats) -> float:
@@ -187,10 +200,11 @@ def _numbers(path: Path, frame: pd.DataFrame, name: str, least: float = 0.0) -> 
     import pandas as pd
 
     values = np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values) | (values < least))
+    wrong = np.flatnonzero(~np.isfinite(values) | (values < least) | (values > MOST))
     if len(wrong):
         row = int(wrong[0])
         raise SettingsError(
-            f"{path}: {name} is {frame[name].iloc[row]} in data row {frame.index[row] + 1}; give a number, zero or more"
+            f"{path}: {name} is {frame[name].iloc[row]} in data row {frame.index[row] + 1}; give a number, zero or "
+            "more, and none beyond all bounds"
         )
     return values

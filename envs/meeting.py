@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.faults import crowded_file
 from envs.hosting import Hosted, crowded_loads, hosted, nobody
 from envs.job_file import JobFile
 from envs.scenario import Scenario, refuse_unknown, with_all_queues
-from envs.workloads import parts_of
+from envs.workloads import DAY_S, JobTable, parts_of
 from gyropilot.errors import SettingsError
+
+LONGEST_DAYS = 3_653.0
+"""That anybody steers a world: what is longer is a slip, such as one job by another clock."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,3 +50,14 @@ def met(scenario: Scenario, folder: Path, file: JobFile | None, rng: np.random.G
             "round them to hundredths"
         )
     return Met(together, services, began_s)
+
+
+def refuse_ages(jobs: JobTable, ids: NDArray[np.str_]) -> None:
+    """Raises SettingsError where steps would never end; jobs come in seconds since the world began."""
+    ends_s = jobs.submit_s + jobs.stays_s
+    last = int(ends_s.argmax())
+    if ends_s[last] > LONGEST_DAYS * DAY_S:
+        raise SettingsError(
+            f"job {ids[last]} comes, or ends, {ends_s[last] / DAY_S:,.0f} days after the first, {ids[0]}, comes; "
+            "pilots look every five minutes, for ten years at most: mend or leave out the one that is by another clock"
+        )

@@ -45,7 +45,7 @@ class _Part(BaseModel):
 
 class _AnyLoad(_Part):
     at_h: float = Field(default=0.0, ge=0)
-    times: float = Field(default=1.0, gt=0)
+    times: float = Field(default=1.0, gt=0, le=1e6)
 
 
 class FileLoad(_AnyLoad):
@@ -77,7 +77,7 @@ class FileLoad(_AnyLoad):
 class NewLoad(_AnyLoad):
     """`envs.loads.MadeLoad`."""
 
-    per_s: float = Field(ge=0)
+    per_s: float = Field(ge=0, le=1e12)
     days: float = Field(default=7.0, gt=0, le=366)
     peak_hour: float = Field(default=14.0, ge=0, lt=24)
     swing: float = Field(default=0.5, ge=0, le=1)

@@ -57,6 +57,12 @@ def _refuse_one_column(path: Path, frame: pd.DataFrame) -> None:
             raise SettingsError(f"{path} parts its columns by {called}; part them by commas")
 
 
+def refuse_other_kinds(path: Path) -> None:
+    """Raises SettingsError where a table cannot be written to a file that is called so."""
+    if path.suffix not in SUFFIXES:
+        raise SettingsError(f"{path} ends with neither {' nor '.join(SUFFIXES)}; give a file that does")
+
+
 def write_table(jobs: JobTable, path: Path) -> None:
     """Jobs as `job_file` reads them, as parquet or CSV by the file's name: whole, or not at all.
 
@@ -64,8 +70,7 @@ def write_table(jobs: JobTable, path: Path) -> None:
     """
     import pandas as pd
 
-    if path.suffix not in SUFFIXES:
-        raise SettingsError(f"{path} ends with neither {' nor '.join(SUFFIXES)}; give a file that does")
+    refuse_other_kinds(path)
     queue = np.array(jobs.queues)[jobs.queue]
     frame = pd.DataFrame(
         {

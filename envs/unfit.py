@@ -104,4 +104,6 @@ def _alike(room: Room, file: JobFile, rows: Ints, service: str | None) -> Iterat
 
 
 def _gpus(many: float) -> str:
-    return "any number of GPUs" if many >= UNLIMITED else "1 GPU" if many == 1 else f"{many:,g} GPUs"
+    if many >= UNLIMITED:
+        return "any number of GPUs"
+    return counted(int(many), "GPU") if many == int(many) else f"{many:g} GPUs"

@@ -79,9 +79,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     out: OutputOption = None,
     jobs_out: Annotated[
         Path | None,
-        typer.Option(
-            "--jobs-out", help="Write every job's start, end, wait and place to this file: parquet, or CSV by its name."
-        ),
+        typer.Option("--jobs-out", help="Write every job's start, end, wait and place to this file: .parquet or .csv."),
     ] = None,
 ) -> None:
     """What becomes of jobs on a cluster: how long they wait, and how well GPUs are used. Touches no cluster.
@@ -91,6 +89,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     """
     from envs.job_file import read_jobs
     from envs.scenario import read_scenario
+    from envs.table_file import refuse_other_kinds
 
     asked = "hold" if pilot is None and bound else pilot
     steered = None if asked is None else Steered(asked_pilots(asked), bound, forecaster, seed)
@@ -98,6 +97,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
     _refuse_ignored(scenario, {"--gpus-per-node": gpus_per_node, "--order": order})
     cluster = None if scenario is None else Setting(scenario, read_scenario(scenario))
     refuse_one_file_for_two(_read_files(jobs, cluster, asked or ""), {"--out": out, "--jobs-out": jobs_out})
+    if jobs_out is not None:
+        refuse_other_kinds(jobs_out)
     with progress() as told, compiling():
         told("reading jobs")
         file = None if jobs is None else read_jobs(jobs)
@@ -228,7 +229,7 @@ def _steered(file: JobFile | None, cluster: Setting, asked: Steered, told: Calla
     from envs.asides import asides
     from envs.faults import weathered
     from envs.foresight import Known
-    from envs.meeting import met
+    from envs.meeting import met, refuse_ages
     from envs.scenario import with_all_queues
     from envs.trial import steps_of
     from envs.unfit import Room, unfit
@@ -241,6 +242,7 @@ def _steered(file: JobFile | None, cluster: Setting, asked: Steered, told: Calla
     meets = met(scenario, cluster.folder, file, rng.spawn(1)[0])
     table = with_all_queues(scenario, meets.file.table)
     jobs = replace(table, submit_s=table.submit_s - meets.began_s)
+    refuse_ages(jobs, meets.file.ids)
     weather = weathered(faults, Weather.drawn(world.pools, steps_of(jobs), rng), world.pools, world.step_s)
     known = Known(world, jobs, scenario.paid, weather)
     trials = tuple(_tried(name, known, asked, faults, told) for name in asked.pilots)

@@ -54,6 +54,32 @@ def test_the_first_run_says_that_loops_are_compiled_and_the_next_does_not(tmp_pa
     assert first.stdout == second.stdout
 
 
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (
+            "far,nlp,1.7e9,60,1\n",
+            "job far comes, or ends, 19,676 days after the first, a, comes; pilots look every five minutes, for ten "
+            "years at most: mend or leave out the one",
+        ),
+        ("long,nlp,0,9e8,1\n", "job long comes, or ends, 10,417 days after"),
+    ],
+)
+def test_a_world_without_an_end_is_refused_to_pilots_with_the_job_to_blame(more: str, why: str, tmp_path: Path) -> None:
+    asked = written(tmp_path, JOBS + more, CLUSTER)
+
+    with pytest.raises(SettingsError, match=why):
+        CliRunner().invoke(app, ["simulate", *asked, "--pilot", "hold"], catch_exceptions=False)
+    assert json.loads(answered(*asked, "--format", "json"))["queues"][0]["jobs"] == 3
+
+
+def test_a_table_of_jobs_is_written_as_parquet_or_csv_alone(tmp_path: Path) -> None:
+    asked = written(tmp_path, JOBS, CLUSTER)
+
+    with pytest.raises(SettingsError, match=r"runs.json ends with neither .parquet nor .csv; give a file that does"):
+        CliRunner().invoke(app, ["simulate", *asked, "--jobs-out", str(tmp_path / "runs.json")], catch_exceptions=False)
+
+
 def test_that_what_is_compiled_is_not_kept_is_told_once() -> None:
     heard: list[bool] = []
     twice = njit()(_twice)
@@ -162,7 +188,7 @@ def test_who_left_before_it_started_is_counted_apart(tmp_path: Path) -> None:
     hold = json.loads(answered(*asked, "--pilot", "hold", "--format", "json"))["pilots"][0]["queues"][0]
 
     assert "left waiting" in text
-    assert ", 1 never started, 1 left before they started; " in text.splitlines()[-1]
+    assert ", 1 never started, 1 left before starting; " in text.splitlines()[-1]
     assert (alone["never_started"], alone["left_waiting"]) == (hold["never_started"], hold["left_waiting"]) == (1, 1)
     assert "left waiting" not in answered(*written(tmp_path, JOBS, CLUSTER))
 

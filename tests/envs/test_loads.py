@@ -57,6 +57,8 @@ def test_one_of_several_series_and_columns_is_taken_by_its_name(tmp_path: Path) 
         ({"t_s": [0], "x_rps": [1]}, {}, "holds 1 steps; a load has two at least"),
         ({"t_s": [0, 60], "x_rps": [1, None]}, {}, "x_rps is nan in data row 2; give a number"),
         ({"t_s": [0, 60], "x_rps": [1, -2]}, {}, "x_rps is -2 in data row 2"),
+        ({"t_s": [0, 60], "x_rps": [1, 1e30]}, {}, "x_rps is 1e.30 in data row 2; give a number, .* none beyond all"),
+        ({"timestamp": ["2026-03-02", "soon"], "x_rps": [1, 2]}, {}, "timestamp is 'soon', which is no time; give ISO"),
         ({"t_s": [0, 60], "x": [1, 2]}, {}, "has 0 columns that may be meant; name one as load.column"),
         ({"t_s": [0, 60], "x_rps": [1, 2]}, {"column": "y"}, "has no column y; name one as load.column"),
         ({"x_rps": [1, 2]}, {}, "neither t_s nor a timestamp"),
@@ -65,7 +67,7 @@ def test_one_of_several_series_and_columns_is_taken_by_its_name(tmp_path: Path) 
     ],
 )
 def test_what_is_no_load_is_refused(
-    columns: dict[str, list[float]], asked: dict[str, str], why: str, tmp_path: Path
+    columns: dict[str, list[float | str]], asked: dict[str, str], why: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError, match=why):
         read_load(written(tmp_path, "load.csv", **columns), **asked)

@@ -10,7 +10,7 @@ def headline(found: Tally) -> str:
     """What all of it comes to."""
     everybody = found.waits[0]
     never = f", {everybody.never_started:,} never started" if everybody.never_started else ""
-    left = f", {everybody.left_waiting:,} left before they started" if everybody.left_waiting else ""
+    left = f", {everybody.left_waiting:,} left before starting" if everybody.left_waiting else ""
     within = f" of the first {span(found.counted_s)}" if runs_out(found) else ""
     return (
         f"{counted(everybody.jobs, 'job')} used {hours(found.used_gpu_hours)} of {hours(found.provisioned_gpu_hours)} "
