@@ -133,6 +133,7 @@ def test_who_can_never_run_is_told_with_its_reason_in_every_format(tmp_path: Pat
     told = json.loads(answered(*asked, "--format", "json"))
 
     assert all(sentence in text and sentence in page for sentence in (jobs, replicas))
+    assert '<a href="#notes">2 jobs and 1 replica</a> can never run.' in page
     assert told["cannot_run"][0] == {
         "queue": "nlp",
         "service": None,
@@ -154,6 +155,7 @@ def test_what_only_a_pilot_could_ask_for_is_said_where_there_is_none(tmp_path: P
     assert [each["example"] for each in alone["cannot_run"]] == ["c"]
     assert "without --pilot nobody asks for nodes: each flavor stays as it begins" in alone["notes"]
     assert steered["cannot_run"] == []
+    assert "can never run" not in answered(*asked, "--pilot", "hold,reactive", "--format", "html")
 
 
 def test_validate_says_which_services_can_never_run(tmp_path: Path) -> None:

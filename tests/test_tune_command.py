@@ -35,6 +35,15 @@ def asked(folder: Path, *options: object) -> Result:
     return CliRunner().invoke(app, ["tune", *where(folder), *map(str, options)], catch_exceptions=False)
 
 
+def test_what_is_passed_over_in_the_jobs_is_said(folder: Path) -> None:
+    head, *rows = (folder / "jobs.csv").read_text().splitlines()
+    (folder / "jobs.csv").write_text("\n".join([f"{head},rack", *(f"{row},1" for row in rows)]))
+
+    done = asked(folder, "--pilot", "reactive", "--until", 6.5, "--budget", 2, "--days-per-evaluation", 2)
+
+    assert "nothing reads column rack" in done.stderr.splitlines()
+
+
 def where(folder: Path) -> list[str]:
     return ["--jobs", str(folder / "jobs.csv"), "--scenario", str(folder / "cluster.yaml")]
 

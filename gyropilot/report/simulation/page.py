@@ -13,7 +13,7 @@ from gyropilot.report.services import page as services
 from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.text import cells, columns
-from gyropilot.report.simulation.words import headline, kept_together, span, window
+from gyropilot.report.simulation.words import counted_unfit, headline, kept_together, span, window
 from gyropilot.report.waits import queue_panels
 
 Part = dict[str, Any]
@@ -48,6 +48,7 @@ def page(found: Simulation) -> Part:
         "queues": [_row(cells(waits, figures)) for waits in (everybody, *queues[:TOLD_QUEUES])],
         "more_queues": max(0, len(queues) - TOLD_QUEUES),
         "notes": found.notes,
+        "cannot_run": counted_unfit(found.unfit),
     }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from envs.tally import Tally, Waits
+from envs.unfit import Unfit
 from envs.words import counted
 
 
@@ -17,6 +20,13 @@ def headline(found: Tally) -> str:
         f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}; half of them waited "
         f"{span(everybody.p50_s)} or less, 5 % more than {span(everybody.p95_s)}"
     )
+
+
+def counted_unfit(unfit: Sequence[Unfit]) -> str:
+    """3 jobs and 2 replicas; empty where all can run."""
+    jobs = sum(each.jobs for each in unfit if each.service is None)
+    replicas = sum(each.jobs for each in unfit if each.service is not None)
+    return " and ".join(counted(many, what) for many, what in ((jobs, "job"), (replicas, "replica")) if many)
 
 
 def runs_out(found: Tally) -> bool:

@@ -13,7 +13,7 @@ from envs.workloads import DAY_S
 from gyropilot import __version__
 from gyropilot.report import courses
 from gyropilot.report.services import page as served
-from gyropilot.report.simulation.words import kept_together
+from gyropilot.report.simulation.words import counted_unfit, kept_together
 from gyropilot.report.svg import line, tag
 from gyropilot.report.trials import charts, costs, waits
 from gyropilot.report.trials.charts import class_of
@@ -53,6 +53,7 @@ def page(found: Trials) -> Part:
             for trial in found.trials
         ],
         "notes": found.notes,
+        "cannot_run": counted_unfit(found.unfit),
     }
 
 
