@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
 from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
+from envs.scenario_services import PRIORITIES, FileLoad, ServicePart, refuse_strange
 from envs.scenario_services import SAMPLE as SERVICES_SAMPLE
-from envs.scenario_services import FileLoad, ServicePart, refuse_strange
 from envs.scenario_text import BY_WAY, GPUS, ONE_PRICE, POOL, RULES, WHETHER, document, sentences
 from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
 from envs.words import counted
@@ -95,6 +95,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+MOST = 10**9
+"""GPUs, or nodes, of anything: what is meant to be no limit is left out instead."""
+
+_Count = Annotated[int, Field(ge=0, le=MOST)]
 _Amount = Annotated[float, Field(ge=0)]
 _Amounts = Annotated[tuple[_Amount, ...], Field(min_length=1)]
 
@@ -120,9 +124,9 @@ def _speed(told: object) -> Speed:
 
 
 class _Share(_Part):
-    nominal: int = Field(ge=0)
-    borrowing_limit: int | None = Field(default=None, ge=0)
-    lending_limit: int | None = Field(default=None, ge=0)
+    nominal: _Count
+    borrowing_limit: _Count | None = None
+    lending_limit: _Count | None = None
 
 
 class _Preemption(_Part):
@@ -131,7 +135,7 @@ class _Preemption(_Part):
     within: Within = "never"
     reclaim: Reclaim = "never"
     borrow: Borrow = "never"
-    borrow_up_to: int | None = None
+    borrow_up_to: int | None = Field(default=None, ge=-PRIORITIES, le=PRIORITIES)
 
 
 class _Queue(_Part):
@@ -155,10 +159,10 @@ class _Hourly(_Part):
 class _Pool(_Part):
     """`PoolTerms`, whose name is the flavor's."""
 
-    nodes: int = Field(ge=0)
-    max_nodes: int | None = Field(default=None, ge=0)
-    min_nodes: int = Field(default=0, ge=0)
-    gpus_per_node: int = Field(default=8, ge=1)
+    nodes: _Count
+    max_nodes: _Count | None = None
+    min_nodes: _Count = 0
+    gpus_per_node: int = Field(default=8, ge=1, le=10_000)
     market: Market = Market.ON_DEMAND
     price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
     speed: Annotated[Speed, PlainValidator(_speed)] = 1.0
@@ -264,7 +268,7 @@ def _fairness(told: object) -> str:
     return RULES if isinstance(told, list | tuple) else WHETHER
 
 
-_Flavor = Annotated[Annotated[int, Tag(GPUS)] | Annotated[_Pool, Tag(POOL)], Discriminator(_shape)]
+_Flavor = Annotated[Annotated[int, Field(le=MOST), Tag(GPUS)] | Annotated[_Pool, Tag(POOL)], Discriminator(_shape)]
 _Fair = Annotated[Annotated[bool, Tag(WHETHER)] | Annotated[tuple[FairRule, ...], Tag(RULES)], Discriminator(_fairness)]
 
 

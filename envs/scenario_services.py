@@ -17,6 +17,9 @@ from envs.terms import HOUR_S
 from envs.workloads import Rhythm
 from gyropilot.errors import SettingsError
 
+PRIORITIES = 2**31
+"""None is larger, or less than minus that."""
+
 SAMPLE = """
 # Services: replicas, which are jobs of a queue, as many as an autoscaler wants for a load (the HPA's rule).
 # services:
@@ -116,7 +119,7 @@ class ServicePart(_Part):
     capacity_per_s: float | None = Field(default=None, gt=0)
     service_s: float | None = Field(default=None, gt=0)
     concurrency: int = Field(default=1, ge=1, le=10_000)
-    gpus_per_replica: float = Field(default=1, gt=0)
+    gpus_per_replica: float = Field(default=1, gt=0, le=10_000)
     min_replicas: int = Field(default=1, ge=0)
     max_replicas: int = Field(default=100, ge=1, le=10_000)
     target_utilisation: float = Field(default=0.7, gt=0, le=1)
@@ -125,7 +128,7 @@ class ServicePart(_Part):
     warm_up_s: float = Field(default=0.0, ge=0)
     target_s: float = Field(default=1.0, gt=0)
     target_share: float = Field(default=0.95, gt=0, le=1)
-    priority: int = 1_000
+    priority: int = Field(default=1_000, ge=-PRIORITIES, le=PRIORITIES)
 
     @model_validator(mode="after")
     def _told_once(self) -> ServicePart:

@@ -108,6 +108,8 @@ def test_the_sample_is_a_scenario(tmp_path: Path) -> None:
         ("flavors: {x: 8}\nqueues: {a: {share: {}}}", r"queues.a.share: no field is called so; did you mean shares\?"),
         ("flavors: {x: -8}\nqueues: {a: {shares: {x: {nominal: 1}}}}", "flavors.x has -8 GPUs"),
         ("flavors: [", "is not YAML"),
+        (POOLED.format(10**19), "flavors.x: input should be less than or equal to 1000000000; give a number of GPUs"),
+        (POOLED.format(8).replace("nominal: 1", "nominal: 9000000000000000000"), "nominal: input should be less than"),
         ("flavors: {x: 8, x: 9}", "is not YAML: x is told twice, last in line 1; keep one"),
         ("flavors: {x: 8}\nqueues: {2024: {shares: {x: {nominal: 1}}}}", "queues: 2024 is no word; put names such as"),
         (

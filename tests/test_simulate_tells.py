@@ -240,6 +240,12 @@ def test_jobs_are_written_with_the_same_columns_with_pilots_and_without(tmp_path
     assert [(each["due"], each["in_time_share"]) for each in due] == [(3, pytest.approx(1 / 3))] * 2
 
 
+def test_a_world_of_less_than_a_day_is_told_in_minutes(tmp_path: Path) -> None:
+    jobs = "queue,submit_s,duration_s,gpus\nvision,100,600,8\nnlp,200,60,1\n"
+
+    assert "\n2 jobs in 15 min; all pilots met" in answered(*written(tmp_path, jobs, CLUSTER), "--pilot", "hold")
+
+
 def written(folder: Path, jobs: str, cluster: str) -> list[str]:
     """Options that name them."""
     (folder / "jobs.csv").write_text(jobs)

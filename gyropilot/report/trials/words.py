@@ -7,7 +7,7 @@ import math
 from envs.trial import Trial
 from envs.words import counted
 from envs.workloads import DAY_S
-from gyropilot.report.simulation.words import counted_while
+from gyropilot.report.simulation.words import counted_while, span
 from gyropilot.report.trials.result import Difference, Trials, difference
 from gyropilot.report.words import MINUS, UNKNOWN
 
@@ -56,7 +56,8 @@ def bound_sentence(found: Trials) -> str:
 def met(found: Trials) -> str:
     """What all of them met."""
     jobs = counted(len(found.file.table), "job")
-    return f"{jobs} in {found.days:.1f} days; all pilots met the same jobs and the same losses."
+    took = f"{found.days:.1f} days" if found.days >= 1 else span(found.days * DAY_S)
+    return f"{jobs} in {took}; all pilots met the same jobs and the same losses."
 
 
 def window(found: Trials) -> str:
