@@ -389,8 +389,8 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
             )
         them = "it" if len(unknown) == 1 else "them"
         raise SettingsError(
-            f"jobs name {counted(len(unknown), 'queue')} that the scenario lacks ({some}); add {them}, or leave those "
-            "jobs out"
+            f"jobs name {counted(len(unknown), 'queue')} that the scenario lacks ({some}); add {them}, leave those "
+            "jobs out, or begin with `gyropilot scenario sample --jobs FILE`"
         )
 
 

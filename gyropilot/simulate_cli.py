@@ -175,11 +175,23 @@ def _read_files(jobs: Path | None, cluster: Setting | None, pilots: str) -> dict
 
 
 @scenario_app.command("sample")
-def scenario_sample() -> None:
+def scenario_sample(
+    jobs: Annotated[
+        Path | None, typer.Option("--jobs", help="Instead one that fits these jobs: their queues, and enough GPUs.")
+    ] = None,
+) -> None:
     """Print a scenario to begin with, explained."""
+    from envs.job_file import read_jobs
     from envs.scenario import SAMPLE
+    from envs.scenario_draft import draft
 
-    typer.echo(SAMPLE, nl=False)
+    if jobs is None:
+        typer.echo(SAMPLE, nl=False)
+        return
+    file = read_jobs(jobs)
+    for note in file.notes:
+        say(note)
+    typer.echo(draft(file.table), nl=False)
 
 
 @scenario_app.command("validate")

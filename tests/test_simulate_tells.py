@@ -246,6 +246,24 @@ def test_a_world_of_less_than_a_day_is_told_in_minutes(tmp_path: Path) -> None:
     assert "\n2 jobs in 15 min; all pilots met" in answered(*written(tmp_path, jobs, CLUSTER), "--pilot", "hold")
 
 
+MANY_QUEUES = "".join(f"q{nth},queue-{nth},0,60,1\n" for nth in range(40))
+
+
+@pytest.mark.parametrize("more", ["", MANY_QUEUES, "c,'2024',0,600,100\n", "c,no,0,0,1\n", "c,ü: {x},60,600,0.5\n"])
+def test_a_scenario_is_drawn_up_in_which_the_same_jobs_run(more: str, tmp_path: Path) -> None:
+    jobs, cluster = tmp_path / "jobs.csv", tmp_path / "cluster.yaml"
+    jobs.write_text(JOBS + more)
+
+    drawn = CliRunner().invoke(app, ["scenario", "sample", "--jobs", str(jobs)], catch_exceptions=False)
+
+    cluster.write_text(drawn.stdout)
+    asked = ("--jobs", str(jobs), "--scenario", str(cluster))
+    told = json.loads(answered(*asked, "--format", "json"))
+    assert told["queues"][0]["never_started"] == 0
+    assert told["gpus"] >= (100 if "100" in more else 8)
+    assert told["cannot_run"] == []
+
+
 def written(folder: Path, jobs: str, cluster: str) -> list[str]:
     """Options that name them."""
     (folder / "jobs.csv").write_text(jobs)
