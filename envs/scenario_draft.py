@@ -43,7 +43,7 @@ queues:
 def _nodes(jobs: JobTable) -> int:
     """At least one."""
     ends_s = jobs.submit_s + jobs.stays_s
-    wanted = tally(jobs, Ran(jobs.submit_s, ends_s, jobs.gpus), 1)
+    wanted = tally(jobs, Ran.once(jobs.submit_s, ends_s, jobs.gpus), 1)
     mean = wanted.used_gpu_hours / wanted.provisioned_gpu_hours if wanted.provisioned_gpu_hours else 0.0
     return max(1, ceil(max(mean / IN_USE, float(jobs.least_gpus.max())) / GPUS_PER_NODE))
 
