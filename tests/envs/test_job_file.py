@@ -190,7 +190,8 @@ def test_a_mistyped_column_is_refused_with_the_name_that_was_meant(column: str, 
 
 
 def test_columns_that_mean_nothing_are_noted_once_and_those_of_public_traces_are_not(tmp_path: Path) -> None:
-    columns: Mapping[str, list[Any]] = {"colour": [1, 2, 3], "rack": [1, 2, 3], "gpu_type": ["a", "b", "c"]}
+    known: Mapping[str, list[Any]] = {"submit_ts": [1, 2, 3], "gpu_type": ["a", "b", "c"], "max_cpus": [1, 2, 3]}
+    columns: Mapping[str, list[Any]] = {"colour": [1, 2, 3], "rack": [1, 2, 3], **known}
 
     assert read_jobs(written(tmp_path, columns)).notes == ("nothing reads columns colour, rack",)
     assert read_jobs(written(tmp_path, {"priority": [1, 2, 3], "priorities": [1, 2, 3]})).notes == (
