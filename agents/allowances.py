@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.supply import cohorts, most_gpus, offers, quota_gpus, serves, unused_by_flavor
+from agents.supply import cohorts, most_gpus, offers, quota_gpus, quotas_bind, serves, unused_by_flavor
 from gyropilot.domain import ClusterState, Pool, Queue, Quota
 
 
@@ -38,7 +38,7 @@ class Allowance:
 def allowances(state: ClusterState, resource: str) -> dict[str, Allowance]:
     """Of each queue in which work waits, by name; none where quotas do not bind or are not all seen."""
     found: dict[str, Allowance] = {}
-    if not any(q.quotas for q in state.queues):
+    if not quotas_bind(state):
         return found
     for group in cohorts(state):
         waiting = [q for q in group if q.pending_gpus.get(resource, 0.0) > 0]
@@ -56,9 +56,11 @@ def usable_gpus(state: ClusterState, pool: Pool, queues: Sequence[Queue]) -> flo
     """
     if not state.queues:
         return math.inf
+    if not quotas_bind(state):
+        return math.inf if any(q.active and serves(pool, q) for q in queues) else 0.0
     names = {q.name for q in queues if q.active and serves(pool, q)}
-    if not names or not any(q.quotas for q in state.queues):
-        return math.inf if names else 0.0
+    if not names:
+        return 0.0
     usable = sum(quota.used_gpus for q in state.queues if not q.active for quota in _quotas(pool, q))
     for group in cohorts(state):
         mine = [q for q in group if q.name in names]

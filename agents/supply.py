@@ -63,9 +63,23 @@ def offers(pool: Pool, flavor: str) -> bool:
     return not flavor or not pool.flavors or flavor in pool.flavors
 
 
+@once
+def served(state: ClusterState) -> Mapping[str, tuple[Queue, ...]]:
+    """Queues whose work may run in each pool, by its name; those that are stopped, too."""
+    if not any(q.quotas or q.regions or q.allowed_pools for q in state.queues):
+        return dict.fromkeys([p.name for p in state.pools], state.queues)
+    return {p.name: tuple([q for q in state.queues if serves(p, q)]) for p in state.pools}
+
+
 def serves_somebody(pool: Pool, state: ClusterState) -> bool:
     """Whether any queue that is not stopped may run in the pool; true while no queue is known."""
-    return not state.queues or any(q.active and serves(pool, q) for q in state.queues)
+    return not state.queues or any(q.active for q in served(state)[pool.name])
+
+
+@once
+def quotas_bind(state: ClusterState) -> bool:
+    """Whether any queue has a quota; where none has, nothing holds work back but nodes."""
+    return any(q.quotas for q in state.queues)
 
 
 @once
@@ -93,7 +107,7 @@ def quota_gpus(group: Iterable[Queue], resource: str) -> float:
 @once
 def admissible_gpus(state: ClusterState, resource: str) -> float:
     """GPUs that all quotas admit together: capacity beyond it would lie idle, because no queue may fill it."""
-    if not any(q.quotas for q in state.queues):
+    if not quotas_bind(state):
         return math.inf
     return sum(quota_gpus(group, resource) for group in cohorts(state))
 

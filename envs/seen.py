@@ -35,16 +35,16 @@ class Kept(Generic[Value]):
 
     make: Callable[..., Value]
     numbers: list[Numbers] = field(default_factory=list)
-    values: list[Value] = field(default_factory=list)
+    values: tuple[Value, ...] = ()
 
     def of(self, rows: list[Numbers]) -> tuple[Value, ...]:
-        before = self.numbers or [()] * len(rows)
-        self.values = [
-            self.make(row, *now) if now != then else self.values[row]
-            for row, (now, then) in enumerate(zip(rows, before, strict=True))
-        ]
+        if len(rows) != len(self.values):
+            self.values = tuple([self.make(nth, *row) for nth, row in enumerate(rows)])
+        elif rows != self.numbers:
+            pairs = enumerate(zip(rows, self.numbers, self.values, strict=True))
+            self.values = tuple([self.make(nth, *now) if now != then else same for nth, (now, then, same) in pairs])
         self.numbers = rows
-        return tuple(self.values)
+        return self.values
 
 
 @dataclass(eq=False, slots=True)
@@ -59,6 +59,7 @@ class Seen:
     foretelling: Foretelling = field(init=False)
     hourly: Floats = field(init=False)  # (T + 1, 2, P) USD per GPU-hour and g CO2e per kWh, step by step
     pools: Kept[Pool] = field(init=False)
+    quotas: Kept[tuple[Quota, ...]] = field(init=False)  # by queue
     queues: Kept[Queue] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class Seen:
         self.foretelling = Foretelling(self.record, self.forecaster)
         pools, at_s = run.world.pools, run.world.step_s * np.arange(run.steps + 1, dtype=np.float64)
         self.hourly = np.stack([prices_at(pools, at_s), carbon_g_per_kwh(pools, self.prices, at_s)], axis=1)
-        self.pools, self.queues = Kept(self._pool), Kept(self._queue)
+        self.pools, self.quotas, self.queues = Kept(self._pool), Kept(self._quotas), Kept(self._queue)
 
     def view(self) -> View:
         """The cluster now, and a forecast that is at most FORECAST_S old. Both are put together when looked at."""
@@ -82,35 +83,40 @@ class Seen:
             raise ValueError("the cluster is not what it was; look at a view before the next step")
         run, nodes = self.run, self.run.sites.nodes
         pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], run.idle[0], *self.hourly[nth]))
+        quotas = self.quotas.of(_rows(run.nominal[0], used)) if run.world.shares else [()] * len(used)
         waits = pending.tolist()
         largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
-        rows = zip(running.tolist(), waits, largest, run.nominal[0].tolist(), used.tolist(), strict=True)
-        return ClusterState(self.now, pools, self.queues.of([*rows]), (), self.record.of_queues(nth), gone=NOBODY_GONE)
+        queues = self.queues.of([*zip(running.tolist(), waits, largest, quotas, strict=True)])
+        return ClusterState(self.now, pools, queues, (), self.record.of_queues(nth), gone=NOBODY_GONE)
 
     def look_away(self) -> None:
         """What is now is never known."""
         self.record.miss(self.nth)
 
-    def dials(self, intent: Intent) -> tuple[Ints, Floats]:
-        """(1, P) nodes and (1, Q) GPUs to take back. For one GPU more a node comes; for one less none goes."""
+    def dials(self, intent: Intent) -> tuple[Ints, Floats | None]:
+        """(1, P) nodes and (1, Q) GPUs to take back, if any. For one GPU more a node comes; for one less none goes."""
         wanted = self.asked
         for row, pool in enumerate(self.run.world.pools):
             gpus = intent.pool_gpus.get(pool.name, 0)
             wanted[row] += math.ceil(gpus / pool.gpus_per_node) if gpus > 0 else -(-gpus // pool.gpus_per_node)
+        return wanted[None], self._taken_back(intent) if intent.reclaim_gpus else None
+
+    def _taken_back(self, intent: Intent) -> Floats:
         back = np.zeros((1, len(self.run.queues)))
         for line, gpus in intent.reclaim_gpus.items():
             if line.resource == GPU.resource and line.queue in self.run.queues:
                 back[0, self.run.queues.index(line.queue)] = gpus
-        return wanted[None], back
+        return back
 
     def moved_quotas(self, view: View, intent: Intent) -> int:
         """Moves quota as the rebalancer would; how many quotas changed."""
+        return self._requoted(view, intent) if intent.quota_gpus else 0
+
+    def _requoted(self, view: View, intent: Intent) -> int:
         from envs.compiled.handed import one
         from envs.compiled.world import lent
         from envs.contests import requoted
 
-        if not intent.quota_gpus:
-            return 0
         rules, pools = self.run.sites.rules, [pool.name for pool in self.run.world.pools]
         actions = [a for a in Rebalancer().propose(view, intent) if a.dial is Dial.QUEUE_QUOTA]
         for action in actions:
@@ -177,13 +183,11 @@ class Seen:
         places = np.concatenate([part[0, first : first + count[0, row]] for part, count in parts])
         return float(work.least[0, work.at_place[0, places]].max(initial=0)) / self.run.parts
 
-    def _queue(
-        self, row: int, running: int, pending: float, largest: float, nominal: Sequence[int], used: Sequence[int]
-    ) -> Queue:
+    def _queue(self, row: int, running: int, pending: float, largest: float, quotas: tuple[Quota, ...]) -> Queue:
         name, own = self.run.queues[row], self.prices.queue_waiting_usd_per_gpu_hour
         return Queue(
             name,
-            quotas=self._quotas(name, nominal, used),
+            quotas=quotas,
             cohort=self.run.world.cohorts.get(name),
             running_gpus={GPU.resource: float(running)},
             pending_gpus={GPU.resource: float(pending)},
@@ -191,20 +195,18 @@ class Seen:
             waiting_usd_per_gpu_hour=own.get(name, self.prices.waiting_usd_per_gpu_hour),
         )
 
-    def _quotas(self, name: str, nominal: Sequence[int], used: Sequence[int]) -> tuple[Quota, ...]:
+    def _quotas(self, row: int, nominal: Sequence[int], used: Sequence[int]) -> tuple[Quota, ...]:
         """None where the world has none: then nothing holds a queue but GPUs."""
-        if name not in self.run.world.shares:
-            return ()
-        at = {pool.name: row for row, pool in enumerate(self.run.world.pools)}
+        name, at = self.run.queues[row], {pool.name: nth for nth, pool in enumerate(self.run.world.pools)}
         return tuple(
             _quota(name, flavor, share, nominal[at[flavor]], float(used[at[flavor]]))
-            for flavor, share in self.run.world.shares[name].items()
+            for flavor, share in self.run.world.shares.get(name, {}).items()
         )
 
 
 def _rows(*tables: Amounts) -> list[Numbers]:
     """What tables (N, ...) say of each of N."""
-    return [*zip(*(table.tolist() for table in tables), strict=True)]
+    return [*zip(*[table.tolist() for table in tables], strict=True)]
 
 
 def _quota(queue: str, flavor: str, share: Share, nominal: int, used: float) -> Quota:

@@ -140,17 +140,17 @@ def tried(
     return replace(_counted(pilot.name, run, jobs, prices, flows, dials), replicas=presence.spells)
 
 
-def _steered(seen: Seen, pilot: Pilot) -> tuple[Ints, Floats, int]:
+def _steered(seen: Seen, pilot: Pilot) -> tuple[Ints, Floats | None, int]:
     """(1, P) nodes and (1, Q) GPUs to take back, as the pilot wants them, and how many quotas it moved."""
     view = seen.view()
     intent = pilot.steer(view)
     return *seen.dials(intent), seen.moved_quotas(view, intent)
 
 
-def _unseen(seen: Seen) -> tuple[Ints, Floats, int]:
+def _unseen(seen: Seen) -> tuple[Ints, None, int]:
     """Less sight, less action: everything stays as it is."""
     seen.look_away()
-    return seen.asked[None], np.zeros((1, len(seen.run.queues))), 0
+    return seen.asked[None], None, 0
 
 
 class Dialled(NamedTuple):

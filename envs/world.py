@@ -211,6 +211,11 @@ class Run:
     nth: Ints  # (B,) steps that passed
     parts: int  # of a GPU, in which all arrays of `sites` count GPUs
     stirred: bool = False  # by quotas that moved: who may stop others now is looked at in the next step
+    flow: Flow = field(init=False)  # of the last step, in parts of GPUs; written anew by each
+    regions: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flow, self.regions = self._nothing(), len(self.world.regions)
 
     def step(self, nodes: Ints, pause: Floats | None = None, move: Floats | None = None) -> Flows:
         """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now.
@@ -234,7 +239,7 @@ class Run:
                 f"{nodes.shape[1]} x {nodes.shape[1]} in each of {clusters} clusters"
             )
         dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause), self._moving(move))
-        flow = self._nothing()
+        flow = self.flow
         core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
         self.nth += 1
         self.stirred = False
@@ -242,7 +247,8 @@ class Run:
             each / self.parts for each in (flow.there, flow.busy, flow.waiting, flow.lost[:, 0])
         )
         there = self._there()
-        return Flows(there, busy, waiting, flow.waiting_jobs, lost, flow.asked, self._sent(), paid - there)
+        jobs, nodes_asked = flow.waiting_jobs.copy(), flow.asked.copy()
+        return Flows(there, busy, waiting, jobs, lost, nodes_asked, self._sent(), paid - there)
 
     def _there(self) -> Floats:
         """(B, P) GPU-hours of a step on nodes that are there in it: they come and go as it begins."""
@@ -261,7 +267,7 @@ class Run:
         """(B, R, R) GB, since it was last asked."""
         data = self.sites.state.cargo
         if data is None:
-            return np.zeros((len(self.nth), *[len(self.world.regions)] * 2))
+            return np.zeros((len(self.nth), self.regions, self.regions))
         sent: Floats = data.sent_gb.copy()
         data.sent_gb[:] = 0.0
         return sent

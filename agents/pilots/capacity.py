@@ -25,7 +25,7 @@ from agents.pilots.present import served_gpus
 from agents.pilots.prices import critical_ratio, waiting_price
 from agents.pilots.reactive import Reactive
 from agents.shares import whole
-from agents.supply import room_gpus, serves
+from agents.supply import room_gpus, served
 from gyropilot.domain import ALL_QUEUES, ClusterState, Line, Pool, View
 
 
@@ -119,10 +119,10 @@ def _waiting_prices(state: ClusterState, resource: str) -> Mapping[str, float]:
     of_some: dict[tuple[str, ...], float] = {}  # by queues: most pools serve the same
     prices: dict[str, float] = {}
     for pool in state.pools_of(resource):
-        served = [q for q in state.queues if serves(pool, q)]
-        names = tuple([q.name for q in served])
+        queues = served(state)[pool.name]
+        names = tuple([q.name for q in queues])
         if names not in of_some:
-            of_some[names] = waiting_price(served, resource)
+            of_some[names] = waiting_price(queues, resource)
         prices[pool.name] = of_some[names]
     return prices
 

@@ -27,8 +27,9 @@ from datetime import timedelta
 
 import numpy as np
 
+from agents.asked import asked
 from agents.paths import mean_gpus
-from agents.pilots.growth import awaited, grown, spare, waits_first, with_demand
+from agents.pilots.growth import awaited, grown, spare, waits_first
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand, total_demand
 from agents.pilots.placing import shrink_to, stock
@@ -69,7 +70,7 @@ class Ces:
         lacks = kind.supply_gpus < _used(state, kind, resource)
         size = self._size(state, kind, resource) if lacks else 0
         targets = {p.name: size for p in kind.growable}
-        return grown(state, kind, awaited(state, kind, resource), targets, with_demand(state, resource))
+        return grown(state, kind, awaited(state, kind, resource), targets, asked(state, resource).by)
 
     def _slept(self, view: View, kind: Kind, resource: str) -> dict[str, int]:
         state, supply = view.state, kind.supply_gpus

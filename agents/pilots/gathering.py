@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from agents.allowances import Allowance, allowances
+from agents.asked import asked
 from agents.once import once
 from agents.pilots.placing import open_pools
 from agents.supply import admissible_pending, offers, room_gpus, serves
@@ -119,20 +120,19 @@ def gathered(state: ClusterState, resource: str) -> Gathering:
 
 def without_node(state: ClusterState, resource: str) -> list[Work]:
     """In the order in which it is given its place."""
-    pools = open_pools(state, resource)
     unplaced = [
         Work(q, gpus, flavor, admitted=True)
         for q in state.queues
-        if q.active and q.unplaced_gpus
+        if q.unplaced_gpus and q.active
         for flavor, gpus in q.unplaced_gpus.get(resource, {}).items()
     ]
-    return sorted(
-        [*unplaced, *_waiting(state, resource)],
-        key=lambda w: (not w.admitted, sum(w.fits(p) for p in pools), w.queue.name, w.flavor),
-    )
+    work, pools = [*unplaced, *_waiting(state, resource)], open_pools(state, resource)
+    return sorted(work, key=lambda w: (not w.admitted, sum(w.fits(p) for p in pools), w.queue.name, w.flavor))
 
 
 def _waiting(state: ClusterState, resource: str) -> list[Work]:
+    if not asked(state, resource).pending:
+        return []
     pending = admissible_pending(state, resource)
     waits = [q for q in state.queues if pending.get(q.name, 0.0) > 0]
     allowed = allowances(state, resource) if waits else {}

@@ -59,11 +59,6 @@ def grown(
     return added
 
 
-def with_demand(state: ClusterState, resource: str) -> list[Queue]:
-    """Queues in which work runs or waits."""
-    return [q for q in state.queues if q.demand_gpus(resource) > 0]
-
-
 @dataclass(eq=False, slots=True)
 class Grown:
     """GPUs by which pools of the same flavors grow together: quotas count them once for all of these pools."""

@@ -32,7 +32,9 @@ def peak_demand(state: ClusterState, resource: str, window: timedelta) -> float 
 
 
 def _has_gap(state: ClusterState, lately: DemandHistory, resource: str) -> bool:
-    known = {q.name for q in state.queues}
-    rows = [i for i, line in enumerate(lately.lines) if line.resource == resource and line.queue in known]
-    missing = np.isnan(lately.demand)
-    return not rows or bool(missing.any() and missing[rows].any())
+    known, missing = {q.name for q in state.queues}, np.isnan(lately.demand)
+    mine = (row for row, line in enumerate(lately.lines) if line.resource == resource and line.queue in known)
+    if not missing.any():
+        return next(mine, None) is None
+    rows = [*mine]
+    return not rows or bool(missing[rows].any())

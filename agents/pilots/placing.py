@@ -41,7 +41,8 @@ def shrink_to(
     Reserved nodes stay: they are paid for either way. `at_most`: GPUs that may go per pool, none where absent.
     """
     removed: dict[str, int] = {}
-    for pool in reversed(merit_order(p for p in pools if p.market is not Market.RESERVED)):
+    above = [p for p in pools if p.market is not Market.RESERVED and supply > floors[p.name]]
+    for pool in reversed(merit_order(above)):
         excess = max(0, supply - floors[pool.name])
         allowed = removable_gpus(pool) if at_most is None else min(removable_gpus(pool), at_most.get(pool.name, 0))
         gpus = _whole_nodes(pool, min(excess, allowed))

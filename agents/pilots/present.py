@@ -14,7 +14,8 @@ from gyropilot.domain import ClusterState, Floats
 @once
 def present_demand(state: ClusterState, resource: str) -> float:
     """GPUs that run, and that wait and would be admitted if nodes were there."""
-    return asked(state, resource).running + sum(admissible_pending(state, resource).values())
+    now = asked(state, resource)
+    return now.running + sum(admissible_pending(state, resource).values()) if now.pending else now.running
 
 
 def served_gpus(state: ClusterState, resource: str, demand: float) -> float:

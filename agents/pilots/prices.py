@@ -18,10 +18,11 @@ def critical_ratio(price_usd: float, waiting_usd: float) -> float:
 def waiting_price(queues: Sequence[Queue], resource: str) -> float:
     """USD of one GPU-hour of waiting, over active queues weighted by their present demand for the resource."""
     active = [q for q in queues if q.active]
-    demand = [q.demand_gpus(resource) for q in active]
-    weights = demand if sum(demand) > 0 else [1.0] * len(active)
-    cost = sum(w * q.waiting_usd_per_gpu_hour for w, q in zip(weights, active, strict=True))
-    return cost / sum(weights) if active else 0.0
+    weights = [q.demand_gpus(resource) for q in active]
+    if not (total := sum(weights)) > 0:
+        weights, total = [1.0] * len(active), float(len(active))
+    cost = sum([w * q.waiting_usd_per_gpu_hour for w, q in zip(weights, active, strict=True)])
+    return cost / total if active else 0.0
 
 
 def mean_price(pools: Sequence[Pool]) -> float:

@@ -23,7 +23,7 @@ from agents.entitlements import entitled_gpus, unallocated
 from agents.paths import peak_gpus
 from agents.pilots.prices import critical_ratio, mean_price
 from agents.shares import apportion, whole
-from agents.supply import cohorts
+from agents.supply import cohorts, quotas_bind
 from gyropilot.domain import ALL_QUEUES, Line, Queue, View
 
 Gpus = Counter[Line]
@@ -51,7 +51,7 @@ class QuotaRule:
         the lines in `still` keeps its quotas of that resource as they are.
         """
         moved: dict[Line, int] = {}
-        if not any(q.quotas for q in view.state.queues):
+        if not quotas_bind(view.state):
             return moved, {}
         for group in cohorts(view.state):
             for resource in sorted({q.accelerator.resource for queue in group for q in queue.quotas}):

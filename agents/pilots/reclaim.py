@@ -9,7 +9,7 @@ from datetime import timedelta
 from agents.asked import asked
 from agents.borrowing import borrowed_by_flavor, borrowed_gpus, flavors
 from agents.shares import apportion, whole
-from agents.supply import cohorts, quota_gpus, serves
+from agents.supply import cohorts, quota_gpus, quotas_bind, serves
 from gyropilot.domain import ClusterState, Line, Pool, Queue
 
 Waiter = tuple[Queue, int]  # and the GPUs of its own that it waits for
@@ -20,7 +20,7 @@ def reclaim(state: ClusterState, growth: Mapping[str, int]) -> Reclaimed:
     """GPUs to take back now per borrowing line, given the growth wanted in this cycle, and why."""
     back: dict[Line, int] = {}
     why: dict[str, str] = {}
-    if not any(q.quotas for q in state.queues) or not any(asked(state, r).pending for r in state.resources):
+    if not quotas_bind(state) or not any(asked(state, r).pending for r in state.resources):
         return back, why
     for group in cohorts(state):
         for resource in state.resources:

@@ -17,7 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from agents.pilots.growth import awaited, grown, spare, waits_first, with_demand
+from agents.asked import asked
+from agents.pilots.growth import awaited, grown, spare, waits_first
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand
 from agents.pilots.placing import shrink_to, stock
@@ -53,7 +54,7 @@ class Threshold:
         level = abs(kind.share * demand / self.target - supply) <= self.tolerance * supply
         size = supply if level else self._size(state, kind, resource, demand)
         targets = {p.name: size for p in kind.growable}
-        more = grown(state, kind, awaited(state, kind, resource), targets, with_demand(state, resource))
+        more = grown(state, kind, awaited(state, kind, resource), targets, asked(state, resource).by)
         return more or ({} if level else self._shrink(state, kind, resource))
 
     def _shrink(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
