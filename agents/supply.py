@@ -71,6 +71,12 @@ def served(state: ClusterState) -> Mapping[str, tuple[Queue, ...]]:
     return {p.name: tuple([q for q in state.queues if serves(p, q)]) for p in state.pools}
 
 
+def served_by_any(state: ClusterState, pools: Sequence[Pool]) -> list[Queue]:
+    """Queues whose work may run in at least one of some pools."""
+    names = {q.name for p in pools for q in served(state)[p.name]}
+    return [q for q in state.queues if q.name in names]
+
+
 def serves_somebody(pool: Pool, state: ClusterState) -> bool:
     """Whether any queue that is not stopped may run in the pool; true while no queue is known."""
     return not state.queues or any(q.active for q in served(state)[pool.name])

@@ -19,7 +19,7 @@ from agents.pilots.past import total_demand
 from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
-from agents.supply import admissible_pending, removable_gpus, room_gpus, serves, supply_gpus
+from agents.supply import admissible_pending, removable_gpus, room_gpus, served_by_any, supply_gpus
 from forecasting.once import for_reading
 from gyropilot.domain import ALL_QUEUES, ClusterState, DemandForecast, Floats, Line, Market, Pool, Queue, View
 
@@ -54,11 +54,11 @@ def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: time
     middles = (edges[:-1] + edges[1:]) / 2
     demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
     demand += stranded_gpus(view.state, kind, resource)
-    served = [q for q in view.state.queues if any(serves(p, q) for p in kind.pools)]
     room = Room.of(view.state, kind.growable, view.state.queues)
     growing = {p.name: room.gpus(p.name) for p in kind.growable}
     offers = tuple(offer(p, start_up, growing.get(p.name, 0.0)) for p in kind.pools)
-    return Outlook(kind.pools, edges, demand, waiting_price(served, resource), offers)
+    waiting_usd = waiting_price(served_by_any(view.state, kind.pools), resource)
+    return Outlook(kind.pools, edges, demand, waiting_usd, offers)
 
 
 @lru_cache(maxsize=64)
@@ -67,11 +67,12 @@ def _edges(leads: tuple[timedelta, ...], horizon: timedelta) -> Floats:
     return for_reading(edges_hours([hours(lead) for lead in leads], hours(horizon)))
 
 
+@lru_cache(maxsize=64)
 def levels(quantile: float, count: int) -> Floats:
     """So many quantiles: evenly spread about the median, or as much above or below as `quantile` is."""
     even = (np.arange(count) + 0.5) / count
     raised: Floats = even ** (math.log(quantile) / math.log(0.5))
-    return raised
+    return for_reading(raised)
 
 
 def edges_hours(leads_hours: Sequence[float], horizon_hours: float) -> Floats:
@@ -146,7 +147,7 @@ def _gang(state: ClusterState, kind: Kind, resource: str) -> float:
     What came since the step of the history before the last may still be admitted, so only what waited then counts.
     """
     admitted = admissible_pending(state, resource)
-    mine = [q for q in state.queues if q.active and any(serves(p, q) for p in kind.growable)]
+    mine = [q for q in served_by_any(state, kind.growable) if q.active]
     told = [(q.largest_pending_gpus[resource], admitted[q.name]) for q in mine if resource in q.largest_pending_gpus]
     # One that is larger than what quotas admit does not run, whatever there is.
     largest = max((gang for gang, gpus in told if gang <= gpus), default=0.0)

@@ -92,6 +92,8 @@ class Receding:
     ) -> dict[str, int]:
         """What waits gets room where it may run; what the plan buys beyond that comes where the plan has it."""
         growth = dict(first)
+        if not bought:
+            return growth
         more = sum(bought.values()) - sum(growth.values())
         room = Room.of(state, kind.growable, state.queues)
         for name, gpus in growth.items():
