@@ -11,7 +11,10 @@ from agents.supply import (
     quota_gpus,
     removable_gpus,
     room_gpus,
+    served,
+    served_by_any,
     serves,
+    serves_somebody,
     supply_gpus,
 )
 from gyropilot.domain import Dial, Market
@@ -125,3 +128,25 @@ def test_a_limit_is_not_a_wanted_size() -> None:
     karpenter = pool(dial=Dial.POOL_LIMIT, dial_value=64, nodes=4, max_nodes=8)
 
     assert (supply_gpus(karpenter), room_gpus(karpenter)) == (32, 32)
+
+
+def test_a_pool_serves_the_queues_whose_flavors_regions_and_names_it_meets() -> None:
+    own, foreign = pool("own", flavors=("h100",), region="eu"), pool("foreign", flavors=("spot",), region="us")
+    anywhere = queue("anywhere", quotas=())
+    tenants = [queue("research"), anywhere, replace(anywhere, name="private", regions=("eu",), active=False)]
+    seen = state([own, foreign], tenants)
+
+    told = {name: [q.name for q in queues] for name, queues in served(seen).items()}
+
+    assert told == {"own": ["research", "anywhere", "private"], "foreign": ["anywhere"]}
+    assert [q.name for q in served_by_any(seen, [foreign])] == ["anywhere"]
+    assert [q.name for q in served_by_any(seen, [foreign, own])] == ["research", "anywhere", "private"]
+
+
+def test_a_pool_whose_queues_are_all_stopped_serves_nobody() -> None:
+    free = queue("free", quotas=(), active=False)
+    seen = state([pool("x", flavors=("spot",))], [queue("research"), free])
+
+    assert [q.name for q in served(seen)["x"]] == ["free"]
+    assert not serves_somebody(seen.pool("x"), seen)
+    assert serves_somebody(pool("x"), state([pool("x")], []))

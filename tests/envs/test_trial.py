@@ -67,6 +67,7 @@ def test_what_did_not_change_is_the_same_value() -> None:
     assert [second.queue(name) is first.queue(name) for name in "ab"] == [False, True]
     assert [third.queue(name) is second.queue(name) for name in "ab"] == [True, True]
     assert third.pool("x") is second.pool("x") is not first.pool("x")
+    assert third.queues is second.queues is not first.queues
 
 
 def test_a_view_that_nobody_looked_at_in_its_time_cannot_be_looked_at_later() -> None:
@@ -103,7 +104,9 @@ def test_what_a_pilot_wants_is_what_the_dials_show() -> None:
 
     assert [nodes(gpus) for gpus in (0, 1, 8, 9, -1, -8, -15, -16)] == [2, 3, 3, 4, 2, 1, 1, 0]
     back = seen.dials(Intent("p", reclaim_gpus={Line("b", GPU.resource): 4}))[1]
+    assert back is not None
     assert back.tolist() == [[0.0, 4.0]]
+    assert seen.dials(Intent("p"))[1] is None
 
 
 def test_quotas_move_as_the_rebalancer_moves_them() -> None:
