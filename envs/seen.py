@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -87,7 +87,7 @@ class Seen:
         waits = pending.tolist()
         largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
         queues = self.queues.of([*zip(running.tolist(), waits, largest, quotas, strict=True)])
-        return ClusterState(self.now, pools, queues, (), self.record.of_queues(nth), gone=NOBODY_GONE)
+        return ClusterState(self.record.at(nth), pools, queues, (), self.record.of_queues(nth), gone=NOBODY_GONE)
 
     def look_away(self) -> None:
         """What is now is never known."""
@@ -145,10 +145,6 @@ class Seen:
     @property
     def nth(self) -> int:
         return int(self.run.nth[0])
-
-    @property
-    def now(self) -> datetime:
-        return self.record.at(self.nth)
 
     def _pool(self, row: int, there: int, coming: int, idle: float, price: float, carbon: float) -> Pool:
         terms = self.run.world.pools[row]

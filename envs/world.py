@@ -212,10 +212,12 @@ class Run:
     parts: int  # of a GPU, in which all arrays of `sites` count GPUs
     stirred: bool = False  # by quotas that moved: who may stop others now is looked at in the next step
     flow: Flow = field(init=False)  # of the last step, in parts of GPUs; written anew by each
+    nobody: Ints = field(init=False)  # (B, 1) who makes way where nobody has to
     regions: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.flow, self.regions = self._nothing(), len(self.world.regions)
+        self.nobody = np.full((len(self.nth), 1), NOWHERE)
 
     def step(self, nodes: Ints, pause: Floats | None = None, move: Floats | None = None) -> Flows:
         """Five minutes on: `nodes` (B, P) are wanted from now on, `pause` (B, Q) GPUs are taken back now.
@@ -259,7 +261,7 @@ class Run:
     def _stopping(self, pause: Floats | None) -> Ints:
         """(B, K) jobs that make way; where quotas moved nobody may be among them, but all are looked at then."""
         if pause is None or not pause.any():
-            return np.full((len(self.nth), int(self.stirred)), NOWHERE, dtype=np.int64)
+            return self.nobody[:, : int(self.stirred)]
         now_s = (self.nth * self.world.step_s).astype(np.float64)
         return making_way(self.sites, pause * self.parts, now_s)
 
