@@ -18,7 +18,7 @@ from forecasting.protocol import State
 from forecasting.signals import Rows
 from forecasting.steps import resampled
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, number
-from forecasting.windows import LEAST_SEEN, Sums
+from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats, Line
 
 SLOT = timedelta(minutes=10)
@@ -143,10 +143,10 @@ class Slots:
         edges_s = self.end_s + self.slot_s * np.arange(max(0, int(self.column(history) + HAIR) - self.count) + 1)
         edges = np.searchsorted(history.times, edges_s, side="right")
         since = slice(edges[0], edges[-1])
-        late = Sums.of_demand(history.running[rows, since] + history.pending[rows, since], history.step)
+        late = Sums.of_demand(history.demand[rows, since], history.step)
         per_slot = self.slot_s / history.step.total_seconds()
-        totals, counts = (part[:, edges - edges[0]] / per_slot for part in (late.total, late.seen))
-        return Past(_picked(self.sums.total, known), _picked(self.sums.seen, known), totals, counts)
+        totals, counts = (np.take(part, edges - edges[0], axis=1) / per_slot for part in (late.total, late.seen))
+        return Past.of(self, known, totals, counts)
 
 
 class Told(NamedTuple):
@@ -162,7 +162,7 @@ def _slots(history: DemandHistory) -> Slots:
     return Slots.measured(history)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Past:
     """Running sums of some lines over slots until the last fit, and over those that passed since."""
 
@@ -173,22 +173,26 @@ class Past:
     sampled: dict[tuple[object, ...], Floats] = field(default_factory=dict)  # what is asked for twice at a tick
 
     @classmethod
+    def of(cls, slots: Slots, rows: Rows, late_total: Floats, late_seen: Floats) -> Self:
+        """Of some lines, with sums since."""
+        some = _as_slice(rows)
+        return cls(slots.sums.total[some], slots.sums.seen[some], late_total, late_seen)
+
+    @classmethod
     def until_fit(cls, slots: Slots, rows: Rows) -> Self:
         """Of some lines, without anything since."""
         none = np.zeros((len(rows), 1))
-        return cls(_picked(slots.sums.total, rows), _picked(slots.sums.seen, rows), none, none)
+        return cls.of(slots, rows, none, none)
 
     def means(self, begins: Floats, ends: Floats, now: float) -> Floats:
         """(R, ...) means between edges of one shape; NaN where half of it was not seen or it ends after `now`."""
-        total = _between(self.total, self.late_total, begins, ends)
-        seen = np.broadcast_to(ends - begins, total.shape)
-        if not self._gapless:
-            seen = _between(self.seen, self.late_seen, begins, ends)
-        known = (seen >= LEAST_SEEN * (ends - begins) - HAIR) & (seen > 0) & (begins >= -HAIR) & (ends <= now + HAIR)
-        means: Floats = np.divide(total, seen, out=np.full_like(total, np.nan), where=known)
-        return np.maximum(means, 0.0)
+        from forecasting.compiled.slots import Running, means
 
-    @property
+        total, seen = Running(self.total, self.late_total), Running(self.seen, self.late_seen)
+        found = means(total, seen, self._gapless, begins.ravel(), ends.ravel(), now)
+        return found.reshape(-1, *begins.shape)
+
+    @cached_property
     def _gapless(self) -> bool:
         slots = self.total.shape[1] + self.late_total.shape[1] - 2
         return bool((self.seen[:, -1] + self.late_seen[:, -1] >= slots - HAIR).all())
@@ -210,16 +214,8 @@ def _apart(means: Floats, weekend: NDArray[np.bool_]) -> Floats:
     return apart
 
 
-def _picked(table: Floats, rows: Rows) -> Floats:
-    """Some rows, without a copy where they follow each other."""
-    if len(rows) and (np.diff(rows) == 1).all():
-        return table[rows[0] : rows[-1] + 1]
-    return table[rows]
-
-
-def _between(early: Floats, late: Floats, begins: Floats, ends: Floats) -> Floats:
-    """(R, ...) what was added to two running sums, one continuing the other, between edges of one shape."""
-    from forecasting.compiled import slots
-
-    edges = np.stack([begins.ravel(), ends.ravel()]).round(6)
-    return slots.added(early, late, *edges).reshape(len(early), *begins.shape)
+def _as_slice(rows: Rows) -> Rows | slice:
+    """The same rows, so that picking them copies nothing where they follow each other."""
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
