@@ -127,26 +127,25 @@ def _replayed(slots: Slots, rows: Rows, origins: Floats) -> Floats:
 
 
 def anomalies(days: Days, origins: Floats) -> Floats:
-    """(R, S, 2) by how much more it is now than it was then: the newest reading, and the day before it; 0: unknown."""
+    """(R, 2, S) by how much more it is now than it was then: the newest reading, and the day before it; 0: unknown."""
     at = np.append(origins, days.now) - days.age
+    spans = np.array([[1.0], [days.slots.per_day]])
     bursty = days.slots.bursty[days.known]
-    slot, day = (_shaped(days.past.means(at - length, at, days.now), bursty) for length in (1, days.slots.per_day))
-    now = np.column_stack([_shaped(days.newest[:, None], bursty)[:, 0], day[:, -1]])
-    then = np.stack([slot[:, :-1], day[:, :-1]], axis=-1)
-    return np.nan_to_num(now[:, None] - then)
+    known = days.past.means(at - spans, np.broadcast_to(at, (2, len(at))), days.now)
+    known[:, 0, -1] = days.newest
+    levels = _shaped(known, bursty)
+    unusual = levels[..., -1:] - levels[..., :-1]
+    return np.where(np.isnan(unusual), 0.0, unusual)
 
 
 def moved(days: Days, windows: Sequence[Window], sample: Floats, unusual: Floats, lasts_s: Floats) -> Floats:
-    """(R, W, S) samples, moved by what is left of the anomalies (R, S, 2) that last `lasts_s` (R,)."""
-    bursty = days.slots.bursty[days.known]
+    """(R, W, S) samples, moved by what is left of the anomalies (R, 2, S) that last `lasts_s` (R,)."""
+    from forecasting.compiled import anomalies
+
     leads_s = middles_s(windows) + days.age * days.slots.slot_s
     left = np.exp(-leads_s / lasts_s[:, None])
-    fades = 0.5 ** (np.maximum(leads_s - DAY_S, 0.0) / DAY_S)
-    move = (
-        left[..., None] * unusual[:, None, :, 0] + (LAST_DAY * (1 - left) * fades)[..., None] * unusual[:, None, :, 1]
-    )
-    level = np.maximum(_shaped(sample, bursty) + move, 0.0)
-    return np.where(bursty[:, None, None] > 0, level**2, level) if bursty.any() else level
+    rest = LAST_DAY * (1 - left) * 0.5 ** (np.maximum(leads_s - DAY_S, 0.0) / DAY_S)
+    return anomalies.moved(sample, unusual, left, rest, days.slots.bursty[days.known])
 
 
 def _shaped(gpus: Floats, bursty: Floats) -> Floats:

@@ -156,16 +156,9 @@ def normals(quantiles: Sequence[float]) -> Floats:
 
 def row_quantiles(values: Floats, levels: Floats) -> Floats:
     """(L, P) conformal quantiles of each row of `values` (L, N), NaN left out; a row of NaN gives NaN."""
-    if values.shape[1] == 0:
-        return np.full((len(values), len(levels)), np.nan)
-    ranked = np.sort(values, axis=1)  # NaN last
-    count = np.isfinite(values).sum(axis=1)[:, None]
-    rank = np.clip((count + 1) * levels - 1, 0, np.maximum(count - 1, 0))
-    below = np.floor(rank).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(count - 1, 0))
-    low, high = np.take_along_axis(ranked, below, axis=1), np.take_along_axis(ranked, above, axis=1)
-    result: Floats = low + (high - low) * (rank - below)
-    return result
+    from forecasting.compiled import bands
+
+    return bands.conformal(np.sort(values, axis=1), levels)  # NaN last
 
 
 def drawn_columns(first: int, end: int, most: int) -> NDArray[np.int64]:

@@ -42,3 +42,20 @@ def bounded(centre: Floats, errors: Floats, cap: Floats) -> Floats:
             for q in range(errors.shape[2]):
                 found[line, h, q] = min(max(found[line, h, q], 0.0), cap[line])
     return found
+
+
+@compiled
+def conformal(ranked: Floats, levels: Floats) -> Floats:
+    """(L, P) quantiles at `levels` (P,) of ascending rows (L, N), of which NaN come last; NaN of a row without any."""
+    found = np.full((len(ranked), len(levels)), np.nan)
+    for line in range(len(ranked)):
+        count = 0
+        for gpus in ranked[line]:
+            count += np.isfinite(gpus)
+        for p in range(len(levels)):
+            if count:
+                rank = min(max((count + 1) * levels[p] - 1, 0.0), count - 1.0)
+                below = int(np.floor(rank))
+                low, high = ranked[line, below], ranked[line, min(below + 1, count - 1)]
+                found[line, p] = low + (high - low) * (rank - below)
+    return found
