@@ -159,12 +159,18 @@ class Days:
 
     def measured(self, windows: Sequence[Window], ahead: int, origins: Floats) -> Floats:
         """The same, not kept for whoever asks again."""
-        starts, ends = (
-            np.array(edges_s)[:, None] / self.slots.slot_s - ahead * self.slots.per_day
-            for edges_s in zip(*((w.start.total_seconds(), w.end.total_seconds()) for w in windows), strict=True)
-        )
-        instant = ends <= starts
-        return self.past.means(np.where(instant, ends - 1, starts) + origins, ends + origins, self.now)
+        begins, ends = _edges(tuple(windows), self.slots.slot_s, ahead * self.slots.per_day)
+        return self.past.means(begins + origins, ends + origins, self.now)
+
+
+@kept
+def _edges(windows: Sequence[Window], slot_s: float, back: float) -> tuple[Floats, Floats]:
+    """(W, 1) slots, so many less, after which each window begins and ends; an instant is the slot that ends there."""
+    begins, ends = (
+        np.array(edges_s)[:, None] / slot_s - back
+        for edges_s in zip(*((w.start.total_seconds(), w.end.total_seconds()) for w in windows), strict=True)
+    )
+    return np.where(ends <= begins, ends - 1, begins), ends
 
 
 @kept

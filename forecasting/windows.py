@@ -36,10 +36,9 @@ class Sums:
     @classmethod
     def of_demand(cls, demand: Floats, step: timedelta) -> Self:
         """From (L, T) readings, NaN where not seen."""
-        seen = np.isfinite(demand)
-        edge = np.zeros((len(demand), 1))
-        total = np.hstack([edge, np.cumsum(np.where(seen, demand, 0.0), axis=1)])
-        return cls(step, total, np.hstack([edge, np.cumsum(seen, axis=1, dtype=np.float64)]))
+        from forecasting.compiled import stretches
+
+        return cls(step, *stretches.running(demand))
 
     def means_after(self, columns: NDArray[np.int64], window: Window) -> Floats:
         """(L, len(columns)) mean of what was seen in the window after each column; see `means_after`."""

@@ -10,6 +10,19 @@ from gyropilot.domain import Floats
 
 
 @compiled
+def running(demand: Floats) -> tuple[Floats, Floats]:
+    """(L, T + 1) what was seen before each column of `demand` (L, T), and how many readings that were."""
+    lines, columns = demand.shape
+    total, seen = np.zeros((lines, columns + 1)), np.zeros((lines, columns + 1))
+    for line in range(lines):
+        for t in range(columns):
+            known = np.isfinite(demand[line, t])
+            total[line, t + 1] = total[line, t] + (demand[line, t] if known else 0.0)
+            seen[line, t + 1] = seen[line, t] + known
+    return total, seen
+
+
+@compiled
 def means(demand: Floats, columns: NDArray[np.int64], start: Floats, end: Floats, least_seen: float) -> Floats:
     """(L, W) of what was seen from `start` to `end` (W,), in steps that may be fractions, after the ends of `columns`.
 
