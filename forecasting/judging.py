@@ -55,7 +55,12 @@ HOPELESS = 100.0
 """Times the best loss, and more: not tried out."""
 
 AT_ONCE = 2
+TURNS = ceil(len(WAYS) / AT_ONCE)
 """Ways that are tried together where time is short: a sixth of a millisecond, at each tick of five minutes or less."""
+
+
+Counts = tuple[Floats, float]
+"""(N,) how much what went wrong at each hour of a line counts, and the share of it that counts as its opposite."""
 
 
 class Judged(NamedTuple):
@@ -75,12 +80,30 @@ class Judged(NamedTuple):
         return Judged(*(table[rows] for table in self))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Hours:
+    """The last hours of some lines, and what of them is tried out."""
+
+    means: Floats  # (2, L, N) and the newest of each
+    about: bytes  # what they are made from
+    first_alike: Rows  # (L,) the first line that is as each is: the total of a single queue is that queue
+    tried: Rows  # lines of which enough was seen, and none that is as another is
+    counts: tuple[Counts, ...]  # of those that are tried
+
+    @classmethod
+    def of(cls, means: Floats, about: bytes = b"") -> Self:
+        known = dict[bytes, int]()
+        first = np.array([known.setdefault(means[:, n].tobytes(), n) for n in range(means.shape[1])], np.int64)
+        enough = np.isfinite(means[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S
+        tried = np.flatnonzero(enough & (first == np.arange(len(first))))
+        return cls(means, about, first, tried, tuple((_weights(means[0, n]), mirrored(means[0, n])) for n in tried))
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """All ways, tried out on the last `hours` (2, L, N) of some lines as far as there was time for it."""
+    """All ways, tried out on the last hours of some lines as far as there was time for it."""
 
-    hours: Floats
-    about: bytes = b""  # what the hours are made from
+    hours: Hours
     losses: tuple[Floats, ...] = ()  # (AT_ONCE, K) of each line, a few ways after the other
     errors: tuple[Floats, ...] = ()  # (AT_ONCE, K, P) likewise
 
@@ -88,56 +111,41 @@ class Trial:
         """With this share of all that there is to try tried out, or more."""
         from forecasting.compiled import smoothing
 
-        wanted = ceil(round(min(share, 1.0) * len(self._lines) * self._turns, 6))
+        wanted = ceil(round(min(share, 1.0) * len(self.hours.tried) * TURNS, 6))
         if wanted <= len(self.losses):
             return self
-        tried = []
-        for line, ways in self._next(wanted):
-            hours = self.hours[:, line]
-            counts = _weights(hours[0]), mirrored(hours[0])
-            tried.append(smoothing.tried(hours, ways, LEADS_H, *counts, JUDGED_AT, LEVELS))
+        tried = [
+            smoothing.tried(hours, ways, LEADS_H, *counts, JUDGED_AT, LEVELS)
+            for hours, ways, counts in self._next(wanted)
+        ]
         losses, errors = zip(*tried, strict=True)
         return replace(self, losses=(*self.losses, *losses), errors=(*self.errors, *errors))
 
     @cached_property
     def judged(self) -> Judged:
         """What came of it, once everything is tried."""
-        found, turns = Judged.nothing(self.hours.shape[1]), self._turns
-        for nth, line in enumerate(self._lines):
-            mine = slice(nth * turns, (nth + 1) * turns)
+        hours = self.hours
+        found = Judged.nothing(len(hours.first_alike))
+        for nth, line in enumerate(hours.tried):
+            mine = slice(nth * TURNS, (nth + 1) * TURNS)
             shares, errors = _shares(np.concatenate(self.losses[mine])), np.concatenate(self.errors[mine])
             if shares is not None:
-                best, alike = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT], self._first_alike == line
+                best, alike = np.argsort(-shares.max(axis=1), kind="stable")[:KEPT], hours.first_alike == line
                 found.ways[alike], found.errors[alike] = WAYS[best], np.nan_to_num(errors[best])
                 found.shares[alike] = shares[best] / shares[best].sum(axis=0)
         return found
 
-    @cached_property
-    def _lines(self) -> Rows:
-        """Those of which enough was seen, and none that is as another is: the total of a single queue is that queue."""
-        enough = np.isfinite(self.hours[0]).sum(axis=1) * HOUR_S >= LEAST_SEEN_S
-        return np.flatnonzero(enough & (self._first_alike == np.arange(len(enough))))
-
-    @cached_property
-    def _first_alike(self) -> Rows:
-        """(L,) the first line that is as this one is."""
-        known = dict[bytes, int]()
-        return np.array([known.setdefault(self.hours[:, n].tobytes(), n) for n in range(self.hours.shape[1])], np.int64)
-
-    @property
-    def _turns(self) -> int:
-        return ceil(len(WAYS) / AT_ONCE)
-
-    def _next(self, wanted: int) -> Iterator[tuple[int, Floats]]:
-        """Lines and ways that are still to be tried, up to the one that is `wanted`."""
+    def _next(self, wanted: int) -> Iterator[tuple[Floats, Floats, Counts]]:
+        """The hours of lines, ways, and how hours count, that are still to be tried, up to the one that is `wanted`."""
         for nth in range(len(self.losses), wanted):
-            line, turn = divmod(nth, self._turns)
-            yield self._lines[line], WAYS[turn * AT_ONCE : (turn + 1) * AT_ONCE]
+            which, turn = divmod(nth, TURNS)
+            line = self.hours.tried[which]
+            yield self.hours.means[:, line], WAYS[turn * AT_ONCE : (turn + 1) * AT_ONCE], self.hours.counts[which]
 
 
 def judge(hours: Floats) -> Judged:
     """Which ways would have forecast the last `hours` (2, L, N) of each line best, and by how much they were wrong."""
-    return Trial(hours).further(1.0).judged
+    return Trial(Hours.of(hours)).further(1.0).judged
 
 
 def _weights(hours: Floats) -> Floats:

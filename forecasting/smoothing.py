@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import DAY_S, PRIOR_DAILY_SHARE, hat, normals, some_lines
-from forecasting.judging import HOUR_S, LEADS_H, Judged, Trial, judge
+from forecasting.judging import HOUR_S, LEADS_H, Hours, Judged, Trial, judge
 from forecasting.naive import Naive
 from forecasting.protocol import State
 from forecasting.room import Room
@@ -123,8 +123,8 @@ class Smoothing:
         """What was tried so far on the hours until some slots after the fit."""
         assert self.slots is not None
         about = known.tobytes() + past.late_total[:, : then + 1].tobytes() + past.late_seen[:, : then + 1].tobytes()
-        begun = next((trial for trial in list(self.afresh) if trial.about == about), None)
-        return begun or Trial(hourly(past, self.slots.count + then, self.slots.slot_s), about)
+        begun = next((trial for trial in list(self.afresh) if trial.hours.about == about), None)
+        return begun or Trial(Hours.of(hourly(past, self.slots.count + then, self.slots.slot_s), about))
 
     def _doubted(self, told: Floats, room: Room, rows: Rows, ends_s: Floats, quantiles: Sequence[float]) -> Floats:
         """With room for what never happened, which is the less the more days were seen."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from forecasting.bands import some_lines
 from forecasting.check import check_forecaster, gangs
 from forecasting.compiled import smoothing as compiled
-from forecasting.judging import AT_ONCE, JUDGED_AT, LEADS_H, WAYS, Judged, Trial, judge, mirrored
+from forecasting.judging import AT_ONCE, JUDGED_AT, LEADS_H, WAYS, Hours, Judged, Trial, judge, mirrored
 from forecasting.naive import Naive
 from forecasting.profile import Profile
 from forecasting.rolling import until
@@ -159,7 +159,7 @@ def test_ways_are_tried_a_few_at_a_time() -> None:
     seen = history({"chat": service(days=5), "new": [np.nan] * 100 + service(days=5)[100:]}, HOUR)
     hours = np.stack([seen.demand, seen.demand])
 
-    begun = Trial(hours).further(0.2)
+    begun = Trial(Hours.of(hours)).further(0.2)
     whole = begun.further(0.6).further(1.0)
 
     assert len(begun.losses) == np.ceil(0.2 * len(WAYS) / AT_ONCE)
@@ -190,7 +190,7 @@ def test_no_tick_waits_for_the_judgement(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_line_that_is_as_another_is_judged_once() -> None:
     chat, other = np.array([service(days=5), service(days=5, level=40.0)])[:, None].repeat(2, axis=1)
-    both = Trial(np.stack([chat, other, chat], axis=1)).further(1.0)
+    both = Trial(Hours.of(np.stack([chat, other, chat], axis=1))).further(1.0)
 
     assert len(both.losses) == 2 * len(WAYS) / AT_ONCE
     for apart, together in zip(judge(chat[:, None]), both.judged, strict=True):
