@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.once import kept
 from forecasting.protocol import State
 from forecasting.store import REMEDY, array, floats
 from gyropilot.domain import Floats
@@ -111,8 +112,7 @@ class Trees:
         """(N, Q) of the mean of the leaves that rows (N, F) fall into."""
         from forecasting.compiled import leaves
 
-        asked = np.array(levels, dtype=np.float32) - np.float32(1e-6)
-        rank = leaves.ranks(features, self._ways(), self.chances, asked)
+        rank = leaves.ranks(features, self._ways(), self.chances, _just_below(tuple(levels)))
         found: Floats = self.values[np.minimum(rank, len(self.values) - 1)]
         return found
 
@@ -162,6 +162,12 @@ class Trees:
         for what, fit in fits.items():
             if not fit:
                 raise ForecastError(f"the saved forest has no {what}; {REMEDY}")
+
+
+@kept
+def _just_below(levels: Sequence[float]) -> Halves:
+    """(Q,) levels that chances reach which are as large but for rounding."""
+    return np.array(levels, dtype=np.float32) - np.float32(1e-6)
 
 
 def _within(numbers: Nodes, count: int) -> bool:

@@ -36,10 +36,10 @@ def ranks(rows: Halves, ways: Ways, chances: Halves, levels: Halves) -> NDArray[
     Tree by tree for some rows at a time, so that a tree and what was added up for the rows stay in the cache.
     """
     found = np.empty((len(rows), len(levels)), dtype=np.int64)
-    below = np.empty((BLOCK_ROWS, chances.shape[1]), dtype=np.float32)
+    below = np.empty((min(len(rows), BLOCK_ROWS), chances.shape[1]), dtype=np.float32)
     for first in range(0, len(rows), BLOCK_ROWS):
         some = rows[first : first + BLOCK_ROWS]
-        below[:] = 0
+        below[: len(some)] = 0
         for root in ways.roots:
             for n in range(len(some)):
                 below[n] += chances[leaf_of(some[n], root, ways)]
