@@ -120,9 +120,12 @@ class Bands:
         table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(shape)
         return bands.blended(table, LEADS_S, leads_s, doubt, prior)
 
-    def unsure(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) of that, what the prior adds."""
-        return self._prior(leads_s, quantiles) * self._doubt(leads_s)[..., None]
+    def roomy(self, now: Floats, change: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
+        """(L, H, Q) GPUs, within bounds: `change` (L, H, Q) since `now` (L,), blended with the prior at `leads_s` (L, H)."""
+        from forecasting.compiled import bands
+
+        cap, share, width = CAP * self.scale, self._doubt(leads_s), widths(self.scale, leads_s)
+        return bands.roomy(now, change, share, width, normals(quantiles), cap)
 
     def around(self, centre: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs around `centre` (L, H), within bounds."""
@@ -132,9 +135,9 @@ class Bands:
 
     def bounded(self, gpus: Floats) -> Floats:
         """Sorted along quantiles, not below zero and not absurdly high."""
-        cap = CAP * self.scale[:, None, None]
-        bounded: Floats = np.clip(np.sort(gpus, axis=-1), 0.0, cap)
-        return bounded
+        from forecasting.compiled import bands
+
+        return bands.bounded(np.zeros(gpus.shape[:2]), gpus, CAP * self.scale)
 
     def _doubt(self, leads_s: Floats) -> Floats:
         """(L, H) a history of n times the lead holds n independent errors, and the prior counts as one of them."""
@@ -143,9 +146,24 @@ class Bands:
 
     def _prior(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q): a random walk whose daily step is a share of the line's scale."""
-        width = PRIOR_DAILY_SHARE * self.scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
-        prior: Floats = width[..., None] * normals(quantiles)
+        prior: Floats = widths(self.scale, leads_s)[..., None] * normals(quantiles)
         return prior
+
+
+def doubted(told: Floats, share: Floats, now: Floats, width: Floats, quantiles: Sequence[float]) -> Floats:
+    """(L, H, Q) GPUs that are `told`, of which a `share` (L,) is taken from a random walk from `now` (L,) on.
+
+    Its standard deviations are a `width` (L, H), see `widths`.
+    """
+    from forecasting.compiled import bands
+
+    return bands.doubted(told, share, now, width, normals(quantiles))
+
+
+def widths(scale: Floats, leads_s: Floats) -> Floats:
+    """(L, H) GPUs by which a random walk may have moved after `leads_s`, (L, H) or (H,), of lines as large as `scale`."""
+    width: Floats = PRIOR_DAILY_SHARE * scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
+    return width
 
 
 @kept

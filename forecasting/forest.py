@@ -288,9 +288,7 @@ def _with_doubt(
 ) -> Floats:
     """(L, W, Q) around the newest reading, with room for what never happened: as one change among those seen."""
     doubt = Bands.doubt(spreads.lines, spreads.seen_s, spreads.scale)
-    leads_s = age_s[:, None] + middles_s(windows)
-    share = leads_s / np.maximum(np.maximum(leads_s, spreads.seen_s[:, None]), 1.0)
-    return doubt.bounded(now[:, None, None] + change * (1 - share[..., None]) + doubt.unsure(leads_s, quantiles))
+    return doubt.roomy(now, change, age_s[:, None] + middles_s(windows), quantiles)
 
 
 @kept

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, PRIOR_DAILY_SHARE, normals, row_quantiles, some_lines
+from forecasting.bands import DAY_S, doubted, row_quantiles, some_lines, widths
 from forecasting.grid import BLOCK_LINES, middle_s, middles_s
 from forecasting.naive import Naive
 from forecasting.once import kept
@@ -212,9 +212,5 @@ def _alike(room: Room, rows: Rows, slots: Slots, known: Rows) -> Iterator[Rows]:
 
 def _doubted(table: Floats, room: Room, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
     """With room for what never happened, which is the less the more days were seen."""
-    leads_s = room.age_s[:, None] + middles_s(windows)
-    share = (1 + room.doubt.seen_s / DAY_S)[:, None, None] ** -1.5
-    width = PRIOR_DAILY_SHARE * room.doubt.scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
-    prior = room.now[:, None, None] + width[..., None] * normals(quantiles)
-    doubted: Floats = table * (1 - share) + prior * share
-    return doubted
+    width = widths(room.doubt.scale, room.age_s[:, None] + middles_s(windows))
+    return doubted(table, (1 + room.doubt.seen_s / DAY_S) ** -1.5, room.now, width, quantiles)

@@ -71,10 +71,7 @@ class Room:
             return np.zeros((len(self.now), len(windows), len(quantiles)))
         change = answered(grid, windows, self.age_s, self.known >= 0, changes)
         leads_s = self.age_s[:, None] + middles_s(windows)
-        # A history of n times the lead holds n independent changes, and what never happened counts as one.
-        share = leads_s / np.maximum(np.maximum(leads_s, self.doubt.seen_s[:, None]), 1.0)
-        seen = self.now[:, None, None] + change * (1 - share[..., None])
-        return self.doubt.bounded(seen + self.doubt.unsure(leads_s, quantiles))
+        return self.doubt.roomy(self.now, change, leads_s, quantiles)
 
 
 @once

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, PRIOR_DAILY_SHARE, hat, normals, some_lines
+from forecasting.bands import DAY_S, doubted, hat, some_lines, widths
 from forecasting.judging import HOUR_S, LEADS_H, Hours, Judged, Trial, judge
 from forecasting.naive import Naive
 from forecasting.protocol import State
@@ -93,7 +93,7 @@ class Smoothing:
 
         def answer(ends_s: Floats) -> Floats:
             found = smoothing.told(hours, *judged, ends_s / HOUR_S, ages_h, np.log(LEADS_H))
-            return self._doubted((found @ hat(quantiles)), room, rows, ends_s, quantiles)
+            return self._doubted(found @ hat(quantiles), room, rows, ends_s, quantiles)
 
         return over_instants(answer, windows, HOUR)
 
@@ -128,11 +128,8 @@ class Smoothing:
 
     def _doubted(self, told: Floats, room: Room, rows: Rows, ends_s: Floats, quantiles: Sequence[float]) -> Floats:
         """With room for what never happened, which is the less the more days were seen."""
-        share = (1 + room.doubt.seen_s[rows] / DAY_S)[:, None, None] ** -DOUBT
-        width = PRIOR_DAILY_SHARE * room.doubt.scale[rows, None] * np.sqrt(np.minimum(1.0, ends_s / DAY_S))
-        prior = room.now[rows, None, None] + width[..., None] * normals(quantiles)
-        doubted: Floats = told * (1 - share) + prior * share
-        return doubted
+        share = (1 + room.doubt.seen_s[rows] / DAY_S) ** -DOUBT
+        return doubted(told, share, room.now[rows], widths(room.doubt.scale[rows], ends_s), quantiles)
 
 
 def in_hours(window: Window, step: timedelta) -> bool:

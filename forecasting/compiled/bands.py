@@ -28,19 +28,58 @@ def blended(table: Floats, known_s: Floats, leads_s: Floats, doubt: Floats, prio
 
 
 @compiled
+def keep_in_order(row: Floats, at: int, gpus: float) -> None:
+    """Puts `gpus` among the first `at` of a `row` (Q,), which ascend; NaN comes last."""
+    while at > 0 and (row[at - 1] > gpus or (np.isnan(row[at - 1]) and not np.isnan(gpus))):
+        row[at] = row[at - 1]
+        at -= 1
+    row[at] = gpus
+
+
+@compiled
+def keep_within(row: Floats, cap: float) -> None:
+    """Raises what of a `row` (Q,) is below zero, and lowers what is above `cap`."""
+    for q in range(len(row)):
+        if row[q] < 0:
+            row[q] = 0.0
+        elif row[q] > cap:
+            row[q] = cap
+
+
+@compiled
 def bounded(centre: Floats, errors: Floats, cap: Floats) -> Floats:
     """(L, H, Q) `errors` around each `centre` (L, H), ascending along Q, from zero to a line's `cap` (L,)."""
     found = np.empty_like(errors)
     for line in range(len(errors)):
         for h in range(errors.shape[1]):
             for q in range(errors.shape[2]):
-                gpus, at = centre[line, h] + errors[line, h, q], q
-                while at > 0 and found[line, h, at - 1] > gpus:
-                    found[line, h, at] = found[line, h, at - 1]
-                    at -= 1
-                found[line, h, at] = gpus
-            for q in range(errors.shape[2]):
-                found[line, h, q] = min(max(found[line, h, q], 0.0), cap[line])
+                keep_in_order(found[line, h], q, centre[line, h] + errors[line, h, q])
+            keep_within(found[line, h], cap[line])
+    return found
+
+
+@compiled
+def roomy(now: Floats, change: Floats, share: Floats, width: Floats, normals: Floats, cap: Floats) -> Floats:
+    """(L, H, Q) likewise: `change` since `now` (L,), but for a `share` (L, H) that goes by `normals` of a `width` (L, H)."""
+    found = np.empty_like(change)
+    for line in range(len(change)):
+        for h in range(change.shape[1]):
+            for q in range(change.shape[2]):
+                seen = now[line] + change[line, h, q] * (1 - share[line, h])
+                keep_in_order(found[line, h], q, seen + width[line, h] * normals[q] * share[line, h])
+            keep_within(found[line, h], cap[line])
+    return found
+
+
+@compiled
+def doubted(told: Floats, share: Floats, now: Floats, width: Floats, normals: Floats) -> Floats:
+    """(L, H, Q) what is `told`, but for a `share` (L,) that goes by `normals` of a `width` (L, H) around `now` (L,)."""
+    found = np.empty_like(told)
+    for line in range(len(told)):
+        for h in range(told.shape[1]):
+            for q in range(told.shape[2]):
+                prior = now[line] + width[line, h] * normals[q]
+                found[line, h, q] = told[line, h, q] * (1 - share[line]) + prior * share[line]
     return found
 
 
