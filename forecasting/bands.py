@@ -115,13 +115,12 @@ class Bands:
         """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""
         from forecasting.compiled import bands
 
-        doubt = self._doubt(leads_s)
-        prior, shape = self._prior(leads_s, quantiles), (len(self.errors), len(LEADS_S), len(quantiles))
-        table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(shape)
-        return bands.blended(table, LEADS_S, leads_s, doubt, prior)
+        table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(-1, len(LEADS_S), len(quantiles))
+        doubt, width = self._doubt(leads_s), widths(self.scale, leads_s)
+        return bands.blended(table, LEADS_S, leads_s, doubt, width, normals(quantiles))
 
     def roomy(self, now: Floats, change: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs, within bounds: `change` (L, H, Q) since `now` (L,), blended with the prior at `leads_s` (L, H)."""
+        """(L, H, Q) GPUs, within bounds: `now` (L,) plus a `change` (L, H, Q), blended with the prior at `leads_s` (L, H)."""
         from forecasting.compiled import bands
 
         cap, share, width = CAP * self.scale, self._doubt(leads_s), widths(self.scale, leads_s)
@@ -144,11 +143,6 @@ class Bands:
         share: Floats = leads_s / np.maximum(np.maximum(leads_s, self.seen_s[:, None]), 1.0)
         return share
 
-    def _prior(self, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q): a random walk whose daily step is a share of the line's scale."""
-        prior: Floats = widths(self.scale, leads_s)[..., None] * normals(quantiles)
-        return prior
-
 
 def doubted(told: Floats, share: Floats, now: Floats, width: Floats, quantiles: Sequence[float]) -> Floats:
     """(L, H, Q) GPUs that are `told`, of which a `share` (L,) is taken from a random walk from `now` (L,) on.
@@ -161,7 +155,7 @@ def doubted(told: Floats, share: Floats, now: Floats, width: Floats, quantiles: 
 
 
 def widths(scale: Floats, leads_s: Floats) -> Floats:
-    """(L, H) GPUs by which a random walk may have moved after `leads_s`, (L, H) or (H,), of lines as large as `scale`."""
+    """(L, H) GPUs by which a random walk of lines as large as `scale` (L,) may have moved after `leads_s`, (L, H) or (H,)."""
     width: Floats = PRIOR_DAILY_SHARE * scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
     return width
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from forecasting.bands import DAY_S, Bands, newest, scale_gpus, seen_s, some_lines
-from forecasting.grid import GRID, Neighbours, later, length_s, middle_s, middles_s, window
+from forecasting.grid import GRID, Neighbours, distinct, later, length_s, middle_s, middles_s, window
 from forecasting.naive import Naive
 from forecasting.once import kept
 from forecasting.pooling import mean_known, rows_of
@@ -81,11 +81,15 @@ class Spreads:
         """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
         at, seen, scale = rows_of(self.lines, history.lines), seen_s(history), scale_gpus(history)
         known = (at >= 0) & (seen < 2 * np.append(self.seen_s, 0.0)[at] + 1)
+        known_scale = np.maximum(scale, np.append(self.scale, 0.0)[at])
+        if known.all():
+            return Spreads(
+                history.lines, self.gpus if self.lines == history.lines else self.gpus[at], seen, known_scale
+            )
         gpus, new = np.empty((len(at), len(GRID))), np.flatnonzero(~known)
         gpus[known] = self.gpus[at[known]]
         if len(new):
             gpus[new] = Spreads.of(some_lines(history, new)).gpus
-        known_scale = np.maximum(scale, np.append(self.scale, 0.0)[at])
         return Spreads(history.lines, gpus, seen, np.where(known, known_scale, scale))
 
     def at(self, windows: Sequence[Window]) -> Floats:
@@ -150,7 +154,7 @@ class Forest:
         spreads = (self.spreads or _NO_SPREADS).for_lines(history)
         now, age_s = newest(history)
         change = np.zeros(shape)
-        for age in np.unique(age_s):
+        for age in distinct(age_s):
             rows = np.flatnonzero(age_s == age)
             change[rows] = self._changes(history, rows, float(age), windows, quantiles, spreads)
         return _with_doubt(now, age_s, change, windows, quantiles, spreads)

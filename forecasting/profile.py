@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import DAY_S, doubted, row_quantiles, some_lines, widths
-from forecasting.grid import BLOCK_LINES, middle_s, middles_s
+from forecasting.grid import BLOCK_LINES, distinct, middle_s, middles_s
 from forecasting.naive import Naive
 from forecasting.once import kept
 from forecasting.protocol import State
@@ -205,7 +205,7 @@ def _alike(room: Room, rows: Rows, slots: Slots, known: Rows) -> Iterator[Rows]:
     """Which of `rows` are equally old, to a slot and to a day, and have the same weekends, a block at a time."""
     age = np.minimum(np.round(room.age_s[rows] / slots.slot_s), ceil(slots.per_day))
     kinds = 10 * age + slots.weekends[known]
-    for kind in np.unique(kinds):
+    for kind in distinct(kinds):
         alike = np.flatnonzero(kinds == kind)
         yield from np.split(alike, np.arange(BLOCK_LINES, len(alike), BLOCK_LINES))
 

@@ -10,7 +10,7 @@ from gyropilot.domain import Floats
 
 @compiled
 def moved(sample: Floats, unusual: Floats, left: Floats, rest: Floats, bursty: Floats) -> Floats:
-    """(R, W, S) `sample` plus what is `left` (R, W) of the first of the anomalies (R, 2, S), and the `rest` of the other.
+    """(R, W, S) `sample` plus what is `left` (R, W) of the first of the anomalies (R, 2, S), and `rest` of the other.
 
     Anomalies of lines that are `bursty` (R,) are of square roots. Nothing falls below zero; NaN: not known.
     """

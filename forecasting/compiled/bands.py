@@ -9,21 +9,21 @@ from gyropilot.domain import Floats
 
 
 @compiled
-def blended(table: Floats, known_s: Floats, leads_s: Floats, doubt: Floats, prior: Floats) -> Floats:
+def blended(table: Floats, known_s: Floats, leads_s: Floats, doubt: Floats, width: Floats, normals: Floats) -> Floats:
     """(L, H, Q) from a `table` (L, K, Q) at ascending leads `known_s` (K,), linear in between, for `leads_s` (L, H).
 
-    A share of `doubt` (L, H) is taken from the `prior` (L, H, Q).
+    A share of `doubt` (L, H) goes by `normals` (Q,) of a `width` (L, H).
     """
-    found = np.empty_like(prior)
+    found = np.empty((*leads_s.shape, len(normals)))
     for line in range(len(leads_s)):
         for h in range(leads_s.shape[1]):
             lead_s, unsure = leads_s[line, h], doubt[line, h]
             above = min(max(np.searchsorted(known_s, lead_s), 1), len(known_s) - 1)
             apart_s = known_s[above] - known_s[above - 1]
             share = min(max((lead_s - known_s[above - 1]) / apart_s, 0.0), 1.0)
-            for q in range(prior.shape[-1]):
+            for q in range(len(normals)):
                 past = table[line, above - 1, q] * (1 - share) + table[line, above, q] * share
-                found[line, h, q] = past * (1 - unsure) + prior[line, h, q] * unsure
+                found[line, h, q] = past * (1 - unsure) + width[line, h] * normals[q] * unsure
     return found
 
 
@@ -60,7 +60,7 @@ def bounded(centre: Floats, errors: Floats, cap: Floats) -> Floats:
 
 @compiled
 def roomy(now: Floats, change: Floats, share: Floats, width: Floats, normals: Floats, cap: Floats) -> Floats:
-    """(L, H, Q) likewise: `change` since `now` (L,), but for a `share` (L, H) that goes by `normals` of a `width` (L, H)."""
+    """(L, H, Q) likewise: `now` (L,) plus a `change`, of which a `share` (L, H) goes by `normals` of a `width` (L, H)."""
     found = np.empty_like(change)
     for line in range(len(change)):
         for h in range(change.shape[1]):
