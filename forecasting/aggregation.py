@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from forecasting.bernstein import Evidence
 from forecasting.once import for_reading, kept
-from forecasting.pooling import GROUPS, followed, group_means, groups_of, rows_of
+from forecasting.pooling import GROUPS, followed, group_means, groups_of, or_zero, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, plain, texts
 from gyropilot.domain import Floats, Line
@@ -106,7 +106,7 @@ class Weights:
         usual = self._usual(regret, new)
         groups = groups_of(self.lines)
         together = group_means(self._comparable(regret, usual), groups)
-        together_new = np.nan_to_num(group_means(np.where(np.isfinite(regret).any(axis=0), new, np.nan), groups))
+        together_new = or_zero(group_means(np.where(np.isfinite(regret).any(axis=0), new, np.nan), groups))
         return replace(
             self,
             own=self._after(self.own, regret, new),

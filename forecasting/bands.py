@@ -120,7 +120,7 @@ class Bands:
         return bands.blended(table, LEADS_S, leads_s, doubt, width, normals(quantiles))
 
     def roomy(self, now: Floats, change: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
-        """(L, H, Q) GPUs, within bounds: `now` (L,) plus a `change` (L, H, Q), blended with the prior at `leads_s` (L, H)."""
+        """(L, H, Q) GPUs, within bounds: `now` (L,) plus `change` (L, H, Q), blended with the prior at `leads_s`."""
         from forecasting.compiled import bands
 
         cap, share, width = CAP * self.scale, self._doubt(leads_s), widths(self.scale, leads_s)
@@ -155,7 +155,7 @@ def doubted(told: Floats, share: Floats, now: Floats, width: Floats, quantiles: 
 
 
 def widths(scale: Floats, leads_s: Floats) -> Floats:
-    """(L, H) GPUs by which a random walk of lines as large as `scale` (L,) may have moved after `leads_s`, (L, H) or (H,)."""
+    """(L, H) GPUs by which a random walk may have moved after `leads_s`, (L, H) or (H,), in lines of this `scale`."""
     width: Floats = PRIOR_DAILY_SHARE * scale[:, None] * np.sqrt(np.minimum(1.0, leads_s / DAY_S))
     return width
 

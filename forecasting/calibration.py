@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.aggregation import between
-from forecasting.pooling import GROUPS, followed, group_means, groups_of, members, rows_of
+from forecasting.pooling import GROUPS, followed, group_means, groups_of, members, or_zero, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, number, plain, texts
 from gyropilot.domain import Floats, Line, Realised
@@ -86,11 +86,11 @@ class Tracker:
         seen = np.isfinite(actual) & np.isfinite(said).all(axis=-1) & (spread > 0)
         miss = np.where(seen[..., None], self._miss(actual, said, spread), np.nan)
         new, groups = np.where(seen, fresh, 0.0), groups_of(self.lines)
-        moved = np.nan_to_num(miss) - self.steps.leak * self.own
+        moved = or_zero(miss) - self.steps.leak * self.own
         own = self.own + self.steps.own * self.steps.of(self.count, self.levels) * new[..., None] * moved
-        pooled_new = np.nan_to_num(group_means(np.where(seen, new, np.nan)[..., None], groups)[..., 0])
+        pooled_new = or_zero(group_means(np.where(seen, new, np.nan)[..., None], groups)[..., 0])
         longer = np.minimum(np.sqrt(members(groups) @ seen), self.steps.together)
-        together = np.nan_to_num(group_means(miss, groups)) * (longer * pooled_new)[..., None]
+        together = or_zero(group_means(miss, groups)) * (longer * pooled_new)[..., None]
         pooled = self.pooled + self.steps.of(self.pooled_count, self.levels) * together
         most = self.steps.most
         return replace(

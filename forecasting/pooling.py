@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,16 @@ def members(groups: Rows) -> Floats:
 
 def group_means(values: Floats, groups: Rows) -> Floats:
     """(..., G, W, Q) means of `values` (..., L, W, Q) over the lines of each group, NaN left out; NaN where none."""
-    means = np.full((*values.shape[:-3], len(GROUPS), *values.shape[-2:]), np.nan)
-    for group in range(len(GROUPS)):
-        mine = values[..., groups == group, :, :]
-        seen = np.isfinite(mine)
-        count, total = seen.sum(axis=-3), np.where(seen, mine, 0.0).sum(axis=-3)
-        np.divide(total, count, out=means[..., group, :, :], where=count > 0)
-    return means
+    from forecasting.compiled import groups as loops
+
+    before, cells = values.shape[:-3], values.shape[-3:]
+    means = loops.means(values.reshape(prod(before), *cells), groups, len(GROUPS))
+    return means.reshape(*before, len(GROUPS), *cells[1:])
+
+
+def or_zero(values: Floats) -> Floats:
+    """The same, 0 where nothing is known."""
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def mean_known(values: Floats) -> Floats:

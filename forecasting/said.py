@@ -163,7 +163,7 @@ def _gathered(kept: Sequence[Said], due: _Due, windows: Sequence[Window], histor
         np.full((*shape, levels), np.nan),
         np.ones(shape),
     )
-    came = outcomes(history, _columns(history, due.at_s), [windows[w] for w in due.window])
+    came = outcomes(history, _columns(history, due.at_s), windows, due.window)
     for n, (i, at, w) in enumerate(zip(due.said, due.position, due.window, strict=True)):
         said = kept[i]
         here, there = _same(said.lines, history.lines)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from forecasting.once import kept
 from gyropilot.domain import DemandHistory, Floats, Window
 
+Rows = NDArray[np.int64]
+
 LEAST_SEEN = 0.5
 """Share of a window that must have been seen for its mean to count."""
 
@@ -40,12 +42,12 @@ class Sums:
 
         return cls(step, *stretches.running(demand))
 
-    def means_after(self, columns: NDArray[np.int64], window: Window) -> Floats:
+    def means_after(self, columns: Rows, window: Window) -> Floats:
         """(L, len(columns)) mean of what was seen in the window after each column; see `means_after`."""
         lines = np.arange(len(self.total))[:, None]
         return self.means_at(lines, columns[None, :], window)
 
-    def means_at(self, line: NDArray[np.int64], column: NDArray[np.int64], window: Window) -> Floats:
+    def means_at(self, line: Rows, column: Rows, window: Window) -> Floats:
         """The same for pairs of a line and a column: of the shape that the two broadcast to."""
         start, end = (edge[0] for edge in _edges((window,), self.step))
         origin = column.astype(np.float64) + 1
@@ -57,7 +59,7 @@ class Sums:
         return np.where(known, mean, np.nan)
 
 
-def means_after(history: DemandHistory, columns: NDArray[np.int64], window: Window) -> Floats:
+def means_after(history: DemandHistory, columns: Rows, window: Window) -> Floats:
     """(L, len(columns)) mean of what was seen in (t + start, t + end] after the end t of each column.
 
     NaN where under half of it was seen, or where it ends after the history. Within a step demand is taken as level.
@@ -67,14 +69,15 @@ def means_after(history: DemandHistory, columns: NDArray[np.int64], window: Wind
 
 def outcome(history: DemandHistory, column: int, windows: Sequence[Window]) -> Floats:
     """(L, W) mean demand that came after `column`; NaN where it was not seen or ends after the history."""
-    return outcomes(history, np.full(len(windows), column), windows)
+    return outcomes(history, np.full(len(windows), column), windows, np.arange(len(windows)))
 
 
-def outcomes(history: DemandHistory, columns: NDArray[np.int64], windows: Sequence[Window]) -> Floats:
-    """(L, W) likewise, each window after a column of its own (W,)."""
+def outcomes(history: DemandHistory, columns: Rows, windows: Sequence[Window], which: Rows) -> Floats:
+    """(L, N) likewise, of some of the windows (N,), each after a column of its own (N,)."""
     from forecasting.compiled import stretches
 
-    return stretches.means(history.demand, columns, *_edges(windows, history.step), LEAST_SEEN)
+    starts, ends = _edges(windows, history.step)
+    return stretches.means(history.demand, columns, starts[which], ends[which], LEAST_SEEN)
 
 
 @kept
@@ -102,7 +105,7 @@ def over_instants(
 
 
 @kept
-def _instants_s(windows: Sequence[Window], step: timedelta, most: int) -> tuple[Floats, NDArray[np.int64]]:
+def _instants_s(windows: Sequence[Window], step: timedelta, most: int) -> tuple[Floats, Rows]:
     """(N,) ends of steps in all windows, and (W,) how many of them are of each."""
     ends_s = [instants_s(window, step, most) for window in windows]
     return np.concatenate([np.empty(0), *ends_s]), np.array([len(each) for each in ends_s], dtype=np.int64)
@@ -118,12 +121,12 @@ def instants_s(window: Window, step: timedelta, most: int = INSTANTS) -> Floats:
     return ends
 
 
-def _between(running: Floats, line: NDArray[np.int64], first: Floats, last: Floats) -> Floats:
+def _between(running: Floats, line: Rows, first: Floats, last: Floats) -> Floats:
     """What was added to running sums of `line` from `first` to `last` columns, which may be fractions."""
     return _at(running, line, last) - _at(running, line, first)
 
 
-def _at(running: Floats, line: NDArray[np.int64], column: Floats) -> Floats:
+def _at(running: Floats, line: Rows, column: Floats) -> Floats:
     within = np.clip(column, 0, running.shape[1] - 1)
     below = np.floor(within).astype(np.int64)
     part = within - below

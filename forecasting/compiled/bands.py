@@ -60,7 +60,7 @@ def bounded(centre: Floats, errors: Floats, cap: Floats) -> Floats:
 
 @compiled
 def roomy(now: Floats, change: Floats, share: Floats, width: Floats, normals: Floats, cap: Floats) -> Floats:
-    """(L, H, Q) likewise: `now` (L,) plus a `change`, of which a `share` (L, H) goes by `normals` of a `width` (L, H)."""
+    """(L, H, Q) likewise: `now` (L,) plus `change`, of which a `share` (L, H) goes by `normals` of a `width` (L, H)."""
     found = np.empty_like(change)
     for line in range(len(change)):
         for h in range(change.shape[1]):
