@@ -124,15 +124,15 @@ class Ensemble:
         """What each expert says (E, L, W, Q), and what is made of it; the quantiles hold 0.1 and 0.9."""
         lessons = self._lessons_for(history).for_lines(history.lines)
         experts = self._hear(history, question).about(question)
-        mixed, scale = lessons.mixed(experts, *question), scale_gpus(history)
+        mixed, correction = lessons.mixed(experts, *question), lessons.correction(*question, scale_gpus(history))
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
-            return experts, lessons.told(mixed, *question, scale)
-        queues = lessons.told(mixed, *question, scale).told
+            return experts, correction.told(mixed)
+        queues = correction.told(mixed).told
         totals = self.copula.totals(history.lines, queues, *question)
         for row, line in enumerate(history.lines):
             if line in totals:
                 mixed[row] = blended(mixed[row], totals[line])
-        return experts, lessons.told(mixed, *question, scale)
+        return experts, correction.told(mixed)
 
     def _hear(self, history: DemandHistory, question: Question) -> Heard:
         """What experts say, asked only where they were not before."""

@@ -197,10 +197,10 @@ class Forest:
         if len(known) < LEAST_MOMENTS:
             return None
         line, column, which = line[known], column[known], which[known]
-        spread, about = spreads.at(asked)[line, which], _Asked.of(asked).picked(which)
-        features = _described(signals[known], spreads.scale[line], history.times[column], about, spread)
+        spread, about = spreads.at(asked)[line, which], _Asked.of(asked).picked(which[:, None])
+        features = _described(signals[known], spreads.scale[line], history.times[column, None], about, spread[:, None])
         # Between all lines alike (1) and GPU for GPU (spread): the latter is the loss, the former learns from more.
-        return Trees.grow(features, change[known] / spread, np.sqrt(spread / spread.mean()), self.growth)
+        return Trees.grow(features[:, 0], change[known] / spread, np.sqrt(spread / spread.mean()), self.growth)
 
     def _changes(
         self,
@@ -216,18 +216,24 @@ class Forest:
         asked = later(windows, age)
         spread, about = spreads.at(asked)[rows], _Asked.of(asked)
         column = max(0, history.demand.shape[1] - 1 - round(age / history.step))
-        signals, scale = latest(history)[rows, None], spreads.scale[rows, None]
-        features = _described(signals, scale, history.times[column], about, spread)
-        reach = np.minimum(np.searchsorted(list(REACHES), about.lead_s), len(self.trees) - 1)
+        features = _described(
+            latest(history)[rows], spreads.scale[rows], history.times[column, None, None], about, spread
+        )
         change = np.empty((*spread.shape, len(quantiles)))
-        for r in np.unique(reach):
-            mine = np.flatnonzero(reach == r)
-            answer = self.trees[r].quantiles(features[:, mine].reshape(-1, features.shape[-1]), quantiles)
-            change[:, mine] = answer.reshape(len(rows), len(mine), len(quantiles))
+        for reach, mine in _by_reach(asked, len(self.trees)):
+            answer = self.trees[reach].quantiles(features[:, mine].reshape(-1, FEATURES), quantiles)
+            change[:, mine] = answer.reshape(len(rows), -1, len(quantiles))
         # Before the first window that was learnt from, change shrinks in proportion to time.
         first = middle_s(_at_step(REACHES[480][0], history.step))
         change *= (spread * np.minimum(1.0, about.lead_s / first))[..., None]
         return change
+
+
+@kept
+def _by_reach(windows: Sequence[Window], forests: int) -> tuple[tuple[int, Rows], ...]:
+    """Which windows each of so many forests answers."""
+    reach = np.minimum(np.searchsorted(list(REACHES), middles_s(windows)), forests - 1)
+    return tuple((int(r), np.flatnonzero(reach == r)) for r in np.unique(reach))
 
 
 class _Asked(NamedTuple):
@@ -245,28 +251,23 @@ class _Asked(NamedTuple):
         return type(self)(self.lead_s[which], self.length_s[which])
 
 
-def _described(signals: Floats, scale: Floats, time_s: Rows | np.int64, about: _Asked, spread: Floats) -> Halves:
-    """(..., F) numbers without unit, 0 where not known: of moments and of windows, which broadcast to (...)."""
+def _described(signals: Floats, scale: Floats, time_s: Rows, about: _Asked, spread: Floats) -> Halves:
+    """(R, W, F) numbers without unit, 0 where not known: of moments (R,) and of windows, each with its `spread` (R, W).
+
+    `time_s` (R, 1) is when the moments were.
+    """
+    from forecasting.compiled import features
+
     known = signals.copy()
-    known[..., TIMES] = np.log1p(known[..., TIMES])
+    known[:, TIMES] = np.log1p(known[:, TIMES])
     target_s = time_s + about.lead_s
     hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
-    weekend = ((target_s // DAY_S + 4) % 7) % 6 == 0  # the epoch began on a Thursday; 0 is Sunday
-    described = np.empty((*spread.shape, FEATURES), dtype=np.float32)
-    described[..., : len(NAMES)] = known / np.where(Signals.in_gpus, spread[..., None], 1.0)
-    described[..., len(NAMES) : FEATURES - ASKED] = signals[..., IN_SCALE] / scale[..., None]
-    asked = (
-        spread / scale,
-        np.log(about.lead_s),
-        about.length_s / about.lead_s,
-        np.sin(hour),
-        np.cos(hour),
-        weekend,
-    )
-    for at, column in enumerate(asked, start=FEATURES - ASKED):
-        described[..., at] = column
-    described[~np.isfinite(described)] = 0.0
-    return described
+    asked = np.empty((*spread.shape, ASKED))
+    asked[..., 0] = spread / scale[:, None]
+    asked[..., 1], asked[..., 2] = np.log(about.lead_s), about.length_s / about.lead_s
+    asked[..., 3], asked[..., 4] = np.sin(hour), np.cos(hour)
+    asked[..., 5] = ((target_s // DAY_S + 4) % 7) % 6 == 0  # the weekend: the epoch began on a Thursday; 0 is Sunday
+    return features.joined(known, Signals.in_gpus, spread, signals[:, IN_SCALE], scale, asked)
 
 
 def _moments(history: DemandHistory, growth: Growth) -> tuple[Rows, Rows]:

@@ -71,6 +71,25 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Correction:
+    """What is made of forecasts of some windows (W) at some quantiles (Q)."""
+
+    offsets: Floats  # (L, W, Q) spreads that are added
+    widening: Floats  # (L,)
+    quantiles: Sequence[float]
+    scale: Floats  # (L,) GPUs
+
+    def told(self, mixed: Floats) -> Answer:
+        """With offsets and widening."""
+        tenth, ninth = self.quantiles.index(0.1), self.quantiles.index(0.9)
+        spread = mixed[..., ninth] - mixed[..., tenth] + LEAST_SPREAD * self.scale[:, None]
+        said = adjusted(mixed, self.offsets, spread)
+        centre = said @ between(self.quantiles, MEDIAN).T
+        wide = np.maximum(centre + (said - centre) * self.widening[:, None, None], 0.0)
+        return Answer(mixed, wide, spread)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Lessons:
     """All that is learnt at each feedback."""
 
@@ -115,15 +134,11 @@ class Lessons:
             at(self.weights.shares, _near(self.windows, tuple(windows)), between(LEVELS, quantiles)), experts
         )
 
-    def told(self, mixed: Floats, windows: Sequence[Window], quantiles: Sequence[float], scale: Floats) -> Answer:
-        """With offsets and widening; `quantiles` hold 0.1 and 0.9, `scale` (L,) is the largest demand of each line."""
+    def correction(self, windows: Sequence[Window], quantiles: Sequence[float], scale: Floats) -> Correction:
+        """Of what is `mixed`; `quantiles` hold 0.1 and 0.9, `scale` (L,) is the largest demand of each line."""
         near = _near(self.windows, tuple(windows))
         offsets = near @ self.tracker.offsets @ between(LEVELS, quantiles).T
-        spread = mixed[..., quantiles.index(0.9)] - mixed[..., quantiles.index(0.1)] + LEAST_SPREAD * scale[:, None]
-        said = adjusted(mixed, offsets, spread)
-        centre = said @ between(quantiles, MEDIAN).T
-        wide = np.maximum(centre + (said - centre) * self.drift.widening[:, None, None], 0.0)
-        return Answer(mixed, wide, spread)
+        return Correction(offsets, self.drift.widening, quantiles, scale)
 
     def learnt(self, lines: Sequence[Line], came: Feedback, at: datetime, every: timedelta) -> Self:
         """Having seen what came of forecasts that were made `every` so often, each hour beyond PROMPT."""

@@ -39,7 +39,7 @@ def taught(
     for n, came in enumerate(outcomes):
         experts = tables(lessons, centres, width)
         mixed = lessons.mixed(experts, lessons.windows, LEVELS)
-        answer = lessons.told(mixed, lessons.windows, LEVELS, scale)
+        answer = lessons.correction(lessons.windows, LEVELS, scale).told(mixed)
         actual = np.full((len(LINES), len(lessons.windows)), np.nan)
         actual[:, slice(None) if only is None else list(only)] = came[:, None]
         feedback = Feedback(actual, experts, mixed, answer.told, answer.spread)
@@ -50,7 +50,8 @@ def taught(
 def told(lessons: Lessons, centres: Iterable[float], width: float = 4.0) -> Floats:
     """(L, Q) about the first window."""
     mixed = lessons.mixed(tables(lessons, centres, width), lessons.windows, LEVELS)
-    return lessons.told(mixed, lessons.windows, LEVELS, np.full(len(LINES), 100.0)).told[:, 0]
+    scale = np.full(len(LINES), 100.0)
+    return lessons.correction(lessons.windows, LEVELS, scale).told(mixed).told[:, 0]
 
 
 def draws(rounds: int, centre: float, width: float) -> Floats:
