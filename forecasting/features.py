@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +31,23 @@ NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+DIFFERENCES = slice(0, len([name for name in NAMES if name.startswith("newest less")]))
+"""Those of NAMES that are changes; they come first."""
+
+
+@dataclass(frozen=True, eq=False)
 class Questions:
     """Which line is asked about, as of which column of the history, and how far ahead."""
 
     line: Rows  # (N,)
     column: Rows  # (N,)
     lead_s: Floats  # (N,)
+
+    @cached_property
+    def leads(self) -> tuple[Floats, Rows]:
+        """(K,) each lead once, ascending, and which of them (N,) each question is about."""
+        leads_s, which = np.unique(self.lead_s, return_inverse=True)
+        return leads_s, which
 
 
 def describe(

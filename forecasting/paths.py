@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
 from forecasting.moments import HALF_LIFE_S, Halves, spread_columns
+from forecasting.pooling import or_zero
 from forecasting.protocol import State
 from forecasting.signals import AGES_S, NAMES, Rows, Signals, latest
 from forecasting.store import array, floats, lines_from_pairs
@@ -20,6 +21,7 @@ from gyropilot.domain import DemandHistory, Floats, Line, Window
 
 EDGES = (*(f"young {age}" for age in AGES_S), "demand")
 LAYERS = len(EDGES)
+_EDGES = [NAMES.index(name) for name in EDGES]
 WHOLE = 65_535
 """A layer, in parts that two bytes hold."""
 
@@ -123,12 +125,14 @@ def layers_of(history: DemandHistory, line: Rows, column: Rows) -> Floats:
 
 def layers_now(history: DemandHistory) -> Floats:
     """(L, LAYERS) GPUs of demand by age at the newest reading of each line."""
-    return _layers(latest(history)[:, [NAMES.index(name) for name in EDGES]])
+    return _layers(latest(history)[:, _EDGES])
 
 
 def _layers(edges: Floats) -> Floats:
     """(N, LAYERS) from how much is younger than each age, and all (N, LAYERS)."""
-    return np.nan_to_num(np.diff(edges, axis=1, prepend=0.0))
+    layers = edges.copy()
+    layers[:, 1:] -= edges[:, :-1]
+    return or_zero(layers)
 
 
 def _lost(layers: Floats, lowest: Floats) -> Floats:

@@ -80,7 +80,8 @@ def change_after(history: DemandHistory, asked: Questions) -> Floats:
 
 def spread_gpus(bands: Bands, asked: Questions) -> Floats:
     """(N,) how far apart changes of the line lie at that lead."""
-    width: Floats = np.diff(_table(bands, asked, SPREAD))[:, 0]
+    low, high = _table(bands, asked, SPREAD).T
+    width: Floats = high - low
     return width + LEAST_SPREAD * bands.scale[asked.line]
 
 
@@ -127,7 +128,7 @@ def recent_past(history: DemandHistory) -> DemandHistory:
 
 def _table(bands: Bands, asked: Questions, quantiles: Sequence[float]) -> Floats:
     """(N, Q) GPUs of change that `Naive` expects."""
-    leads_s = np.unique(asked.lead_s)
+    leads_s, which = asked.leads
     table = bands.at(np.broadcast_to(leads_s, (len(bands.lines), len(leads_s))), quantiles)
-    picked: Floats = table[asked.line, np.searchsorted(leads_s, asked.lead_s)]
+    picked: Floats = table[asked.line, which]
     return picked

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.aggregation import between
 from forecasting.bands import LEADS_S, Bands
-from forecasting.features import NAMES, Questions, describe
+from forecasting.features import DIFFERENCES, NAMES, Questions, describe
 from forecasting.naive import plain
 from forecasting.pooled import (
     MIN_EXAMPLES,
@@ -21,6 +21,7 @@ from forecasting.pooled import (
     spread_gpus,
     worthwhile,
 )
+from forecasting.pooling import or_zero
 from forecasting.protocol import State
 from forecasting.rolling import until
 from forecasting.store import floats, nested, number
@@ -129,14 +130,14 @@ class Described:
     def features(self, asked: Questions, spread: Floats) -> Floats:
         """(N, F) for a linear model: what is missing says nothing, what is huge no more than what is large."""
         features = describe(self.history, asked, spread, self.changes.scale[asked.line], self.sums)
-        differences = [i for i, name in enumerate(NAMES) if name.startswith("newest less")]
-        features[:, differences] = np.clip(features[:, differences], -FARTHEST, FARTHEST)
-        return np.nan_to_num(features)
+        changes = features[:, DIFFERENCES]
+        np.clip(changes, -FARTHEST, FARTHEST, out=changes)
+        return or_zero(features)
 
     def expected_change(self, asked: Questions, weights: Floats) -> Floats:
         """(N,) GPUs by which demand is expected to change; 0 where that is too little to be told."""
         spread = spread_gpus(self.changes, asked)
-        leads_s, which = np.unique(asked.lead_s, return_inverse=True)
+        leads_s, which = asked.leads
         at_lead = (between(LEADS_S, leads_s) @ weights)[which]
         change = (np.sum(self.features(asked, spread) * at_lead[:, :-1], axis=1) + at_lead[:, -1]) * spread
         return worthwhile(change, self.changes.scale[asked.line])

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S, newest_columns
-from forecasting.once import once
+from forecasting.once import kept, once
 from gyropilot.domain import DemandHistory, Floats
 
 Rows = NDArray[np.int64]
@@ -77,14 +78,14 @@ class Signals:
 
         Only groups of which something is wanted are made.
         """
-        past, made, tables = _Past(self.history, line, column), list[str](), list[Floats]()
-        for signals, make in _GROUPS.items():
-            if names is NAMES or any(signal.name in names for signal in signals):
-                tables.append(np.empty((len(line), len(signals))))
-                make(past, tables[-1])
-                made += [signal.name for signal in signals]
-        table = np.concatenate(tables, axis=1)
+        past = _Past(self.history, line, column)
+        wanted = [group for group in _GROUPS if names is NAMES or any(signal.name in names for signal in group)]
+        table, first = np.empty((len(line), sum(map(len, wanted)))), 0
+        for group in wanted:
+            _GROUPS[group](past, table[:, first : first + len(group)])
+            first += len(group)
         if names is not NAMES:
+            made = [signal.name for group in wanted for signal in group]
             table = table[:, [made.index(name) for name in names]]
         table[np.isnan(self.history.demand[line, column])] = np.nan
         return table
@@ -107,13 +108,19 @@ class _Past(NamedTuple):
     column: Rows  # (N,)
 
     def steps(self, spans_s: Iterable[float]) -> Rows:
-        return np.array([self.step(span_s) for span_s in spans_s], dtype=np.int64)
+        return _steps(tuple(spans_s), self.history.step)
 
     def step(self, span_s: float) -> int:
-        return max(1, round(span_s / self.history.step.total_seconds()))
+        return int(_steps((span_s,), self.history.step)[0])
 
     def minutes(self, steps: Floats) -> Floats:
         return steps * self.history.step.total_seconds() / 60
+
+
+@kept
+def _steps(spans_s: Sequence[float], step: timedelta) -> Rows:
+    """(S,) how many steps each is, at least one."""
+    return np.array([max(1, round(span_s / step.total_seconds())) for span_s in spans_s], dtype=np.int64)
 
 
 def _now(past: _Past, found: Floats) -> None:
