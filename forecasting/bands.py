@@ -115,7 +115,8 @@ class Bands:
         """(L, H, Q) GPUs of error at `leads_s` (L, H): past errors, blended with the prior where they are few."""
         from forecasting.compiled import bands
 
-        table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(-1, len(LEADS_S), len(quantiles))
+        shape = (len(self.errors), len(LEADS_S), len(quantiles))
+        table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(shape)
         doubt, width = self._doubt(leads_s), widths(self.scale, leads_s)
         return bands.blended(table, LEADS_S, leads_s, doubt, width, normals(quantiles))
 

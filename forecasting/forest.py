@@ -222,7 +222,7 @@ class Forest:
         change = np.empty((*spread.shape, len(quantiles)))
         for reach, mine in _by_reach(asked, len(self.trees)):
             answer = self.trees[reach].quantiles(features[:, mine].reshape(-1, FEATURES), quantiles)
-            change[:, mine] = answer.reshape(len(rows), -1, len(quantiles))
+            change[:, mine] = answer.reshape(len(rows), len(mine), len(quantiles))
         # Before the first window that was learnt from, change shrinks in proportion to time.
         first = middle_s(_at_step(REACHES[480][0], history.step))
         change *= (spread * np.minimum(1.0, about.lead_s / first))[..., None]

@@ -204,7 +204,7 @@ def sample_quantiles(sample: Floats, quantiles: Sequence[float]) -> Floats:
 def _alike(room: Room, rows: Rows, slots: Slots, known: Rows) -> Iterator[Rows]:
     """Which of `rows` are equally old, to a slot and to a day, and have the same weekends, a block at a time."""
     age = np.minimum(np.round(room.age_s[rows] / slots.slot_s), ceil(slots.per_day))
-    kinds = 10 * age + slots.weekends[known]
+    kinds: Floats = 10 * age + slots.weekends[known]
     for kind in distinct(kinds):
         alike = np.flatnonzero(kinds == kind)
         yield from np.split(alike, np.arange(BLOCK_LINES, len(alike), BLOCK_LINES))

@@ -190,7 +190,7 @@ class Past:
 
         total, seen = Running(self.total, self.late_total), Running(self.seen, self.late_seen)
         found = means(total, seen, self._gapless, begins.ravel(), ends.ravel(), now)
-        return found.reshape(-1, *begins.shape)
+        return found.reshape(len(self.total), *begins.shape)
 
     @cached_property
     def _gapless(self) -> bool:
