@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -68,9 +69,15 @@ def installed() -> tuple[type[Forecaster], ...]:
     try:
         import_module(EXTRA)
     except (ImportError, OSError) as problem:
-        _log.warning("forecasts go on without the foundation model, which cannot be loaded: %s", problem)
+        _say(f"forecasts go on without the foundation model, which cannot be loaded: {problem}")
         return EXPERTS
     return (*EXPERTS, Outlook)
+
+
+@cache
+def _say(sentence: str) -> None:
+    """In the log, once: forecasters are made at each fit, and for each of many backtests."""
+    _log.warning("%s", sentence)
 
 
 def prior(names: Sequence[str], windows: Sequence[Window], history: DemandHistory) -> Floats:
