@@ -40,9 +40,10 @@ def ranks(rows: Halves, ways: Ways, chances: Halves, levels: Halves) -> NDArray[
     for first in range(0, len(rows), BLOCK_ROWS):
         some = rows[first : first + BLOCK_ROWS]
         below[: len(some)] = 0
-        for root in ways.roots:
+        fallen = leaves(some, ways)
+        for t in range(len(ways.roots)):
             for n in range(len(some)):
-                below[n] += chances[leaf_of(some[n], root, ways)]
+                below[n] += chances[fallen[n, t]]
         for n in range(len(some)):
             for v in range(1, below.shape[1]):
                 below[n, v] += below[n, v - 1]
