@@ -15,7 +15,7 @@ from forecasting.drift import Drift, Thresholds, expected_loss
 from forecasting.grid import middles_s, restored_windows, saved_windows, window
 from forecasting.losses import pinball
 from forecasting.once import kept
-from forecasting.pooling import mean_known
+from forecasting.pooling import Rows, mean_known
 from forecasting.protocol import State
 from forecasting.said import Feedback
 from forecasting.store import nested
@@ -143,7 +143,7 @@ class Lessons:
     def learnt(self, lines: Sequence[Line], came: Feedback, at: datetime, every: timedelta) -> Self:
         """Having seen what came of forecasts that were made `every` so often, each hour beyond PROMPT."""
         mine = self.for_lines(lines)
-        fresh = np.array([_new_share(w, every) for w in self.windows])
+        fresh = _new_shares(self.windows, every)
         losses = linear_losses(came.actual, came.mixed, came.experts, LEVELS)
         drift = mine._shifts(came, at)
         return replace(
@@ -176,9 +176,10 @@ class Lessons:
 
     def _shifts(self, came: Feedback, at: datetime) -> Drift:
         """Surprise at windows that tell soon: their mean loss per line beside the one that was expected."""
-        prompt = [i for i, w in enumerate(self.windows) if w.end <= PROMPT] or [0]
-        loss = pinball(came.actual[:, prompt], came.told[:, prompt], LEVELS).mean(axis=-1)
-        expected = np.where(np.isfinite(loss), expected_loss(came.told[:, prompt], LEVELS), np.nan)
+        prompt = _prompt(self.windows)
+        actual, told = came.actual[:, prompt], came.told[:, prompt]
+        loss = pinball(actual, told, LEVELS).mean(axis=-1)
+        expected = np.where(np.isfinite(loss), expected_loss(told, LEVELS), np.nan)
         return self.drift.learnt(mean_known(loss), mean_known(expected), at)
 
 
@@ -189,10 +190,17 @@ def _near(windows: tuple[Window, ...], asked: tuple[Window, ...]) -> Floats:
     return between(known, wanted)
 
 
-def _new_share(asked: Window, every: timedelta) -> float:
-    """How much of an outcome those before it did not tell: windows of forecasts in a row overlap."""
-    apart = every if asked.end <= PROMPT else max(every, timedelta(hours=1))
-    return min(1.0, apart / asked.end)
+@kept
+def _new_shares(windows: Sequence[Window], every: timedelta) -> Floats:
+    """(W,) how much of an outcome those before it did not tell: windows of forecasts in a row overlap."""
+    apart = [every if w.end <= PROMPT else max(every, timedelta(hours=1)) for w in windows]
+    return np.array([min(1.0, between / w.end) for between, w in zip(apart, windows, strict=True)])
+
+
+@kept
+def _prompt(windows: Sequence[Window]) -> Rows:
+    """Those that tell soon; the first where none does."""
+    return np.array([i for i, w in enumerate(windows) if w.end <= PROMPT] or [0], dtype=np.int64)
 
 
 def _bucket(asked: Window) -> str:
