@@ -55,8 +55,9 @@ HOPELESS = 100.0
 """Times the best loss, and more: not tried out."""
 
 AT_ONCE = 2
-TURNS = ceil(len(WAYS) / AT_ONCE)
 """Ways that are tried together where time is short: a sixth of a millisecond, at each tick of five minutes or less."""
+
+TURNS = ceil(len(WAYS) / AT_ONCE)
 
 
 Counts = tuple[Floats, float]
