@@ -3,10 +3,11 @@ import pytest
 
 from forecasting.bands import LEADS_S, Bands, newest, row_quantiles, scale_gpus
 from forecasting.compiled.bands import bounded
-from gyropilot.domain import Floats
-from tests.fakes import history
+from gyropilot.domain import Floats, Line
+from tests.fakes import GPU, history
 
 HOUR = np.array([[3_600.0]])
+RESEARCH = Line("research", GPU)
 
 
 def test_quantiles_are_those_of_split_conformal_prediction() -> None:
@@ -120,3 +121,23 @@ def test_gaps_are_looked_past_for_the_largest_demand() -> None:
     seen = history({"a": [np.nan, 64.0, np.nan], "b": [16.0, 1.0, 2.0], "c": [np.nan] * 3})
 
     assert scale_gpus(seen).tolist() == [64.0, 16.0, 8.0]
+
+
+def test_what_is_bounded_ascends_from_zero_to_a_cap_and_what_is_not_known_comes_last() -> None:
+    crossed = np.array([[[8.0, -1.0, np.nan, 99.0, 4.0]]])
+
+    within = bounded(np.zeros((1, 1)), crossed, np.array([24.0]))[0, 0]
+
+    np.testing.assert_array_equal(within, [0.0, 4.0, 8.0, 24.0, np.nan])
+
+
+def test_the_less_was_seen_the_more_of_a_change_goes_by_chance() -> None:
+    change, day_s, quantiles = np.array([[[-2.0, 0.0, 2.0]]]), np.array([[86_400.0]]), (0.1, 0.5, 0.9)
+
+    unknown, known = (
+        Bands.doubt((RESEARCH,), np.array([seen_s]), np.array([64.0])).roomy(np.array([64.0]), change, day_s, quantiles)
+        for seen_s in (0.0, 1e9)
+    )
+
+    assert known[0, 0] == pytest.approx([62.0, 64.0, 66.0], abs=0.01)
+    assert unknown[0, 0] == pytest.approx([64 - 32 * 1.2816, 64.0, 64 + 32 * 1.2816], abs=0.01)
