@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from envs.words import nearest
 from gyropilot.errors import SettingsError
+from gyropilot.near_names import nearest
 
 NEEDED = ("submit_s", "duration_s", "gpus")
 OPTIONAL = (

@@ -10,8 +10,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from envs.words import nearest
 from gyropilot.errors import SettingsError
+from gyropilot.near_names import nearest
 
 Models = set[type[BaseModel]]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.counters import counted_up
 from forecasting.trace_file import Columns, read_columns
 from gyropilot.domain import DemandHistory, Floats, Line
 from gyropilot.errors import SettingsError
@@ -38,12 +39,13 @@ def read_trace(path: Path, column: str | None = None) -> Trace:
     rows = _Rows.of(path, columns)
     grid = _grid(path, rows)
     running = _placed(rows, grid, columns.running)
+    counter = [] if column is None else counted_up(path, column, running)
     pending = np.where(np.isnan(running), np.nan, 0.0)
     if columns.pending is not None:
         recorded = _placed(rows, grid, columns.pending)
         pending = np.where(_never(recorded), pending, recorded)
     lines = tuple(Line(name, column or GPU) for name in rows.queues)
-    notes = [*columns.notes, *_waiting(lines, rows, columns.pending), *_order(rows), *_gaps(lines, running + pending)]
+    notes = [*columns.notes, *counter, *_waiting(lines, rows, columns.pending), *_order(rows), *_gaps(lines, running + pending)]
     return Trace(DemandHistory(lines, grid, running, pending), tuple(notes))
 
 

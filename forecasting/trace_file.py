@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gyropilot.domain import Floats
 from gyropilot.errors import SettingsError
+from gyropilot.near_names import nearest
 
 ONLY_QUEUE = "all"
 """The name of the one series of a file that has no `queue`."""
@@ -24,6 +25,17 @@ LATEST_S = 1e11
 
 DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar"}
 """What parts the columns of files that call themselves CSV, beside a comma."""
+
+SO_LIKE = 0.8
+"""A name that is so like one that is missing is that one, mistyped."""
+
+_NOTHING = frozenset(
+    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A", "NA", "NULL", "NaN")
+    + ("n/a", "nan", "null")
+)
+"""Words that Arrow reads as no number in CSV, where it does not say so."""
+
+NO_ZONE = "timestamp tells no zone: taken as UTC"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,6 +58,8 @@ def read_columns(path: Path, column: str | None = None) -> Columns:
     file = _File(path, table)
     times, notes = file.times()
     running, pending = file.demand(column)
+    read = [column] if column is not None else ["running_gpus", "pending_gpus", "demand_gpus"]
+    notes += _blanks(path, table, read)
     return Columns(times, *file.queues(), running, pending, tuple(notes))
 
 
@@ -110,13 +124,13 @@ class _File:
     def times(self) -> tuple[NDArray[np.int64], list[str]]:
         """(N,) seconds since the epoch; where only `t_s` tells the time, it counts from 1970."""
         if self._told("timestamp"):
-            return self._complete("timestamp", self._moments()), []
+            return self._complete("timestamp", self._moments()), [NO_ZONE] if self._zoneless() else []
         if self._told("t_s"):
             seconds = self._complete("t_s", self.numbers("t_s"))
             return seconds, ["the trace has no dates: its times are shown as if t_s = 0 were 1970-01-01 00:00 UTC"]
         raise SettingsError(
             f"{self.path} does not say when: it has no column timestamp and no t_s (seconds), or they are empty; it "
-            f"has {', '.join(self.table.column_names)}"
+            f"has {', '.join(self.table.column_names)}{self._meant('timestamp', 't_s')}"
         )
 
     def queues(self) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -124,6 +138,7 @@ class _File:
         import pyarrow as pa
 
         if "queue" not in self.table.column_names:
+            self._refuse_queue_by_another_name()
             return (ONLY_QUEUE,), np.zeros(self.table.num_rows, dtype=np.int64)
         found = self.table["queue"].cast(pa.string()).combine_chunks().fill_null("").dictionary_encode()
         names, code = np.array(found.dictionary.to_pylist()), found.indices.to_numpy()
@@ -150,6 +165,7 @@ class _File:
         raise SettingsError(
             f"{self.path} tells no demand: running_gpus (with pending_gpus) and demand_gpus are not there, or empty; "
             f"name what is to be forecast with --column: {others}"
+            + self._meant("running_gpus", "pending_gpus", "demand_gpus")
         )
 
     def _seen(self, name: str) -> Floats:
@@ -164,6 +180,22 @@ class _File:
         if not np.isfinite(values).any() and name != "pending_gpus":
             raise SettingsError(f"{self.path}: {name} is empty in every row; name another column with --column")
         return values
+
+    def _refuse_queue_by_another_name(self) -> None:
+        """Raises SettingsError where rows of several queues would be taken for one series."""
+        words = [name for name in self.table.column_names if name not in self._numeric()]
+        meant = nearest("queue", words, SO_LIKE)
+        if meant:
+            raise SettingsError(
+                f"{self.path} has a column {meant} and none called queue, so that all rows would be one series; call "
+                "it queue if that is meant, else leave it out"
+            )
+
+    def _meant(self, *missing: str) -> str:
+        """Which columns are called nearly as those that are missing, as the rest of a sentence; empty: none is."""
+        meant = [(nearest(name, self.table.column_names, SO_LIKE), name) for name in missing]
+        renamed = ", ".join(f"{other} {name}" for other, name in meant if other and other != name)
+        return f"; call its {renamed}, if that is what it tells" if renamed else ""
 
     def numbers(self, name: str) -> Floats:
         """(N,) values, NaN where empty. Raises SettingsError naming the first that is no number."""
@@ -214,6 +246,15 @@ class _File:
             )
         return seconds
 
+    def _zoneless(self) -> bool:
+        """Whether any moment is told without saying where; seconds since 1970 need none."""
+        import pyarrow as pa
+
+        column = self.table["timestamp"]
+        if _is_text(column):
+            return any(datetime.fromisoformat(word.strip()).tzinfo is None for word in column.to_pylist())
+        return bool(pa.types.is_date(column.type)) or (pa.types.is_timestamp(column.type) and column.type.tz is None)
+
     def _complete(self, name: str, seconds: Floats) -> NDArray[np.int64]:
         unknown = np.flatnonzero(np.isnan(seconds))
         if len(unknown):
@@ -235,6 +276,39 @@ class _File:
                 pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
             ):
                 yield field.name
+
+
+def _blanks(path: Path, table: Any, names: Iterable[str]) -> list[str]:
+    """What stands in cells of a CSV that were taken as empty, where that is a word such as n/a."""
+    holed = [name for name in names if name in table.column_names and table[name].null_count]
+    with path.open("rb") as file:
+        if not holed or file.read(4) == b"PAR1":
+            return []
+    return [note for name, column in _as_written(path, holed).items() if (note := _said(name, column))]
+
+
+def _as_written(path: Path, names: list[str]) -> dict[str, Any]:
+    """Columns of a CSV as the text that stands there."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    types = dict.fromkeys(names, pa.string())
+    options = csv.ConvertOptions(include_columns=names, column_types=types, strings_can_be_null=False)
+    table = csv.read_csv(path, convert_options=options)
+    return {name: table[name] for name in names}
+
+
+def _said(name: str, column: Any) -> str | None:
+    """How many cells hold a word that stands for nothing, and which; None: there is none."""
+    from pyarrow import compute
+
+    counts = compute.value_counts(column.combine_chunks()).to_pylist()
+    blank = {each["values"]: each["counts"] for each in counts if each["values"].strip() in _NOTHING}
+    if not blank:
+        return None
+    many = sum(blank.values())
+    words = ", ".join(sorted(blank))
+    return f"{many:,} cell{'s' * (many != 1)} of {name} {'holds' if many == 1 else 'hold'} {words}: taken as not seen"
 
 
 def _rows(many: int, one: str = "", several: str = "") -> str:

@@ -20,6 +20,7 @@ from gyropilot.terminal import (
     FormatOption,
     OutputOption,
     PrometheusOption,
+    compiling,
     load_settings,
     progress,
     reply,
@@ -85,7 +86,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         totals=totals,
     )
     ours = our_entrants(_parted(models), protocol.refit)
-    with progress() as told, _written(forecasts_out) as heard:
+    with progress() as told, compiling("forecaster's"), _written(forecasts_out) as heard:
         known = _known(trace, column, config, prometheus, told)
         plan = Plan.of(known.history, protocol)
         theirs = peer_entrants(plan.history.step) if peers else []

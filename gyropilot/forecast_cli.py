@@ -13,6 +13,7 @@ from gyropilot.terminal import (
     FormatOption,
     OutputOption,
     PrometheusOption,
+    compiling,
     load_settings,
     progress,
     reply,
@@ -34,7 +35,7 @@ def forecast(
     from gyropilot.wiring import foretold
 
     settings = load_settings(config, prometheus)
-    with progress() as told:
+    with progress() as told, compiling("forecaster's"):
         found = foretold(settings, SystemClock().now(), told, queue)
         told("drawing the report")
         answer = render(found, format.value)

@@ -55,9 +55,9 @@ def _no_folder(out: Path | None) -> Path | None:
     return out
 
 
-COMPILING = "compiling the simulator's loops for this machine, once (a minute or more)"
+COMPILING = "compiling the {whose} loops for this machine, once (a minute or more)"
 COMPILING_EACH_TIME = (
-    "compiling the simulator's loops for this run (a minute or more); set NUMBA_CACHE_DIR to a folder that can be "
+    "compiling the {whose} loops for this run (a minute or more); set NUMBA_CACHE_DIR to a folder that can be "
     "written, and they are kept"
 )
 
@@ -124,9 +124,9 @@ def progress() -> Iterator[Told]:
 
 
 @contextmanager
-def compiling() -> Iterator[None]:
+def compiling(whose: str = "simulator's") -> Iterator[None]:
     """Says on stderr, terminal or not, that loops become machine code; silent where that was kept from before."""
     from forecasting.compiled.first_use import first_use
 
-    with first_use(lambda kept: say(COMPILING if kept else COMPILING_EACH_TIME)):
+    with first_use(lambda kept: say((COMPILING if kept else COMPILING_EACH_TIME).format(whose=whose))):
         yield

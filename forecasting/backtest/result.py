@@ -136,7 +136,9 @@ class _Sums:
         return min(models, key=lambda model: float(self.parts[model, :, score].sum()))
 
     def percent(self, model: int, other: int, score: int) -> Score:
-        """How much more a model loses than another on the same days."""
+        """How much more a model loses than another on the same days; NaN where no demand is there to lose of."""
+        if not self.wholes[:, score].any():
+            return Score(*[float("nan")] * 3)
         mine, theirs = self.parts[model, :, score], self.parts[other, :, score]
         value = 100 * (ratio(mine.sum(), theirs.sum()) - 1)
         drawn = 100 * (ratio(self.drawn @ mine, self.drawn @ theirs) - 1)

@@ -10,6 +10,9 @@ from gyropilot.report.words import day
 _HOUR = 3600
 _STEPS_S = (300, 900, 1800, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, 24 * _HOUR, 48 * _HOUR, 168 * _HOUR)
 
+EDGE = 12
+"""Pixels: half of a label; nearer to an edge than that it would be cut."""
+
 
 def gpu_ticks(top: float, about: int = 4) -> list[float]:
     """From zero, in steps of 1, 2 or 5 times a power of ten, never a fraction of a GPU."""
@@ -30,6 +33,13 @@ def time_ticks(start_s: int, end_s: int, about: int = 6) -> list[datetime]:
 def time_label(moment: datetime) -> str:
     """The day at midnight, else the time."""
     return day(moment) if moment.time() == datetime.min.time() else f"{moment:%H:%M}"
+
+
+def beside(x: float, left: float, right: float) -> tuple[float, str]:
+    """Where a label of the tick at `x` stands, and its anchor: in the middle, but within the picture at its edges."""
+    if x < left + EDGE:
+        return left, "start"
+    return (right, "end") if x > right - EDGE else (x, "middle")
 
 
 def span_before(longest: timedelta) -> timedelta:

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from gyropilot.domain import Floats, Interval, Pool
-from gyropilot.report.axes import gpu_ticks, time_label, time_ticks
+from gyropilot.report.axes import beside, gpu_ticks, time_label, time_ticks
 from gyropilot.report.fans import Band, Fan
 from gyropilot.report.svg import Point, Scale, drawing, line, path, rect, tag, text
 from gyropilot.report.words import known, moment, number
@@ -121,8 +121,8 @@ def _grid(plot: Plot) -> Iterator[Markup]:
     for when in time_ticks(int(plot.fan.begin_s), int(plot.fan.end_s), frame.time_ticks):
         x = plot.x(when.timestamp())
         yield line((x, floor), (x, floor + 4), "axis")
-        if frame.left + 12 < x < plot.right - 12:
-            yield text(x, floor + 16, time_label(when), "tick", "middle")
+        at, anchor = beside(x, frame.left, plot.right)
+        yield text(at, floor + 16, time_label(when), "tick", anchor)
 
 
 def _demand(plot: Plot) -> Markup:

@@ -45,10 +45,10 @@ def test_demand_is_what_runs_and_what_waits(tmp_path: Path) -> None:
     path = csv(
         tmp_path,
         """timestamp,queue,running_gpus,pending_gpus,capacity_gpus
-        2026-03-02T12:00:00,b,8,1,64
-        2026-03-02T12:05:00,b,16,0,64
-        2026-03-02T12:00:00,a,4,0,64
-        2026-03-02T12:05:00,a,4,2,64""",
+        2026-03-02T12:00:00Z,b,8,1,64
+        2026-03-02T12:05:00Z,b,16,0,64
+        2026-03-02T12:00:00Z,a,4,0,64
+        2026-03-02T12:05:00Z,a,4,2,64""",
     )
 
     trace = read_trace(path)
@@ -284,3 +284,91 @@ def test_half_a_parquet_file_is_refused(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:-20])
 
     assert refusal(whole).startswith(" is neither parquet nor CSV: ")
+
+
+def test_a_column_called_nearly_queue_is_not_passed_over(tmp_path: Path) -> None:
+    path = csv(tmp_path, "t_s,Queue,demand_gpus\n0,a,1\n0,b,2\n60,a,1\n60,b,2")
+
+    assert refusal(path) == (
+        " has a column Queue and none called queue, so that all rows would be one series; call it queue if that is "
+        "meant, else leave it out"
+    )
+
+
+def test_numbers_under_a_name_like_queue_are_no_names_of_queues(tmp_path: Path) -> None:
+    path = csv(tmp_path, "t_s,queued,demand_gpus\n0,3,1\n60,4,1")
+
+    assert demand(read_trace(path)) == {"all": [1.0, 1.0]}
+
+
+def test_other_columns_that_are_called_nearly_right_are_named(tmp_path: Path) -> None:
+    late = csv(tmp_path, "Timestamp,demand_gpus\n2026-03-02T12:00Z,1")
+    assert refusal(late).endswith("; call its Timestamp timestamp, if that is what it tells")
+
+    other = csv(tmp_path, "t_s,demand_gpu\n0,1\n60,1")
+    assert refusal(other).endswith("; call its demand_gpu demand_gpus, if that is what it tells")
+
+
+def test_words_that_stand_for_nothing_are_counted_and_empty_cells_are_not(tmp_path: Path) -> None:
+    path = csv(tmp_path, "t_s,demand_gpus\n0,1\n60,n/a\n120,NULL\n180,\n240,n/a\n300,2")
+
+    trace = read_trace(path)
+
+    assert trace.notes[1] == "3 cells of demand_gpus hold NULL, n/a: taken as not seen"
+
+
+@pytest.mark.parametrize(
+    ("stamps", "said"),
+    [
+        (["2026-03-02 12:00", "2026-03-02 12:01"], True),
+        (["2026-03-02 12:00Z", "2026-03-02 12:01+00:00"], False),
+        ([datetime(2026, 3, 2, 12, 0), datetime(2026, 3, 2, 12, 1)], True),  # noqa: DTZ001 - that is what is told
+        ([datetime(2026, 3, 2, 12, 0, tzinfo=UTC), datetime(2026, 3, 2, 12, 1, tzinfo=UTC)], False),
+        ([1772452800, 1772452860], False),
+    ],
+)
+def test_that_moments_without_a_zone_are_taken_as_utc_is_said(tmp_path: Path, stamps: list[Any], said: bool) -> None:
+    trace = read_trace(table(tmp_path, timestamp=stamps, demand_gpus=[1.0, 2.0]))
+
+    assert trace.notes == (("timestamp tells no zone: taken as UTC",) if said else ())
+
+
+def counts(folder: Path, name: str, values: list[float]) -> Path:
+    return table(folder, t_s=[60 * nth for nth in range(len(values))], **{name: values})
+
+
+def test_a_counter_is_refused_by_its_name_and_by_how_it_runs(tmp_path: Path) -> None:
+    since_start = [float(7 * nth) for nth in range(40)]
+
+    said = refusal(counts(tmp_path, "requests_total", [*since_start, 3.0, *since_start[1:]]), "requests_total")
+
+    assert said == (
+        ": requests_total is a counter: it never falls but to near zero, and its name says so; a forecast needs what "
+        "there is at each moment, so give its rise per step, or in Prometheus rate(requests_total[5m]), under a name "
+        "that does not end with _total"
+    )
+
+
+def test_what_only_rises_under_a_name_of_its_own_is_forecast_with_a_note(tmp_path: Path) -> None:
+    trace = read_trace(counts(tmp_path, "requests", [float(nth) for nth in range(48)]), "requests")
+
+    assert trace.notes[1] == (
+        "requests never falls but to near zero: if it is a counter, its forecast means nothing; give its rise per "
+        "step, or in Prometheus rate(requests[5m])"
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [*range(48), 40],  # a gauge that falls a little
+        [0, 5] * 30,  # comes and goes
+        [*range(1, 9), 0] * 10,  # fills, and is emptied at once
+        [3] * 60,  # stays
+        [1, 2, 3],  # too short to tell
+    ],
+)
+def test_gauges_are_not_taken_for_counters_whatever_they_are_called(tmp_path: Path, values: list[int]) -> None:
+    trace = read_trace(counts(tmp_path, "slots_total", [float(value) for value in values]), "slots_total")
+
+    assert len(trace.notes) == 1

@@ -124,6 +124,25 @@ def test_without_peers_the_first_row_is_what_is_beaten() -> None:
     assert headline(found) == "better loses 50.0 % less than first for 1h"
 
 
+def test_where_nothing_was_demanded_nobody_loses_more_or_less() -> None:
+    nothing = hourly({"idle": [0.0] * 24 * 9})
+    rows = [Says("first", lambda newest: newest + 2), Says("better", lambda newest: newest + 1)]
+
+    found = backtested(nothing, rows)
+
+    said = render(found, "text")
+    assert headline(found) == "there was no demand in what was scored, so that nobody can say who loses more of it"
+    assert "less" not in said
+    assert [cells[-2] for cells in (line.split() for line in said.splitlines()) if cells[:1] == ["better"]] == ["–"]
+
+
+def test_a_difference_too_small_to_tell_is_none() -> None:
+    flat = hourly({"a": [8.0] * 24 * 9})
+    rows = [Says("first", lambda newest: newest + 1), Says("same", lambda newest: newest + 0.9999)]
+
+    assert headline(backtested(flat, rows)) == "same loses as much as first for 1h"
+
+
 def test_a_model_alone_is_told_by_its_loss() -> None:
     found = backtested(hourly({"a": [8.0] * 216}), [Says("alone", lambda newest: newest + 2)])
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gyropilot.domain import ALL_QUEUES, Dial, Interval, Line, Verdict
-from gyropilot.report.axes import gpu_ticks, time_label, time_ticks
+from gyropilot.report.axes import beside, gpu_ticks, time_label, time_ticks
 from gyropilot.report.charts import NARROW, SMALL, WIDE, Frame, extent_of, fan_chart, pool_bar, top_of, whisker
 from gyropilot.report.fans import Fan, fan_of, queue_lines, thin, totals
 from gyropilot.report.picture import total_picture
@@ -152,6 +152,23 @@ def test_time_ticks_are_round_moments_in_utc() -> None:
     ticks = time_ticks(start, start + 12 * 3600, about=5)
 
     assert [time_label(t) for t in ticks] == ["2 Mar", "03:00", "06:00", "09:00"]
+
+
+def test_labels_at_an_edge_stand_within_the_picture_and_are_not_lost() -> None:
+    assert beside(40.0, 38.0, 354.0) == (38.0, "start")
+    assert beside(196.0, 38.0, 354.0) == (196.0, "middle")
+    assert beside(350.0, 38.0, 354.0) == (354.0, "end")
+
+
+def test_every_tick_of_a_small_chart_has_its_label() -> None:
+    seen = total_fan()
+    fan = replace(seen, times_s=seen.times_s - seen.times_s[0] % 172_800)  # begins where a tick is
+
+    drawn = str(fan_chart(fan, SMALL, "f", "all queues"))
+
+    ticks = time_ticks(int(fan.begin_s), int(fan.end_s), SMALL.time_ticks)
+    assert ticks[0].timestamp() == fan.begin_s
+    assert [f">{time_label(tick)}</text>" in drawn for tick in ticks] == [True] * len(ticks)
 
 
 @pytest.mark.parametrize("hours", [1, 7, 30, 100, 24 * 400])

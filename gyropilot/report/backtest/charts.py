@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from forecasting.backtest.result import Score
 from gyropilot.domain import Floats
-from gyropilot.report.axes import time_label, time_ticks
+from gyropilot.report.axes import beside, time_label, time_ticks
 from gyropilot.report.backtest.words import figure, percent
 from gyropilot.report.charts import Frame
 from gyropilot.report.svg import Point, Scale, drawing, line, path, rect, tag, text
@@ -205,8 +205,8 @@ def _days(frame: Frame, times_s: Floats, x: Scale, floor: float) -> Iterator[Mar
     for when in time_ticks(int(times_s[0]), int(times_s[-1]), frame.time_ticks):
         at = x(when.timestamp())
         yield line((at, floor), (at, floor + 4), "axis")
-        if frame.left + 12 < at < frame.width - frame.right - 12:
-            yield text(at, floor + 16, time_label(when), "tick", "middle")
+        place, anchor = beside(at, frame.left, frame.width - frame.right)
+        yield text(place, floor + 16, time_label(when), "tick", anchor)
 
 
 def difference(score: Score, extent: tuple[float, float]) -> Markup:

@@ -19,9 +19,15 @@ TITLES = {
     "coverage95": "in 95 %",
 }
 
+SAME = "as much"
+LEAST = 0.05
+"""In percent: less than that would be told as 0.0."""
+
 
 def headline(found: Result) -> str:
     """How the drawn model fares: the summary of a backtest."""
+    if len(found.replay.models) > 1 and all(not math.isfinite(row.scores["wql"].value) for row in _ends(found)):
+        return "there was no demand in what was scored, so that nobody can say who loses more of it"
     return "; ".join(filter(None, (distance(found), beside_naive(found))))
 
 
@@ -32,7 +38,8 @@ def distance(found: Result) -> str:
     if against(first)["wql"].other == first.model:
         return f"{first.model}: WQL {figure(first.scores['wql'].value)} for {spoken(first.bucket)}"
     whom = "the best peer" if found.replay.peers else against(first)["wql"].other
-    told = f"{first.model} loses {_less(against(first)['wql'])} than {whom} for {spoken(first.bucket)}"
+    less = _less(against(first)["wql"])
+    told = f"{first.model} loses {less} {'as' if less == SAME else 'than'} {whom} for {spoken(first.bucket)}"
     return told if last is first else f"{told}, {_less(against(last)['wql'])} for {spoken(last.bucket)}"
 
 
@@ -64,6 +71,8 @@ def _less(versus: Versus) -> str:
     value = versus.percent.value
     if not math.isfinite(value):
         return "nobody knows how much more or less"
+    if abs(value) < LEAST:
+        return SAME
     return f"{abs(value):.1f} % {'less' if value < 0 else 'more'}"
 
 
