@@ -2,6 +2,7 @@
 
     python -m benchmarks.forecast_scale                          250, 500, 1,000 and 2,000 queues, then the level shift
     python -m benchmarks.forecast_scale --model naive --queues 250 --no-shift
+    python -m benchmarks.forecast_scale --without-foundation     as where the extra `foundation` is not installed
 
 History is 30 days of 5 minutes of gangs that come and go (seeded). A tick is what a cycle does each minute: the newest
 step is there, totals are added up, the forecaster learns from what it said before, and answers 14 horizons at 9
@@ -28,8 +29,10 @@ from numpy.typing import NDArray
 
 from benchmarks.ingest import peak_mb
 from forecasting.check import gangs
+from forecasting.experts import EXTRA, installed
 from forecasting.forecast import guard
 from forecasting.losses import pinball
+from forecasting.outlook import Outlook
 from forecasting.protocol import Forecaster, updated
 from forecasting.registry import make
 from forecasting.rolling import until
@@ -150,13 +153,15 @@ def main() -> None:
 
 
 def _measure(options: argparse.Namespace) -> None:
+    if options.without_foundation:
+        hide(EXTRA)
     make(options.model)  # or say at once that there is none of that name
     if options.one:
         found = cost(options.model, options.one, options.days, options.ticks)
         print(json.dumps([found.fit_s, found.ticks_ms, found.peak_mb]))
         return
     print(
-        f"{options.model}, {options.days} days x 5 min, {options.ticks} ticks of 14 horizons x 9 quantiles, totals too "
+        f"{options.model} {beside_whom()}, {options.days} days x 5 min, {options.ticks} ticks of 14 horizons x 9 quantiles, totals too "
         f"({MOST_TICKS} of few queues)"
     )
     print(f"{'queues':>8}{'fit, s':>12}{'tick p50, ms':>14}{'tick p99, ms':>14}{'peak MB':>10}", flush=True)
@@ -166,10 +171,20 @@ def _measure(options: argparse.Namespace) -> None:
         tell_recovery(options.model, *_week(options.traces))
 
 
+def hide(package: str) -> None:
+    """As if a package were not installed, in this process until it ends."""
+    sys.modules[package] = None  # type: ignore[assignment]  # which Python takes for "cannot be imported"
+
+
+def beside_whom() -> str:
+    """Whether the mixture has the foundation model: figures differ."""
+    return f"{'with' if Outlook in installed() else 'without'} the foundation model"
+
+
 def tell_recovery(name: str, title: str, history: DemandHistory) -> None:
     """Prints the hours after the shift, and when the loss is what it would have been."""
     table = recovery(name, history)
-    print(f"\n{name} after demand doubled ({title}, {SHIFTS} shifts of 12 h): WQL of the next hour")
+    print(f"\n{name} {beside_whom()} after demand doubled ({title}, {SHIFTS} shifts of 12 h): WQL of the next hour")
     print(f"{'hours of feedback':>18}{'with shift':>12}{'without':>10}{'ratio':>8}")
     for hours, with_shift, without in table:
         print(f"{hours:18.1f}{with_shift:12.4f}{without:10.4f}{with_shift / without:8.2f}")
@@ -198,6 +213,7 @@ def _week(folder: str | None) -> tuple[str, DemandHistory]:
 def _in_its_own_process(options: argparse.Namespace, queues: int) -> Cost:
     ticks = str(ticks_at(queues, options.ticks))
     told = ["--model", options.model, "--one", str(queues), "--days", str(options.days), "--ticks", ticks]
+    told += ["--without-foundation"] if options.without_foundation else []
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.forecast_scale", *told], check=True, stdout=subprocess.PIPE
     )
@@ -212,6 +228,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=30, help="of history (30)")
     parser.add_argument("--ticks", type=int, default=60, help="per size, at least (60; 600 of up to 10 queues)")
     parser.add_argument("--no-shift", action="store_true", help="costs only")
+    parser.add_argument(
+        "--without-foundation", action="store_true", help="as where the extra `foundation` is not installed"
+    )
     parser.add_argument("--traces", default=os.environ.get("GYROPILOT_TRACES"), help="the folder (GYROPILOT_TRACES)")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # for the processes that measure
     return parser.parse_args()

@@ -45,7 +45,13 @@ def read_trace(path: Path, column: str | None = None) -> Trace:
         recorded = _placed(rows, grid, columns.pending)
         pending = np.where(_never(recorded), pending, recorded)
     lines = tuple(Line(name, column or GPU) for name in rows.queues)
-    notes = [*columns.notes, *counter, *_waiting(lines, rows, columns.pending), *_order(rows), *_gaps(lines, running + pending)]
+    notes = [
+        *columns.notes,
+        *counter,
+        *_waiting(lines, rows, columns.pending),
+        *_order(rows),
+        *_gaps(lines, running + pending),
+    ]
     return Trace(DemandHistory(lines, grid, running, pending), tuple(notes))
 
 

@@ -27,3 +27,11 @@ def test_help_answers_without_loading_heavy_libraries() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_python_runs_the_package_as_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gyropilot", "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert "forecast" in done.stdout
