@@ -161,8 +161,8 @@ def _measure(options: argparse.Namespace) -> None:
         print(json.dumps([found.fit_s, found.ticks_ms, found.peak_mb]))
         return
     print(
-        f"{options.model} {beside_whom()}, {options.days} days x 5 min, {options.ticks} ticks of 14 horizons x 9 quantiles, totals too "
-        f"({MOST_TICKS} of few queues)"
+        f"{options.model} {beside_whom()}, {options.days} days x 5 min, {options.ticks} ticks of 14 horizons "
+        f"x 9 quantiles, totals too ({MOST_TICKS} of few queues)"
     )
     print(f"{'queues':>8}{'fit, s':>12}{'tick p50, ms':>14}{'tick p99, ms':>14}{'peak MB':>10}", flush=True)
     for queues in dict.fromkeys((1, *options.queues)):

@@ -29,10 +29,10 @@ DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar"}
 SO_LIKE = 0.8
 """A name that is so like one that is missing is that one, mistyped."""
 
-_NOTHING = frozenset(
-    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A", "NA", "NULL", "NaN")
-    + ("n/a", "nan", "null")
-)
+_NOTHING = frozenset((
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A", "NA", "NULL", "NaN",
+    "n/a", "nan", "null",
+))  # fmt: skip
 """Words that Arrow reads as no number in CSV, where it does not say so."""
 
 NO_ZONE = "timestamp tells no zone: taken as UTC"

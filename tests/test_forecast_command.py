@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from numba import njit
+from typer.testing import CliRunner
 
 from forecasting.foresight import Foresight
+from gyropilot.cli import app
 from gyropilot.clock import SystemClock
 from gyropilot.demo import Demo, serve
 from gyropilot.errors import SettingsError
@@ -34,6 +37,23 @@ def test_tells_each_queue_without_kubernetes_and_writes_nothing(world: Demo, tmp
     assert {line["queue"] for line in told["lines"]} == {"", "research", "vision", "language", "serving"}
     assert told["trust"]["origin"].startswith("fitted at ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_loops_are_compiled_is_said_where_stderr_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def foretold_with_a_new_loop(*asked: object) -> None:
+        assert njit()(_twice)(1) == 2
+        raise SettingsError("that was all")
+
+    monkeypatch.setattr("gyropilot.wiring.foretold", foretold_with_a_new_loop)
+
+    done = CliRunner().invoke(app, ["forecast", "--prometheus", "http://127.0.0.1:9"])
+
+    assert str(done.exception) == "that was all"
+    assert done.stderr.startswith("compiling the forecaster's loops for this ")
+
+
+def _twice(number: int) -> int:
+    return 2 * number
 
 
 def test_the_mixture_tells_the_total_of_each_cohort_that_prometheus_knows(world: Demo) -> None:
