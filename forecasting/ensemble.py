@@ -14,6 +14,7 @@ from forecasting.copula import Copula, blended
 from forecasting.experts import installed, pace, prior
 from forecasting.heard import NOTHING, Habit, Heard, Question
 from forecasting.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
+from forecasting.lineage import quieted
 from forecasting.protocol import Forecaster, State
 from forecasting.rolling import until
 from forecasting.said import Said, feedback
@@ -127,7 +128,7 @@ class Ensemble:
         mixed, correction = lessons.mixed(experts, *question), lessons.correction(*question, scale_gpus(history))
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
             return experts, correction.told(mixed)
-        queues = correction.told(mixed).told
+        queues = quieted(correction.told(mixed).told, history, *question)
         totals = self.copula.totals(history.lines, queues, *question)
         for row, line in enumerate(history.lines):
             if line in totals:

@@ -36,14 +36,17 @@ DEAD_AFTER = timedelta(days=7)
 def renamed(history: DemandHistory) -> dict[Line, Line]:
     """New names with their old ones: the old vanished as the new one appeared, with like demand, on one resource.
 
-    The old one was in use for most of its time, and the new one for none of at least a day: else a pause would do.
+    The old one was in use for most of at least a day, and the new one for none of at least a day: else a pause would
+    do. What was not seen counts neither way, such as what is older than what Prometheus keeps.
     """
     near, first, last = max(1, round(NEAR / history.step)), _first_used(history), _last_used(history)
-    count = history.demand.shape[1]
-    share = _used(history).sum(axis=1) / np.maximum(last + 1, 1)
+    count, seen, day = history.demand.shape[1], np.isfinite(history.demand), LEAST_UNUSED / history.step
+    lived = (seen & (np.arange(count) <= last[:, None])).sum(axis=1)
+    share = np.where(lived >= day, _used(history).sum(axis=1) / np.maximum(lived, 1), 0.0)
+    known_before = np.append(0, np.cumsum(seen.any(axis=0)))  # columns at which anything was seen
     queues = np.array([line.queue != ALL_QUEUES for line in history.lines], dtype=bool)  # a total has no other name
     old = np.flatnonzero(queues & (last >= 0) & (last < count - 1 - near) & (share >= LEAST_USED))
-    new = np.flatnonzero(queues & (first >= LEAST_UNUSED / history.step))
+    new = np.flatnonzero(queues & (known_before[np.maximum(first, 0)] >= day))
     gap = np.abs(first[new][:, None] - last[old][None, :] - 1)
     pairs = []
     for i, j in zip(*(rows[at] for rows, at in zip((new, old), np.nonzero(gap <= near), strict=True)), strict=True):
@@ -83,7 +86,7 @@ def with_borrowed_pasts(history: DemandHistory) -> DemandHistory:
 def quieted(table: Floats, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
     """(L, W, Q) GPUs, where a dead line has none, and a first burst that is the less likely the longer it is dead.
 
-    Its chance within a lead follows a rate of one in as long as it is dead; its size is that of past demand.
+    That it is there at a given hour takes that it has begun by then and is not over; its size is that of past demand.
     """
     from forecasting.compiled import bursts
 
@@ -91,16 +94,26 @@ def quieted(table: Floats, history: DemandHistory, windows: Sequence[Window], qu
     dead = np.flatnonzero(idle >= DEAD_AFTER.total_seconds())
     if not len(dead):
         return table
-    ranks = _burst_ranks(_ends_s(windows), idle[dead], np.array(quantiles))
+    chances = _chances(_ends_s(windows), idle[dead], bursts.shares_used(history.demand, dead))
+    ranks = _burst_ranks(chances, np.array(quantiles))
     result = table.copy()
     result[dead] = bursts.sizes(history.demand, dead, ranks, NODE_GPUS)
     return result
 
 
-def _burst_ranks(ahead_s: Floats, dead_s: Floats, quantiles: Floats) -> Floats:
-    """(D, W, Q) the quantile of a burst's size at a quantile of demand; 0 where it is likelier that none comes."""
-    chance = -np.expm1(-ahead_s / dead_s[:, None])[..., None]
-    ranks: Floats = np.clip(1 - (1 - quantiles) / np.maximum(chance, 1e-12), 0.0, 1.0)
+def _chances(ahead_s: Floats, dead_s: Floats, share_used: Floats) -> Floats:
+    """(D, W) that there is demand at a moment.
+
+    The rate of bursts is about one in as long as none came: exponential, as is what else it may be. So one has begun
+    within a lead with a chance of lead / (lead + dead), and demand is there for the share of time that it used to be.
+    """
+    chances: Floats = share_used[:, None] * ahead_s / (ahead_s + dead_s[:, None])
+    return chances
+
+
+def _burst_ranks(chances: Floats, quantiles: Floats) -> Floats:
+    """(D, W, Q) the quantile of a burst's size at a quantile of demand; 0 where it is likelier that there is none."""
+    ranks: Floats = np.clip(1 - (1 - quantiles) / np.maximum(chances[..., None], 1e-12), 0.0, 1.0)
     return ranks
 
 

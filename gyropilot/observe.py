@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gyropilot.domain import ClusterState, DemandHistory, Line, Pool, Queue
 from gyropilot.errors import ObservationError
@@ -17,6 +19,12 @@ from gyropilot.settings import Settings
 
 # Below this many GPUs the two sources differ by scrape delay alone.
 _NOTABLE_GPUS = 8.0
+
+GONE_AFTER = timedelta(hours=1)
+"""A line that was not seen for longer while others were, belongs to a queue that exists no more."""
+
+_SAID_GONE = 10
+"""Queues that are named as gone, at most: jobs with queues of their own leave hundreds behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,27 @@ def join(metrics: Metrics, inventory: Inventory, settings: Settings, now: dateti
     )
 
 
-def demand_seen(metrics: Metrics, settings: Settings) -> DemandHistory:
-    """Demand of every queue that Prometheus knows, those that are gone among them. Raises ObservationError when stale.
+class SeenDemand(NamedTuple):
+    """What Prometheus alone tells of demand."""
+
+    history: DemandHistory  # of lines that go on
+    gone: DemandHistory  # of lines that do not
+    notes: tuple[str, ...]  # what is left out, and since when it was not seen
+
+
+def demand_seen(metrics: Metrics, settings: Settings) -> SeenDemand:
+    """Demand of every queue that Prometheus still sees, and of those that are gone. Raises ObservationError when stale.
 
     For whoever asks Prometheus alone; `join` knows which queues exist.
     """
     _refuse_stale(metrics, settings.prometheus.max_age)
     names = {line.queue for line in (*metrics.history.lines, *metrics.newest)}
-    return _history(metrics, [Queue(name) for name in names])
+    whole = _history(metrics, [Queue(name) for name in names])
+    vanished = _vanished(whole)
+    stay = np.flatnonzero(~vanished)
+    return SeenDemand(
+        _some_lines(whole, stay), _some_lines(whole, np.flatnonzero(vanished)), _left_out(whole, vanished)
+    )
 
 
 def _refuse_stale(metrics: Metrics, max_age: timedelta) -> None:
@@ -162,8 +183,41 @@ def _history(metrics: Metrics, queues: Iterable[Queue]) -> DemandHistory:
 def _gone(seen: DemandHistory, queues: Iterable[Queue]) -> DemandHistory:
     """History of the queues that exist no more."""
     names = {queue.name for queue in queues}
-    rows = [row for row, line in enumerate(seen.lines) if line.queue not in names]
-    return DemandHistory(tuple(seen.lines[row] for row in rows), seen.times, seen.running[rows], seen.pending[rows])
+    return _some_lines(seen, np.flatnonzero([line.queue not in names for line in seen.lines]))
+
+
+def _vanished(history: DemandHistory) -> NDArray[np.bool_]:
+    """(L,) lines that were seen once, and then not for over an hour in which others were: what none shows is a gap."""
+    seen = np.isfinite(history.demand)
+    steps = np.cumsum(seen.any(axis=0))
+    last = np.where(seen, steps, 0).max(axis=1, initial=0)
+    patience = max(1, GONE_AFTER // history.step)
+    gone: NDArray[np.bool_] = (last > 0) & (steps[-1:].max(initial=0) - last > patience)
+    return gone
+
+
+def _left_out(history: DemandHistory, vanished: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Queue deleted was not seen since 2026-03-01 09:00 UTC: left out; the latest first."""
+    last = {
+        history.lines[row]: int(history.times[np.flatnonzero(np.isfinite(history.demand[row]))[-1]])
+        for row in np.flatnonzero(vanished)
+    }
+    told = sorted(last, key=lambda line: (-last[line], line))
+    more = (f"{len(told) - _SAID_GONE} more queues were not seen for longer: left out",) * (len(told) > _SAID_GONE)
+    return (
+        *(
+            f"queue {line.queue} ({line.resource}) was not seen since "
+            f"{datetime.fromtimestamp(last[line], UTC):%Y-%m-%d %H:%M} UTC: left out"
+            for line in told[:_SAID_GONE]
+        ),
+        *more,
+    )
+
+
+def _some_lines(history: DemandHistory, rows: NDArray[np.int64]) -> DemandHistory:
+    return DemandHistory(
+        tuple(history.lines[row] for row in rows), history.times, history.running[rows], history.pending[rows]
+    )
 
 
 def _lines(queues: Iterable[Queue]) -> Iterable[Line]:

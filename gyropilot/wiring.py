@@ -22,14 +22,14 @@ from forecasting.trace import Trace
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
-from gyropilot.domain import ClusterState, Cycle, DemandHistory
+from gyropilot.domain import ClusterState, Cycle
 from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.guardrails import guardrails
 from gyropilot.journal import Holder, Journal
 from gyropilot.kubernetes.api import Api
 from gyropilot.kubernetes.reader import KubernetesReader
 from gyropilot.metrics import Telemetry
-from gyropilot.observe import Observer, demand_seen
+from gyropilot.observe import Observer, SeenDemand, demand_seen
 from gyropilot.prometheus.reader import PrometheusReader
 from gyropilot.settings import Settings
 
@@ -151,20 +151,22 @@ def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None
         raise SettingsError(_NO_PROMETHEUS)
     told("reading Prometheus")
     metrics = PrometheusReader(settings.prometheus, settings.kubernetes.pool_label).read(now)
-    history = demand_seen(metrics, settings)
-    _refuse_unknown(queue, history)  # before the fit, which may take minutes
+    seen = demand_seen(metrics, settings)
+    _refuse_unknown(queue, seen)  # before the fit, which may take minutes
     told("forecasting")
-    foresight = foresight_of(settings)
-    demand = foresight(ClusterState(now, (), (), (), history, {"prometheus": metrics.age}))
-    found = Foretold(history.with_totals(), demand, foresight.outlook(), foresight.lessons(), metrics.notes)
+    foresight, notes = foresight_of(settings), (*metrics.notes, *seen.notes)
+    demand = foresight(ClusterState(now, (), (), (), seen.history, {"prometheus": metrics.age}, gone=seen.gone))
+    found = Foretold(seen.history.with_totals(), demand, foresight.outlook(), foresight.lessons(), notes)
     return with_cohorts(found, metrics.cohorts, foresight.copula()) if queue is None else found.of_queue(queue)
 
 
-def _refuse_unknown(queue: str | None, history: DemandHistory) -> None:
-    names = sorted({line.queue for line in history.lines})
+def _refuse_unknown(queue: str | None, seen: SeenDemand) -> None:
+    names = sorted({line.queue for line in seen.history.lines})
     if queue is not None and queue not in names:
+        any_more = " any more" if queue in {line.queue for line in seen.gone.lines} else ""
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        raise SettingsError(f"no queue {queue!r} in Prometheus; there are {', '.join(names[:_NAMED]) or 'none'}{more}")
+        there = f"there are {', '.join(names[:_NAMED]) or 'none'}{more}"
+        raise SettingsError(f"no queue {queue!r} in Prometheus{any_more}; {there}")
 
 
 def remembered_demand(settings: Settings, now: datetime, told: Told = lambda phrase: None) -> Trace:

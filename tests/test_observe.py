@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gyropilot.domain import Line
+from gyropilot.domain import DemandHistory, Line
 from gyropilot.errors import ObservationError
 from gyropilot.kubernetes.inventory import Inventory
-from gyropilot.observe import Observer, join
+from gyropilot.observe import Observer, demand_seen, join
 from gyropilot.prometheus.metrics import Metrics
 from gyropilot.settings import Settings
 from tests.fakes import GPU, NOW, history, pool, queue
@@ -93,6 +93,48 @@ def test_the_past_of_a_queue_that_is_gone_is_kept_apart_for_whoever_goes_on_unde
 
     assert seen.history.lines == (RESEARCH,)
     assert seen.gone.of(Line("vision", GPU)).tolist() == [1.0, 2.0, 3.0]
+
+
+def test_prometheus_alone_tells_a_queue_apart_that_was_not_seen_for_over_an_hour_while_others_were() -> None:
+    hours_2, hour = 24 * [np.nan], 12 * [np.nan]
+    told = metrics(
+        history=history({"research": 100 * [4.0], "deleted": 76 * [8.0] + hours_2, "late": 88 * [2.0] + hour})
+    )
+
+    seen = demand_seen(told, Settings())
+
+    assert [line.queue for line in seen.history.lines] == ["late", "research"]
+    assert seen.history.with_totals().of(Line("", GPU))[-1] == 12.0  # late counts as it was seen an hour ago
+    assert seen.gone.of(Line("deleted", GPU))[:76].tolist() == 76 * [8.0]
+    assert seen.notes == ("queue deleted (nvidia.com/gpu) was not seen since 2026-03-02 10:00 UTC: left out",)
+
+
+def test_a_gap_of_all_lines_makes_nobody_gone() -> None:
+    away = 60 * [np.nan]
+    told = metrics(
+        history=history({"research": 40 * [4.0] + away + [4.0], "scraped-later": 40 * [8.0] + away + [np.nan]})
+    )
+
+    seen = demand_seen(told, Settings())
+
+    assert [line.queue for line in seen.history.lines] == ["research", "scraped-later"]
+    assert (seen.gone.lines, seen.notes) == ((), ())
+
+
+def test_of_many_queues_that_are_gone_the_latest_are_named() -> None:
+    jobs = {f"job-{n:02}": [1.0, *(n + 1) * [1.0], *(98 - n) * [np.nan]] for n in range(40)}
+
+    notes = demand_seen(metrics(history=history({"research": 100 * [4.0], **jobs})), Settings()).notes
+
+    assert len(notes) == 11
+    assert notes[0].startswith("queue job-39 ")
+    assert notes[-1] == "30 more queues were not seen for longer: left out"
+
+
+def test_nothing_at_all_is_nobody_gone() -> None:
+    nothing = demand_seen(metrics(history=DemandHistory.empty(), newest={}), Settings())
+
+    assert (nothing.history.lines, nothing.gone.lines, nothing.notes) == ((), (), ())
 
 
 def test_a_large_difference_between_the_sources_is_said() -> None:

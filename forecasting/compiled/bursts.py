@@ -23,6 +23,24 @@ def idle_steps(demand: Floats, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @compiled
+def shares_used(demand: Floats, rows: NDArray[np.int64]) -> Floats:
+    """(R,) share of each row's readings above zero, from the first to the last such one; 1 where there is none."""
+    found = np.ones(len(rows))
+    for nth, row in enumerate(rows):
+        used, since, until_last = 0, 0, 0
+        for step in range(demand.shape[1]):
+            if demand[row, step] > 0:
+                used += 1
+            if used > 0 and np.isfinite(demand[row, step]):
+                since += 1
+                if demand[row, step] > 0:
+                    until_last = since
+        if used > 0:
+            found[nth] = used / until_last
+    return found
+
+
+@compiled
 def sizes(demand: Floats, rows: NDArray[np.int64], ranks: Floats, unknown: float) -> Floats:
     """(R, W, Q) quantiles at `ranks` (R, W, Q) of each row's demand above zero, as `row_quantiles` has them.
 

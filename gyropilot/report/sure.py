@@ -13,6 +13,11 @@ Part = dict[str, Any]
 LEAST_SHARE = 0.02
 """Experts that are hardly listened to are left out."""
 
+GROUPS = ("queues", "totals")
+
+WARNED_OF, LEAST_HELD = 0.8, 0.65
+"""Of bands that are to hold the one, those that hold less than the other are warned of."""
+
 MEANINGS = {
     "forest": "what followed moments like this one, in any queue",
     "jobs": "how long what runs is likely to go on, and what usually arrives",
@@ -61,17 +66,29 @@ def sentences(forecast: DemandForecast) -> list[str]:
     trust = forecast.trust
     told = [f"{forecast.forecaster}: {trust.origin}"] if trust.origin else []
     told += [f"{spoken(b)}: listens to {words}" for b in buckets(trust) if (words := listened(trust.voices, b))]
-    told += [words for b in buckets(trust) if (words := _held_words(trust, b))]
-    return [*told, *trust.surprises, *trust.renamed, *trust.known]
+    told += [words for b in buckets(trust) for group in GROUPS if (words := _held_words(trust, group, b))]
+    return [*told, *narrow(trust), *trust.surprises, *trust.renamed, *trust.known]
 
 
-def _held_words(trust: Trust, bucket: str) -> str:
-    """next hour: 81 % of outcomes lay in 80 % bands, 94 % in 95 % bands (1,240 outcomes of queues)."""
-    mine = [r for r in trust.realised if (r.group, r.bucket) == ("queues", bucket)]
+def narrow(trust: Trust) -> list[str]:
+    """1–6 h: 80 % bands of totals held only 58 % of late: they are too narrow, leave room."""
+    return [
+        f"{spoken(r.bucket)}: {percent(r.nominal)} bands of {r.group} held only {percent(r.coverage)} of late: "
+        "they are too narrow, leave room"
+        for r in trust.realised
+        if r.nominal == WARNED_OF and r.coverage < LEAST_HELD
+    ]
+
+
+def _held_words(trust: Trust, group: str, bucket: str) -> str:
+    """next hour: of outcomes of late lay 81 % in 80 % bands, 94 % in 95 % bands (1,240 outcomes of queues)."""
+    mine = [r for r in trust.realised if (r.group, r.bucket) == (group, bucket)]
     if not mine:
         return ""
     shares = ", ".join(f"{percent(r.coverage)} in {percent(r.nominal)} bands" for r in mine)
-    return f"{spoken(bucket)}: of outcomes of late lay {shares} ({count(round(mine[0].outcomes), 'outcome')} of queues)"
+    return (
+        f"{spoken(bucket)}: of outcomes of late lay {shares} ({count(round(mine[0].outcomes), 'outcome')} of {group})"
+    )
 
 
 def passage(forecast: DemandForecast) -> Part:
@@ -82,7 +99,7 @@ def passage(forecast: DemandForecast) -> Part:
         "origin": f"{forecast.forecaster}, {trust.origin}." if trust.origin else "",
         "rows": [_row(trust, bucket) for bucket in buckets(trust)],
         "experts": [(name, MEANINGS[name]) for name in experts if name in MEANINGS],
-        "sentences": [*trust.surprises, *trust.renamed, *trust.known],
+        "sentences": [*narrow(trust), *trust.surprises, *trust.renamed, *trust.known],
         "measured": bool(trust.realised),
     }
 
@@ -96,7 +113,7 @@ def _row(trust: Trust, bucket: str) -> Part:
 
 
 def _cells(trust: Trust, bucket: str, nominal: float) -> Iterator[str]:
-    for group in ("queues", "totals"):
+    for group in GROUPS:
         found = held(trust.realised, group, bucket, nominal)
         yield percent(found.coverage) if found else UNKNOWN
 

@@ -215,6 +215,26 @@ def test_a_total_is_midway_between_its_own_forecast_and_what_its_queues_add_up_t
     assert together[-1] == pytest.approx((alone[-1] + joint) / 2)
 
 
+@dataclass(frozen=True, eq=False)
+class Stubborn(Naive):
+    """Expects 80 GPUs of whatever it is asked about."""
+
+    def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
+        return np.full((len(history.lines), len(windows), len(quantiles)), 80.0)
+
+
+def test_a_total_counts_as_little_of_a_dead_queue_as_its_row_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    living = walks(12, queues=1).demand[0]
+    seen = history({"busy": living, "dead": [*[400.0] * 4 * DAY, *[0.0] * 8 * DAY]}).with_totals()
+    model = replace(naives(monkeypatch).fit(seen), lessons=None)  # nothing is added by what was learnt
+    model = replace(model, experts=(Stubborn(),))
+
+    told = model.predict(seen, SOON, QUANTILES)
+
+    # The expert says 80 of each queue and of the total; the dead one's is not counted in the half that adds up.
+    assert told[2, :, 2] == pytest.approx([80.0] * 3)
+
+
 def test_a_queue_that_comes_later_is_forecast_at_once_and_learnt_about_from_then_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

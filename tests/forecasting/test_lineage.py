@@ -27,6 +27,44 @@ def test_a_queue_that_vanished_as_another_appeared_with_like_demand_was_renamed(
     assert renamed(seen) == {_line("language"): _line("nlp")}
 
 
+def test_a_rename_is_found_where_nothing_is_known_of_the_first_part() -> None:
+    unseen = [NAN] * 8 * DAY  # Prometheus keeps less than was asked for
+    seen = history(
+        {
+            "nlp": [*unseen, *[64.0] * 500, *[NAN] * 100],
+            "language": [*unseen, *[NAN] * 500, *[60.0] * 100],
+            "vision": [*unseen, *[16.0] * 600],
+        }
+    )
+
+    assert renamed(seen) == {_line("language"): _line("nlp")}
+
+
+def test_what_came_and_went_within_a_day_is_nobodys_old_name() -> None:
+    seen = history(
+        {
+            "trial": [*[NAN] * 488, *[64.0] * 12, *[NAN] * 100],
+            "language": [*[NAN] * 500, *[60.0] * 100],
+            "vision": [16.0] * 600,
+        }
+    )
+
+    assert renamed(seen) == {}
+
+
+@pytest.mark.parametrize(("seen_before", "found"), [(2 * DAY, True), (DAY // 2, False)])
+def test_it_takes_a_day_that_was_seen_to_know_an_old_name_and_a_newcomer(seen_before: int, found: bool) -> None:
+    unseen = [NAN] * (9 * DAY - seen_before)
+    seen = history(
+        {
+            "nlp": [*unseen, *[64.0] * seen_before, *[NAN] * 100],
+            "language": [*[NAN] * 9 * DAY, *[60.0] * 100],
+        }
+    )
+
+    assert renamed(seen) == ({_line("language"): _line("nlp")} if found else {})
+
+
 def test_a_renamed_queue_keeps_its_past() -> None:
     seen = history({"nlp": [64.0] * 500 + [NAN] * 100, "language": [NAN] * 500 + [60.0] * 100})
 
@@ -93,9 +131,27 @@ def test_a_dead_queue_has_a_narrow_band_in_which_the_first_burst_is_possible() -
 
     tables = [quieted(wide, seen, [A_DAY], quantiles)[0, 0].tolist() for seen in (ten_days, hundred_days)]
 
-    # One in ten days is 9.5 % within a day; one in a hundred is just under 1 %.
+    # After ten days it is 1 in 11 within a day; after a hundred, 1 in 101.
     assert tables == [[0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 0.0, 0.0]]
     assert quieted(wide, hundred_days, [A_DAY], (0.5, 0.9, 0.95, 0.999))[0, 0, -1] == 16.0
+
+
+def test_a_queue_that_was_always_busy_and_is_dead_for_eight_days_is_likelier_to_stay_dead_all_week() -> None:
+    dead = history({"dead": [40.0] * 90 * DAY + [0.0] * 8 * DAY})
+    ends = [Window(timedelta(hours=h - 1), timedelta(hours=h)) for h in (24, 96, 168)]
+
+    told = quieted(np.zeros((1, 3, 3)), dead, ends, (0.5, 0.9, 0.99))[0]
+
+    # Begun by then: 1 in 9, 4 in 12, 7 in 15.
+    assert told.tolist() == [[0.0, 40.0, 40.0], [0.0, 40.0, 40.0], [0.0, 40.0, 40.0]]
+
+
+def test_bursts_that_are_soon_over_are_seldom_there_at_a_given_hour() -> None:
+    hourly = history({"dead": ([40.0] + [0.0] * 11) * 24 * 10 + [40.0] + [0.0] * 8 * DAY})  # one reading in twelve
+    week = [Window(timedelta(hours=167), timedelta(hours=168))]
+
+    # Begun by then 7 in 15, there in a twelfth of the time: 3.9 %.
+    assert quieted(np.zeros((1, 1, 3)), hourly, week, (0.5, 0.95, 0.99))[0, 0].tolist() == [0.0, 0.0, 40.0]
 
 
 def test_a_queue_that_was_never_used_may_begin_with_a_node() -> None:

@@ -20,7 +20,7 @@ from forecasting.ensemble import SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_S
 from forecasting.experts import EXPERTS
 from forecasting.lessons import PROMPT
 from forecasting.outlook import Outlook
-from gyropilot.domain import Line, Trust
+from gyropilot.domain import Line, Realised, Trust
 from gyropilot.report import charts, fans, sure
 from gyropilot.report import render as render_cycle
 from gyropilot.report.forecast import render
@@ -275,6 +275,26 @@ def test_a_plan_says_how_sure_its_forecast_is_in_every_format() -> None:
     assert "forest 75 %, naive 25 %" in text
     assert json.loads(told)["trust"]["listened_to"]["next hour"] == {"forest": 0.75, "naive": 0.25}
     assert json.loads(told)["trust"]["realised"][0]["coverage"] == 0.81
+
+
+def test_text_tells_the_coverage_of_totals_as_the_page_does() -> None:
+    counted = [Realised(g, "1-6h", n, c, 1240.0) for g, n, c in (("queues", 0.8, 0.81), ("totals", 0.8, 0.66))]
+    told = replace(foretold().demand, trust=Trust(realised=tuple(counted)))
+
+    assert sure.sentences(told) == [
+        "1\N{EN DASH}6 h: of outcomes of late lay 81 % in 80 % bands (1,240 outcomes of queues)",
+        "1\N{EN DASH}6 h: of outcomes of late lay 66 % in 80 % bands (1,240 outcomes of totals)",
+    ]
+
+
+def test_bands_that_held_far_too_little_are_warned_of_in_every_format() -> None:
+    counted = Realised("totals", "1-6h", 0.8, 0.64, 90.0)
+    told = replace(foretold().demand, trust=Trust(realised=(counted,)))
+    warning = "1\N{EN DASH}6 h: 80 % bands of totals held only 64 % of late: they are too narrow, leave room"
+
+    assert sure.sentences(told)[-1] == warning
+    assert sure.passage(told)["sentences"] == [warning]
+    assert warning in " ".join(render(replace(foretold(), demand=told), "html").split())
 
 
 def test_a_plan_claims_nothing_where_nothing_was_measured() -> None:

@@ -73,9 +73,9 @@ def page(found: Foretold) -> Part:
 
 
 def _sentences(found: Foretold) -> list[str]:
-    """What surprises, and what people told beforehand about the whole week."""
+    """What held too little, what surprises, and what people told beforehand about the whole week."""
     trust = found.demand.trust
-    return [*trust.surprises, *trust.renamed, *found.outlook.trust.known]
+    return [*sure.narrow(trust), *trust.surprises, *trust.renamed, *found.outlook.trust.known]
 
 
 def _key() -> list[Part]:
