@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,13 @@ from gyropilot.cli import app
 from gyropilot.clock import SystemClock
 from gyropilot.demo import Demo, serve
 from gyropilot.errors import SettingsError
+from gyropilot.prometheus.metrics import Metrics
+from gyropilot.prometheus.reader import PrometheusReader
 from gyropilot.report.forecast import render
 from gyropilot.settings import PrometheusSettings, Settings
 from gyropilot.wiring import foretold
 from tests.command import gyropilot
+from tests.fakes import NOW, history
 
 NAIVE = {"GYROPILOT_FORECAST__MODEL": "naive"}  # fits at once
 
@@ -67,6 +72,28 @@ def test_the_mixture_tells_the_total_of_each_cohort_that_prometheus_knows(world:
         "labs": (["language", "research"], now["language"] + now["research"]),
         "products": (["serving", "vision"], now["serving"] + now["vision"]),
     }
+
+
+def test_a_queue_that_is_gone_is_in_no_row_and_in_no_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = {"research": [8.0, 16.0] * 24, "vision": [24.0] * 48, "deleted": [*[32.0] * 44, *[math.nan] * 4]}
+    seen = Metrics(
+        history(days, timedelta(hours=1)),
+        {},
+        timedelta(0),
+        "kueue",
+        cohorts=dict.fromkeys(("research", "vision"), "all"),
+    )
+    monkeypatch.setattr(PrometheusReader, "read", lambda reader, now: seen)
+    settings = Settings.model_validate({"prometheus": {"url": "http://prometheus"}, "forecast": {"state": ""}})
+
+    told = json.loads(render(foretold(settings, NOW), "json"))
+
+    assert {line["queue"]: line["newest_gpus"] for line in told["lines"]} == {"": 40, "research": 16, "vision": 24}
+    assert [row["newest_gpus"] for row in told["cohorts"]] == [40]
+    assert told["cohorts"][0]["values"] == told["lines"][0]["values"]
+    assert "queue deleted (nvidia.com/gpu) was not seen since 2026-03-02 08:00 UTC: left out" in told["notes"]
+    with pytest.raises(SettingsError, match="no queue 'deleted' in Prometheus any more; there are research, vision"):
+        foretold(settings, NOW, queue="deleted")
 
 
 def test_a_model_without_a_copula_says_why_it_tells_no_cohorts(world: Demo, tmp_path: Path) -> None:
