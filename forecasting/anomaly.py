@@ -12,7 +12,7 @@ import numpy as np
 from forecasting.bands import DAY_S
 from forecasting.grid import BLOCK_LINES, middles_s, window
 from forecasting.losses import pinball
-from forecasting.profile import Days, Profile, sample_quantiles
+from forecasting.profile import NEXT, Days, Profile, sample_quantiles
 from forecasting.protocol import State
 from forecasting.signals import Rows
 from forecasting.slots import Past, Slots
@@ -58,7 +58,7 @@ class Anomaly(Profile):
 
     def fit(self, history: DemandHistory) -> Self:
         """Sums up past days, and replays the last of them."""
-        slots = Slots.of(history)
+        slots = Slots.of(history, self.place)
         return replace(self, slots=slots, lasts_s=lasting_s(slots))
 
     def state(self) -> State:
@@ -68,8 +68,9 @@ class Anomaly(Profile):
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        slots = super().restored(state).slots
-        return cls(slots, floats(state, "lasts_s", (0 if slots is None else len(slots.lines),)))
+        usual = super().restored(state)
+        count = 0 if usual.slots is None else len(usual.slots.lines)
+        return cls(usual.slots, usual.place, floats(state, "lasts_s", (count,)))
 
     def _sample(self, days: Days, windows: Sequence[Window], ahead: int, origins: Floats) -> Floats:
         fitted = days.slots is self.slots
@@ -118,7 +119,7 @@ def _replayed(slots: Slots, rows: Rows, origins: Floats) -> Floats:
         actual = past.means(now + starts, now + ends, slots.count)
         newest = past.means(np.array([now - 1]), np.array([now]), now)[:, 0]
         days = Days(past, slots, rows, newest, now, age=0.0, weekend=-1)
-        at = days.origins(ahead=0, later=0)
+        at = days.origins(NEXT)
         sample, unusual = days.measured(TRIED, 0, at), anomalies(days, at)
         for tried, hours in enumerate(LASTS_H):
             told = sample_quantiles(moved(days, TRIED, sample, unusual, np.full(len(rows), 3_600.0 * hours)), LEVELS)

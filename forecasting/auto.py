@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import some_lines
+from forecasting.calendar import Place, place_of, settled
 from forecasting.ets import Ets
 from forecasting.lightgbm_quantile import LightGbm
 from forecasting.naive import Naive
@@ -56,6 +57,15 @@ class Auto:
 
     def __post_init__(self) -> None:
         self.name = self._said()
+
+    @property
+    def place(self) -> Place | None:
+        """By whose clocks its candidates go."""
+        return next((place for place in map(place_of, self.models.values()) if place is not None), None)
+
+    def settled(self, place: Place) -> Self:
+        """The same, whose candidates go by the clocks of `place`."""
+        return type(self)({name: settled(model, place) for name, model in self.models.items()}, self.chosen)
 
     def fit(self, history: DemandHistory) -> Self:
         """Judges on the last days, then fits what was chosen on everything."""

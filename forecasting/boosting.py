@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import Bands
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.naive import plain
 from forecasting.pooled import INSTANTS, LEVELS, MIN_EXAMPLES, Examples, corrected, examples
 from forecasting.protocol import State
@@ -84,13 +85,18 @@ class Boosting:
     seed: int = 0
     bands: Bands = field(default_factory=Bands.none)
     boosted: tuple[Trees, ...] = ()  # one for each of LEVELS, or none
+    place: Place = UTC_PLACE
 
     name = "boosting"
+
+    def settled(self, place: Place) -> Self:
+        """The same, by the clocks of `place`."""
+        return replace(self, place=place)
 
     def fit(self, history: DemandHistory) -> Self:
         """Learns from at most `rows` past moments; stays `Naive` where there are too few."""
         bands = Bands.of_changes(history)
-        past = examples(history, bands, self.rows, self.seed)
+        past = examples(history, bands, self.rows, self.seed, self.place)
         enough = len(past) >= MIN_EXAMPLES
         boosted = tuple(self._boost(past, i) for i in range(len(LEVELS))) if enough else ()
         return replace(self, bands=bands, boosted=boosted)
@@ -102,7 +108,7 @@ class Boosting:
         def answer(ahead_s: Floats) -> Floats:
             if not self.boosted or not history.demand.size:
                 return plain(bands, history, ahead_s, quantiles)
-            return corrected(bands, history, ahead_s, quantiles, self._correction)
+            return corrected(bands, history, ahead_s, quantiles, self._correction, self.place)
 
         return over_instants(answer, windows, history.step, INSTANTS)
 
@@ -110,7 +116,7 @@ class Boosting:
         """Its bands and its trees."""
         options = {"rows": self.rows, "trees": self.trees, "seed": self.seed}
         boosted = {str(level): trees.state() for level, trees in zip(LEVELS, self.boosted, strict=False)}
-        return {**options, "bands": self.bands.state(), "boosted": boosted}
+        return {**options, "place": self.place.state(), "bands": self.bands.state(), "boosted": boosted}
 
     @classmethod
     def restored(cls, state: State) -> Self:
@@ -118,7 +124,7 @@ class Boosting:
         rows, trees, seed = (int(number(state, name)) for name in ("rows", "trees", "seed"))
         boosted = nested(state, "boosted")
         levels = tuple(plain_fields(Trees, boosted, level) for level in boosted)
-        return cls(rows, trees, seed, Bands.restored(nested(state, "bands")), levels)
+        return cls(rows, trees, seed, Bands.restored(nested(state, "bands")), levels, Place.restored(state))
 
     def _correction(self, features: Floats) -> Floats:
         return np.column_stack([trees.predict(features) for trees in self.boosted])

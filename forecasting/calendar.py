@@ -1,76 +1,110 @@
-"""What people know beforehand, as numbers: hours and weekdays where the users are, and the operator's own events."""
+"""Where the users are: the one place in which clocks and days off are worked out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S
-from gyropilot.domain import Floats, Line
-from gyropilot.settings import CalendarEvent, CalendarSettings
+from forecasting.store import plain
+from gyropilot.settings import CalendarSettings
 
-Times = NDArray[np.int64]
+Times = NDArray[Any]
+"""Of whole seconds or of fractions."""
+
+Model = TypeVar("Model")
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-KINDS = ("holiday", "deadline", "maintenance", "event")
 OFFSET_EVERY_S = 900
 """Clocks are only ever changed at a quarter of an hour."""
 
-FAR_H = 14 * 24.0
-"""An event further off than this is not yet told from none."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The clocks and the days off of those who use the cluster."""
+
+    timezone: str = "UTC"
+    weekend: tuple[str, ...] = ("sat", "sun")
+
+    @classmethod
+    def of(cls, settings: CalendarSettings) -> Self:
+        """That of the operator's calendar; the order of its days off says nothing."""
+        return cls(settings.timezone, tuple(day for day in WEEKDAYS if day in settings.weekend))
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Self:
+        """From a state whose `place` is what `state` gave. Raises ForecastError."""
+        told = plain(cls, state, "place")
+        return cls(told.timezone, tuple(told.weekend))
+
+    def state(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "weekend": list(self.weekend)}
+
+    def local_s(self, times_s: Times) -> Times:
+        """Seconds since the epoch as clocks there count them, daylight saving followed; any shape."""
+        if self.timezone == "UTC":
+            return times_s
+        quarters, at = np.unique(times_s // OFFSET_EVERY_S, return_inverse=True)
+        ahead = np.array([_ahead_s(int(quarter), self.timezone) for quarter in quarters], dtype=times_s.dtype)
+        local_s: Times = times_s + ahead[at].reshape(times_s.shape)
+        return local_s
+
+    def ahead_s(self, time_s: float) -> int:
+        """Seconds that clocks there are ahead of UTC."""
+        return 0 if self.timezone == "UTC" else _ahead_s(int(time_s // OFFSET_EVERY_S), self.timezone)
+
+    def turned_s(self, since_s: float, leads_s: Sequence[float]) -> list[int]:
+        """Seconds by which clocks are put forward between a moment and each lead after it."""
+        if self.timezone == "UTC":
+            return [0] * len(leads_s)
+        now = self.ahead_s(since_s)
+        return [self.ahead_s(since_s + lead_s) - now for lead_s in leads_s]
+
+    def days_off(self, local_s: Times) -> NDArray[np.bool_]:
+        """Which local times lie in a weekend."""
+        weekday = (local_s // DAY_S + 3) % 7  # the epoch began on a Thursday; 0 is Monday
+        off: NDArray[np.bool_] = np.isin(weekday, [WEEKDAYS.index(day) for day in self.weekend])
+        return off
+
+    def __str__(self) -> str:
+        return f"{self.timezone} with {', '.join(self.weekend) or 'no day'} off"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Calendar:
-    """The calendar of one place."""
-
-    names: ClassVar[tuple[str, ...]] = (
-        "hour, sine",
-        "hour, cosine",
-        "weekday",  # 0: Monday
-        "day off",  # weekend or holiday
-        *KINDS,  # 1: in it
-        *(f"hours to {kind}" for kind in KINDS),  # 0 in it, FAR_H when none comes sooner
-    )
-
-    settings: CalendarSettings
-
-    def features(self, times_s: Times, line: Line | None = None) -> Floats:
-        """(N, len(names)) at seconds since the epoch, with the events of all queues and those of one line's queue."""
-        local_s = times_s + utc_offsets_s(times_s, ZoneInfo(self.settings.timezone))
-        angle = 2 * np.pi * (local_s % DAY_S) / DAY_S
-        weekday = (local_s // int(DAY_S) + 3) % 7  # the epoch began on a Thursday
-        off = np.isin(weekday, [WEEKDAYS.index(day) for day in self.settings.weekend])
-        events = [e for e in self.settings.events if not e.queues or (line is not None and line.queue in e.queues)]
-        hours_to = [_hours_to([e for e in events if e.kind == kind], times_s) for kind in KINDS]
-        within = [hours == 0 for hours in hours_to]
-        columns = [np.sin(angle), np.cos(angle), weekday, off | within[0], *within, *hours_to]
-        return np.column_stack(columns).astype(np.float64)
+UTC_PLACE = Place()
+"""Where nobody said where the users are, and of traces, which have no calendar."""
 
 
-def utc_offsets_s(times_s: Times, zone: ZoneInfo) -> Times:
-    """(N,) seconds that clocks in `zone` are ahead of UTC, daylight saving followed."""
-    quarters, place = np.unique(times_s // OFFSET_EVERY_S, return_inverse=True)
-    offsets = [_offset_s(int(quarter) * OFFSET_EVERY_S, zone) for quarter in quarters]
-    return np.array(offsets, dtype=np.int64)[place]
+class Settled(Protocol):
+    """A forecaster that goes by the clocks of a place."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def settled(self, place: Place) -> Any:
+        """The same, by the clocks of `place`."""
+        ...
 
 
-def _offset_s(time_s: int, zone: ZoneInfo) -> int:
-    offset = datetime.fromtimestamp(time_s, zone).utcoffset()
+def settled(model: Model, place: Place) -> Model:
+    """The model, by the clocks of `place` where it looks at any."""
+    moved: Model = model.settled(place) if hasattr(model, "settled") else model
+    return moved
+
+
+def place_of(model: object) -> Place | None:
+    """By whose clocks it goes; None: it looks at none."""
+    return getattr(model, "place", None)
+
+
+@lru_cache(maxsize=65_536)
+def _ahead_s(quarter: int, timezone: str) -> int:
+    offset = datetime.fromtimestamp(quarter * OFFSET_EVERY_S, ZoneInfo(timezone)).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
-
-
-def _hours_to(events: Sequence[CalendarEvent], times_s: Times) -> Floats:
-    """(N,) hours until the next of `events`; 0 within one."""
-    nearest = np.full(len(times_s), FAR_H)
-    for event in events:
-        begins, ends = (moment.timestamp() for moment in event.times())
-        ahead = np.where(times_s < ends, np.maximum(begins - times_s, 0.0) / 3_600, FAR_H)
-        nearest = np.minimum(nearest, ahead)
-    return nearest

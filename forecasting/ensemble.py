@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import scale_gpus, some_lines
+from forecasting.calendar import Place, place_of, settled
 from forecasting.copula import Copula, blended
 from forecasting.experts import installed, pace, prior
 from forecasting.heard import NOTHING, Habit, Heard, Question
@@ -54,6 +55,15 @@ class Ensemble:
     updated_s: int | None = None  # epoch seconds of the newest reading at the last update
 
     name = "gyropilot"
+
+    @property
+    def place(self) -> Place | None:
+        """By whose clocks its experts go."""
+        return next((place for place in map(place_of, self.experts) if place is not None), None)
+
+    def settled(self, place: Place) -> Self:
+        """The same, whose experts go by the clocks of `place`."""
+        return replace(self, experts=tuple(settled(expert, place) for expert in self.experts))
 
     def fit(self, history: DemandHistory) -> Self:
         """Experts learn from everything; lessons, where there are none yet, from a replay of the last days."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats
 
@@ -42,6 +43,7 @@ class Questions:
     line: Rows  # (N,)
     column: Rows  # (N,)
     lead_s: Floats  # (N,)
+    place: Place = UTC_PLACE  # by whose clocks
 
     @cached_property
     def leads(self) -> tuple[Floats, Rows]:
@@ -67,7 +69,7 @@ def describe(
         then = np.where(column >= 0, demand[asked.line[:, None], np.maximum(column, 0)], np.nan)
         return (newest[:, None] - then) / spread[:, None]
 
-    target_s = end_s + asked.lead_s
+    target_s = asked.place.local_s(end_s + asked.lead_s)
     hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
     table = np.empty((len(asked.line), len(NAMES)))
     table[:, : len(LAGS_S)] = less(LAGS_S)

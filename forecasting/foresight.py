@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forecasting.calendar import Place
 from forecasting.cohorts import copula_of
 from forecasting.copula import Copula
 from forecasting.forecast import NO_CALENDAR, forecast, known, outlook
@@ -103,7 +104,7 @@ class Foresight:
         self._fit_begun_at = seen.at
         self.look_back()
         history = known(seen.history, self._pasts)
-        before = make(self.settings.model) if self.fitted is None else self.fitted.forecaster
+        before = self._blank() if self.fitted is None else self.fitted.forecaster
         fitted = Fitted(before.fit(history), seen.at, history.step, self.settings.model)
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
         with self._turn:
@@ -163,12 +164,15 @@ class Foresight:
         if self.path is None or not self.path.is_file():
             return None
         try:
-            found = kept(self.path, make(self.settings.model), self.settings.model, seen.history.step)
+            found = kept(self.path, self._blank(), self.settings.model, seen.history.step)
             self._refuse_old(found, seen.at)
         except ForecastError as problem:
             log.warning("fitting anew: %s", problem)
             return None
         return found
+
+    def _blank(self) -> Forecaster:
+        return make(self.settings.model, Place.of(self.calendar))
 
     def _refuse_old(self, found: Fitted, now: datetime) -> None:
         age, most = now - found.at, self.settings.max_state_age

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S, Bands, newest, scale_gpus, seen_s, some_lines
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.grid import GRID, Neighbours, distinct, later, length_s, middle_s, middles_s, window
 from forecasting.naive import Naive
 from forecasting.once import kept
@@ -126,8 +128,13 @@ class Forest:
     trees: tuple[Trees, ...] = ()  # one per reach; fewer where the history is too short for the later ones
     spreads: Spreads | None = None
     naive: Naive = field(default_factory=Naive)  # where nothing could be grown
+    place: Place = UTC_PLACE
 
     name = "forest"
+
+    def settled(self, place: Place) -> Self:
+        """The same, by the clocks of `place`."""
+        return replace(self, place=place)
 
     def fit(self, history: DemandHistory) -> Self:
         """Learns from moments drawn at random."""
@@ -166,6 +173,7 @@ class Forest:
             "trees": [trees.state() for trees in self.trees],
             **(self.spreads or _NO_SPREADS).state(),
             "naive": self.naive.state(),
+            "place": self.place.state(),
         }
 
     @classmethod
@@ -173,7 +181,12 @@ class Forest:
         """From what `state` gave. Raises ForecastError where it does not fit what is asked of it."""
         trees = tuple(Trees.restored(trees, FEATURES) for trees in several(state, "trees"))
         naive = Naive.restored(nested(state, "naive"))
-        return cls(plain(Growth, state, "growth"), trees, Spreads.restored(state), naive)
+        return cls(plain(Growth, state, "growth"), trees, Spreads.restored(state), naive, Place.restored(state))
+
+    def _target(self, times_s: Floats) -> _Target:
+        """Of times (R, W) since the epoch."""
+        local_s = self.place.local_s(times_s)
+        return _Target(2 * np.pi * (local_s % DAY_S) / DAY_S, self.place.days_off(local_s))
 
     def _grown(
         self,
@@ -198,7 +211,8 @@ class Forest:
             return None
         line, column, which = line[known], column[known], which[known]
         spread, about = spreads.at(asked)[line, which], _Asked.of(asked).picked(which[:, None])
-        features = _described(signals[known], spreads.scale[line], history.times[column, None], about, spread[:, None])
+        target = self._target(history.times[column, None] + about.lead_s)
+        features = _described(signals[known], spreads.scale[line], target, about, spread[:, None])
         # Between all lines alike (1) and GPU for GPU (spread): the latter is the loss, the former learns from more.
         return Trees.grow(features[:, 0], change[known] / spread, np.sqrt(spread / spread.mean()), self.growth)
 
@@ -216,9 +230,8 @@ class Forest:
         asked = later(windows, age)
         spread, about = spreads.at(asked)[rows], _Asked.of(asked)
         column = max(0, history.demand.shape[1] - 1 - round(age / history.step))
-        features = _described(
-            latest(history)[rows], spreads.scale[rows], history.times[column, None, None], about, spread
-        )
+        target = self._target(history.times[column, None, None] + about.lead_s)
+        features = _described(latest(history)[rows], spreads.scale[rows], target, about, spread)
         change = np.empty((*spread.shape, len(quantiles)))
         for reach, mine in _by_reach(asked, len(self.trees)):
             answer = self.trees[reach].quantiles(features[:, mine].reshape(-1, FEATURES), quantiles)
@@ -227,6 +240,13 @@ class Forest:
         first = middle_s(_at_step(REACHES[480][0], history.step))
         change *= (spread * np.minimum(1.0, about.lead_s / first))[..., None]
         return change
+
+
+class _Target(NamedTuple):
+    """When the middles of windows are, for those who use the cluster."""
+
+    hour: Floats  # (R, W) of the day, as an angle
+    off: NDArray[np.bool_]  # (R, W) whether it is a weekend
 
 
 @kept
@@ -251,22 +271,17 @@ class _Asked(NamedTuple):
         return type(self)(self.lead_s[which], self.length_s[which])
 
 
-def _described(signals: Floats, scale: Floats, time_s: Rows, about: _Asked, spread: Floats) -> Halves:
-    """(R, W, F) numbers without unit, 0 where not known: of moments (R,) and of windows, each with its `spread` (R, W).
-
-    `time_s` (R, 1) is when the moments were.
-    """
+def _described(signals: Floats, scale: Floats, target: _Target, about: _Asked, spread: Floats) -> Halves:
+    """(R, W, F) numbers without unit, 0 where not known: of moments (R,), of windows, and `spread` (R, W)."""
     from forecasting.compiled import features
 
     known = signals.copy()
     known[:, TIMES] = np.log1p(known[:, TIMES])
-    target_s = time_s + about.lead_s
-    hour = 2 * np.pi * (target_s % DAY_S) / DAY_S
     asked = np.empty((*spread.shape, ASKED))
     asked[..., 0] = spread / scale[:, None]
     asked[..., 1], asked[..., 2] = np.log(about.lead_s), about.length_s / about.lead_s
-    asked[..., 3], asked[..., 4] = np.sin(hour), np.cos(hour)
-    asked[..., 5] = ((target_s // DAY_S + 4) % 7) % 6 == 0  # the weekend: the epoch began on a Thursday; 0 is Sunday
+    asked[..., 3], asked[..., 4] = np.sin(target.hour), np.cos(target.hour)
+    asked[..., 5] = target.off
     return features.joined(known, Signals.in_gpus, spread, signals[:, IN_SCALE], scale, asked)
 
 

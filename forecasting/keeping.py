@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from forecasting.calendar import place_of
 from forecasting.protocol import Forecaster
 from forecasting.store import REMEDY, load, nested, number, save
 from gyropilot import __version__
@@ -37,7 +38,7 @@ def keep(fitted: Fitted, path: Path) -> None:
 
 
 def kept(path: Path, blank: Forecaster, model: str, step: timedelta) -> Fitted:
-    """What `keep` wrote to `path`. Raises ForecastError unless it is of this model, these versions and this step."""
+    """What `keep` wrote to `path`. Raises ForecastError unless it is of this model, versions, step and place."""
     state = load(path)
     if state.get("model") != model:
         raise _refused(path, f"holds forecast.model {state.get('model')}, {model} is wanted")
@@ -50,6 +51,8 @@ def kept(path: Path, blank: Forecaster, model: str, step: timedelta) -> Fitted:
         fitted_at = datetime.fromtimestamp(number(state, "fitted_at_s"), UTC)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
         raise _refused(path, f"is no state of {model} ({problem})") from problem
+    if place_of(forecaster) != place_of(blank):
+        raise _refused(path, f"was learnt by the clocks of {place_of(forecaster)}, now {place_of(blank)}")
     return Fitted(forecaster, fitted_at, step, model)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from forecasting.bands import Bands
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.naive import plain
 from forecasting.pooled import INSTANTS, LEVELS, MIN_EXAMPLES, Examples, corrected, examples
 from forecasting.protocol import State
@@ -33,13 +34,18 @@ class LightGbm:
     seed: int = 0
     bands: Bands = field(default_factory=Bands.none)
     boosters: tuple[Any, ...] = ()  # one for each of LEVELS, or none
+    place: Place = UTC_PLACE
 
     name = "lightgbm"
+
+    def settled(self, place: Place) -> Self:
+        """The same, by the clocks of `place`."""
+        return replace(self, place=place)
 
     def fit(self, history: DemandHistory) -> Self:
         """Learns from at most `rows` past moments; stays `Naive` where there are too few."""
         bands = Bands.of_changes(history)
-        past = examples(history, bands, self.rows, self.seed)
+        past = examples(history, bands, self.rows, self.seed, self.place)
         enough = len(past) >= MIN_EXAMPLES
         boosters = tuple(self._boost(past, i) for i in range(len(LEVELS))) if enough else ()
         return replace(self, bands=bands, boosters=boosters)
@@ -51,7 +57,7 @@ class LightGbm:
         def answer(ahead_s: Floats) -> Floats:
             if not self.boosters or not history.demand.size:
                 return plain(bands, history, ahead_s, quantiles)
-            return corrected(bands, history, ahead_s, quantiles, self._correction)
+            return corrected(bands, history, ahead_s, quantiles, self._correction, self.place)
 
         return over_instants(answer, windows, history.step, INSTANTS)
 
@@ -64,6 +70,7 @@ class LightGbm:
             "trees": self.trees,
             "num_threads": self.num_threads,
             "seed": self.seed,
+            "place": self.place.state(),
         }
 
     @classmethod
@@ -71,7 +78,8 @@ class LightGbm:
         """From what `state` gave."""
         boosters = tuple(_library().Booster(model_str=text) for text in texts(state, "boosters"))
         rows, trees, num_threads, seed = (int(number(state, n)) for n in ("rows", "trees", "num_threads", "seed"))
-        return cls(rows, trees, num_threads, seed, Bands.restored(nested(state, "bands")), boosters)
+        bands, place = Bands.restored(nested(state, "bands")), Place.restored(state)
+        return cls(rows, trees, num_threads, seed, bands, boosters, place)
 
     def _correction(self, features: Floats) -> Floats:
         return np.column_stack([b.predict(features, num_threads=self.num_threads) for b in self.boosters])

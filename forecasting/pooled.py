@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.bands import DAY_S, LEADS_S, Bands
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.features import REACH_S, Questions, describe
 from forecasting.naive import plain
 from gyropilot.domain import DemandHistory, Floats
@@ -41,9 +42,9 @@ class Examples:
         return len(self.change)
 
 
-def examples(history: DemandHistory, bands: Bands, most: int, seed: int) -> Examples:
+def examples(history: DemandHistory, bands: Bands, most: int, seed: int, place: Place) -> Examples:
     """At most `most`, drawn at random."""
-    asked = past_questions(history, LEARNT_S, most, seed)
+    asked = past_questions(history, LEARNT_S, most, seed, place)
     change = change_after(history, asked)
     # Most changes are exactly zero, where the loss has no slope: jitter parts them (Machado, Santos Silva 2005).
     jitter = np.random.default_rng(seed).uniform(-1, 1, len(change))
@@ -56,7 +57,9 @@ def examples(history: DemandHistory, bands: Bands, most: int, seed: int) -> Exam
     return Examples(features, change / spread, table / spread[:, None], weight)
 
 
-def past_questions(history: DemandHistory, leads_s: Floats, most: int, seed: int) -> Questions:
+def past_questions(
+    history: DemandHistory, leads_s: Floats, most: int, seed: int, place: Place = UTC_PLACE
+) -> Questions:
     """Moments of the history, drawn at random, that were seen and whose outcome was seen."""
     rng = np.random.default_rng(seed)
     lines, count = history.demand.shape
@@ -68,7 +71,7 @@ def past_questions(history: DemandHistory, leads_s: Floats, most: int, seed: int
     outcome = column + np.round(lead_s / step_s).astype(np.int64)
     known = np.isfinite(history.demand[line, column]) & (outcome < count)
     known &= np.isfinite(history.demand[line, np.minimum(outcome, count - 1)])
-    return Questions(line[known], column[known], lead_s[known])
+    return Questions(line[known], column[known], lead_s[known], place)
 
 
 def change_after(history: DemandHistory, asked: Questions) -> Floats:
@@ -91,6 +94,7 @@ def corrected(
     ahead_s: Floats,
     quantiles: Sequence[float],
     correction: Callable[[Floats], Floats],
+    place: Place,
 ) -> Floats:
     """(L, N, Q) GPUs at instants: `Naive`'s, plus what `correction` of features (M, F) gives in spreads (M, levels).
 
@@ -100,7 +104,7 @@ def corrected(
     current = np.flatnonzero(np.isfinite(recent.demand[:, -1]))
     if not len(current) or not naive.size:
         return naive
-    asked = now_questions(recent, current, ahead_s)
+    asked = now_questions(recent, current, ahead_s, place)
     spread = spread_gpus(bands, asked)
     levels = correction(describe(recent, asked, spread, bands.scale[asked.line])) * spread[:, None]
     between = np.array([np.interp(quantiles, LEVELS, unit) for unit in np.eye(len(LEVELS))])
@@ -114,10 +118,10 @@ def worthwhile(change: Floats, scale: Floats) -> Floats:
     return np.where(np.abs(change) >= LEAST_CORRECTION * scale, change, 0.0)
 
 
-def now_questions(recent: DemandHistory, lines: np.ndarray, ahead_s: Floats) -> Questions:
+def now_questions(recent: DemandHistory, lines: np.ndarray, ahead_s: Floats, place: Place) -> Questions:
     """Each of `lines` at each of `ahead_s` after the newest reading."""
     column = np.full(len(lines) * len(ahead_s), recent.demand.shape[1] - 1)
-    return Questions(np.repeat(lines, len(ahead_s)), column, np.tile(ahead_s, len(lines)))
+    return Questions(np.repeat(lines, len(ahead_s)), column, np.tile(ahead_s, len(lines)), place)
 
 
 def recent_past(history: DemandHistory) -> DemandHistory:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import ceil
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from forecasting.bands import DAY_S, doubted, row_quantiles, some_lines, widths
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.grid import BLOCK_LINES, distinct, middle_s, middles_s
 from forecasting.naive import Naive
 from forecasting.once import kept
@@ -45,12 +46,17 @@ class Profile:
     """
 
     slots: Slots | None = None
+    place: Place = UTC_PLACE
 
     name = "profile"
 
+    def settled(self, place: Place) -> Self:
+        """The same, by the clocks of `place`."""
+        return replace(self, place=place)
+
     def fit(self, history: DemandHistory) -> Self:
         """Sums up past days; what is newer is added at each prediction."""
-        return replace(self, slots=Slots.of(history))
+        return replace(self, slots=Slots.of(history, self.place))
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
         """(L, W, Q) GPUs."""
@@ -70,18 +76,19 @@ class Profile:
 
     def state(self) -> State:
         """Past days."""
-        return {"slots": None if self.slots is None else self.slots.state()}
+        return {"slots": None if self.slots is None else self.slots.state(), "place": self.place.state()}
 
     @classmethod
     def restored(cls, state: State) -> Self:
         """From what `state` gave."""
-        return cls(None if state["slots"] is None else Slots.restored(nested(state, "slots")))
+        slots = None if state["slots"] is None else Slots.restored(nested(state, "slots"))
+        return cls(slots, Place.restored(state))
 
     def _remembered(self, history: DemandHistory, room: Room) -> Iterator[tuple[Rows, Slots, Rows]]:
         """Rows of `history`, what is remembered of them, and where; lines that `fit` did not know are summed up now."""
         new, old = np.flatnonzero(room.known < 0), np.flatnonzero(room.known >= 0)
         if len(new):
-            yield new, Slots.of(some_lines(history, new)), np.arange(len(new))
+            yield new, Slots.of(some_lines(history, new), self.place), np.arange(len(new))
         if self.slots is not None and len(old):
             yield old, self.slots, room.known[old]
 
@@ -99,14 +106,25 @@ class Profile:
         past, now = slots.past(history, known, rows), slots.column(history)
         days = Days(past, slots, known, room.now[rows], now, age, int(slots.weekends[known[0]]))
         table = np.empty((len(rows), len(windows), len(quantiles)))
-        for ahead, later, asked, picked in days.by_day(windows):
-            sample = self._sample(days, asked, ahead, days.origins(ahead, later))
+        for day, asked, picked in days.by_day(windows):
+            sample = self._sample(days, asked, day.ahead, days.origins(day))
             table[:, picked] = sample_quantiles(sample, quantiles)
         return table
 
     def _sample(self, days: Days, windows: Sequence[Window], ahead: int, origins: Floats) -> Floats:
         """(R, W, S) GPUs whose quantiles are the answer."""
         return days.samples(windows, ahead, origins)
+
+
+class Day(NamedTuple):
+    """Which day windows lie on, as seen from now."""
+
+    ahead: int = 0  # whole days by which they reach beyond the next
+    later: int = 0  # midnights until their middle
+    turned_s: int = 0  # by which clocks are put forward until then
+
+
+NEXT = Day()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,29 +139,40 @@ class Days:
     age: float  # slots since the newest reading
     weekend: int  # the day of seven on which it begins; -1: none
 
-    def by_day(self, windows: Sequence[Window]) -> Iterator[tuple[int, int, Sequence[Window], Picked]]:
-        """Whole days by which windows reach beyond the next, midnights until their middle, these windows, and which.
-
-        Midnights matter to lines with weekends only.
-        """
+    def by_day(self, windows: Sequence[Window]) -> Iterator[tuple[Day, Sequence[Window], Picked]]:
+        """Each day, the windows that lie on it, and which these are. Midnights matter to lines with weekends only."""
+        turned_s = self.slots.place.turned_s(self._second, [middle_s(window) for window in windows])
         ahead = [max(0, ceil(window.end.total_seconds() / DAY_S - 1e-9) - 1) for window in windows]
-        if self.weekend < 0 and max(window.end for window in windows) <= DAY:
-            yield 0, 0, windows, slice(None)
+        if self.weekend < 0 and max(window.end for window in windows) <= DAY and not any(turned_s):
+            yield NEXT, windows, slice(None)
             return
-        since_midnight = self._second % DAY_S if self.weekend >= 0 else -np.inf
-        later = [int(max(0.0, (since_midnight + middle_s(window)) // DAY_S)) for window in windows]
-        for key in sorted(set(zip(ahead, later, strict=True))):
-            picked = [i for i, other in enumerate(zip(ahead, later, strict=True)) if other == key]
-            yield *key, [windows[i] for i in picked], picked
+        since_midnight = self._local_s % DAY_S if self.weekend >= 0 else -np.inf
+        later = [
+            int(max(0.0, (since_midnight + middle_s(window) + turned) // DAY_S))
+            for window, turned in zip(windows, turned_s, strict=True)
+        ]
+        lie_on = [Day(*each) for each in zip(ahead, later, turned_s, strict=True)]
+        for day in sorted(set(lie_on)):
+            picked = [i for i, other in enumerate(lie_on) if other == day]
+            yield day, [windows[i] for i in picked], picked
 
-    def origins(self, ahead: int, later: int) -> Floats:
-        """(S,) columns at the time of day that it is now, give or take, as often as their day counts.
-
-        `ahead` is by how many whole days the windows lie beyond the next, `later` on which day they do.
-        """
+    def origins(self, day: Day) -> Floats:
+        """(S,) columns at the time of day that it is now, give or take, as often as their day counts for `day`."""
         days = max(1, min(DAYS, int(self.now / self.slots.per_day)))
-        target = int(self._second // DAY_S) + later if self.weekend >= 0 else 0
-        return self.now - _slots_back(days, self.slots.per_day, self.weekend, target, ahead)
+        target = int(self._local_s // DAY_S) + day.later if self.weekend >= 0 else 0
+        turned = self._turned(days, day.turned_s)
+        return self.now - _slots_back(days, self.slots.per_day, self.weekend, target, day.ahead, turned)
+
+    def _turned(self, days: int, later_s: int) -> tuple[float, ...]:
+        """Slots by which clocks were put forward since each past day, and `later_s` from now; none: not at all."""
+        past_s = self.slots.place.turned_s(self._second, [-ago * DAY_S for ago in range(1, days + 1)])
+        turned = tuple((later_s - then_s) / self.slots.slot_s for then_s in past_s)
+        return turned if any(turned) else ()
+
+    @property
+    def _local_s(self) -> float:
+        """Since the epoch, by the clocks of the place."""
+        return self._second + self.slots.place.ahead_s(self._second)
 
     @property
     def _second(self) -> float:
@@ -174,13 +203,16 @@ def _edges(windows: Sequence[Window], slot_s: float, back: float) -> tuple[Float
 
 
 @kept
-def _slots_back(days: int, per_day: float, weekend: int, target: int, ahead: int) -> Floats:
-    """(S,) slots ago of moments on the last `days`, as often as their day counts for the day `target`."""
+def _slots_back(days: int, per_day: float, weekend: int, target: int, ahead: int, turned: Sequence[float]) -> Floats:
+    """(S,) slots ago of moments on the last `days`, as often as their day counts for the day `target`.
+
+    `turned` (D,) slots by which clocks were put forward since each of them, () where they never were.
+    """
     ago = np.arange(1, days + 1)
     weight = 0.5 ** (ago / HALF_LIFE_DAYS) * _likeness(weekend, target, target - ahead - ago)
     weights = (weight[:, None] * np.array(list(NEIGHBOURS_H.values()))).ravel()
     shifts = np.round(np.array(list(NEIGHBOURS_H)) * per_day / 24)
-    back = (np.round(ago * per_day)[:, None] + shifts).ravel()
+    back = (np.round(ago * per_day - (np.array(turned) if turned else 0.0))[:, None] + shifts).ravel()
     upto = np.cumsum(weights) / weights.sum()
     drawn: Floats = back[np.searchsorted(upto, (np.arange(SAMPLES) + 0.5) / SAMPLES)]
     return drawn

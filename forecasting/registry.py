@@ -9,6 +9,7 @@ from forecasting.anomaly import Anomaly
 from forecasting.arima import Arima
 from forecasting.auto import Auto
 from forecasting.boosting import Boosting
+from forecasting.calendar import UTC_PLACE, Place, settled
 from forecasting.ensemble import Ensemble
 from forecasting.ets import Ets
 from forecasting.forest import Forest
@@ -45,9 +46,9 @@ ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {
 }
 
 
-def make(name: str) -> Forecaster:
-    """A forecaster that has learnt nothing yet."""
+def make(name: str, place: Place = UTC_PLACE) -> Forecaster:
+    """A forecaster that has learnt nothing yet, by the clocks of `place`."""
     if name not in ALL_FORECASTERS:
         known = ", ".join(sorted(ALL_FORECASTERS))
         raise ForecastError(f"no forecaster {name!r}; set forecast.model to one of {known}")
-    return ALL_FORECASTERS[name]()
+    return settled(ALL_FORECASTERS[name](), place)

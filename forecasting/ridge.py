@@ -10,6 +10,7 @@ import numpy as np
 
 from forecasting.aggregation import between
 from forecasting.bands import LEADS_S, Bands
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.features import DIFFERENCES, NAMES, Questions, describe
 from forecasting.naive import plain
 from forecasting.pooled import (
@@ -50,8 +51,13 @@ class Ridge:
     changes: Bands = field(default_factory=Bands.none)
     errors: Bands = field(default_factory=Bands.none)
     weights: Floats = field(default_factory=lambda: np.zeros((len(LEADS_S), len(NAMES) + 1)))  # the last: constant
+    place: Place = UTC_PLACE
 
     name = "ridge"
+
+    def settled(self, place: Place) -> Self:
+        """The same, by the clocks of `place`."""
+        return replace(self, place=place)
 
     def fit(self, history: DemandHistory) -> Self:
         """Learns twice: on the earlier part to measure errors on the later one, then on all."""
@@ -59,7 +65,7 @@ class Ridge:
         judged_from = count - round(count * JUDGED_SHARE)
         changes = Bands.of_changes(history)
         early = self._learn(until(history, judged_from - 1), changes)
-        errors = _own_errors(history, changes, early, judged_from)
+        errors = _own_errors(history, changes, early, judged_from, self.place)
         return replace(self, changes=changes, errors=errors, weights=self._learn(history, changes))
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
@@ -71,7 +77,7 @@ class Ridge:
         def answer(ahead_s: Floats) -> Floats:
             if not len(ahead_s) or not recent.demand.size or not self.weights.any():
                 return plain(changes, history, ahead_s, quantiles)
-            asked = now_questions(recent, np.arange(len(recent.lines)), ahead_s)
+            asked = now_questions(recent, np.arange(len(recent.lines)), ahead_s, self.place)
             moved = described.expected_change(asked, self.weights).reshape(len(recent.lines), len(ahead_s))
             centre = recent.demand[:, -1:] + moved
             own = errors.around(np.nan_to_num(centre), np.broadcast_to(ahead_s, centre.shape), quantiles)
@@ -83,7 +89,7 @@ class Ridge:
 
     def state(self) -> State:
         """Its weights and its bands."""
-        options = {"rows": self.rows, "alpha": self.alpha, "seed": self.seed}
+        options = {"rows": self.rows, "alpha": self.alpha, "seed": self.seed, "place": self.place.state()}
         return {**options, "changes": self.changes.state(), "errors": self.errors.state(), "weights": self.weights}
 
     @classmethod
@@ -92,13 +98,13 @@ class Ridge:
         changes, errors = (Bands.restored(nested(state, name)) for name in ("changes", "errors"))
         weights = floats(state, "weights", (len(LEADS_S), len(NAMES) + 1))
         rows, seed = (int(number(state, name)) for name in ("rows", "seed"))
-        return cls(rows, number(state, "alpha"), seed, changes, errors, weights)
+        return cls(rows, number(state, "alpha"), seed, changes, errors, weights, Place.restored(state))
 
     def _learn(self, history: DemandHistory, changes: Bands) -> Floats:
         """(leads, features + 1) weights; zeros at leads with too few examples."""
         weights, described = np.zeros((len(LEADS_S), len(NAMES) + 1)), Described.of(history, changes)
         for k, lead_s in enumerate(LEADS_S[1:], start=1):
-            asked = past_questions(history, np.array([lead_s]), self.rows, self.seed + k)
+            asked = past_questions(history, np.array([lead_s]), self.rows, self.seed + k, self.place)
             if len(asked.line) >= MIN_EXAMPLES:
                 spread = spread_gpus(changes, asked)
                 target = np.clip(change_after(history, asked) / spread, -FARTHEST, FARTHEST)
@@ -143,7 +149,7 @@ class Described:
         return worthwhile(change, self.changes.scale[asked.line])
 
 
-def _own_errors(history: DemandHistory, changes: Bands, weights: Floats, judged_from: int) -> Bands:
+def _own_errors(history: DemandHistory, changes: Bands, weights: Floats, judged_from: int, place: Place) -> Bands:
     """Bands of what `weights` got wrong from `judged_from` on; where they say nothing, those of changes."""
     described = Described.of(history, changes)
     lines, count = history.demand.shape
@@ -153,7 +159,7 @@ def _own_errors(history: DemandHistory, changes: Bands, weights: Floats, judged_
         before = np.unique(np.linspace(judged_from, count - 1 - steps, ERRORS_PER_LINE).astype(np.int64))
         columns = before[(before >= judged_from) & (before < count - steps)]
         line, column = np.repeat(np.arange(lines), len(columns)), np.tile(columns, lines)
-        asked = Questions(line, column, np.full(len(line), steps * step_s))
+        asked = Questions(line, column, np.full(len(line), steps * step_s), place)
         error = change_after(history, asked) - described.expected_change(asked, weights)
         return error.reshape(lines, len(columns))
 

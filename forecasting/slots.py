@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.bands import DAY_S, scale_gpus, seen_s
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.once import for_reading, once
 from forecasting.protocol import State
 from forecasting.signals import Rows
@@ -47,15 +48,19 @@ class Slots:
     means: Floats  # (L, N) GPUs
     seen_s: Floats  # (L,) seconds of history that were seen
     scale: Floats  # (L,) largest demand seen, at least a node's
+    place: Place = UTC_PLACE  # where its days begin
     told: list[Told] = field(default_factory=list)  # the newest; it changes what is worked out when, and no answer
 
     @classmethod
-    def of(cls, history: DemandHistory) -> Slots:
+    def of(cls, history: DemandHistory, place: Place = UTC_PLACE) -> Slots:
         """Of the last weeks of `history`, in multiples of its step; the same for all who ask."""
-        return _slots(history)
+        known = _slots(history)
+        if place not in known:
+            known[place] = cls.measured(history, place)
+        return known[place]
 
     @classmethod
-    def measured(cls, history: DemandHistory) -> Self:
+    def measured(cls, history: DemandHistory, place: Place) -> Self:
         """Worked out."""
         slot = max(1, ceil(SLOT / history.step)) * history.step
         first = -ceil(REACH / history.step)
@@ -64,7 +69,7 @@ class Slots:
         )
         end_s = float(history.times[-1]) if len(history.times) else 0.0
         means = resampled(late, slot)
-        return cls(history.lines, slot.total_seconds(), end_s, means, seen_s(history), scale_gpus(history))
+        return cls(history.lines, slot.total_seconds(), end_s, means, seen_s(history), scale_gpus(history), place)
 
     @classmethod
     def restored(cls, state: State) -> Self:
@@ -72,12 +77,12 @@ class Slots:
         lines = lines_from_state(nested(state, "lines"))
         means = floats(state, "means", (len(lines), int(number(state, "slots"))))
         seen, scale = (floats(state, name, (len(lines),)) for name in ("seen_s", "scale"))
-        return cls(lines, number(state, "slot_s"), number(state, "end_s"), means, seen, scale)
+        return cls(lines, number(state, "slot_s"), number(state, "end_s"), means, seen, scale, Place.restored(state))
 
     def state(self) -> State:
         """Everything that cannot be summed again."""
         told = {name: getattr(self, name) for name in ("means", "seen_s", "scale", "slot_s", "end_s")}
-        return {"lines": lines_to_state(self.lines), "slots": self.count, **told}
+        return {"lines": lines_to_state(self.lines), "slots": self.count, "place": self.place.state(), **told}
 
     @property
     def per_day(self) -> float:
@@ -104,7 +109,7 @@ class Slots:
 
     @cached_property
     def weekends(self) -> Rows:
-        """(L,) which of seven days since the epoch (UTC) begins a line's weekend; -1: no two days stand out.
+        """(L,) which of seven days since the epoch begins a line's weekend; -1: no two days stand out.
 
         Found in demand itself: traces have no calendar, and users no common one.
         """
@@ -115,9 +120,9 @@ class Slots:
         return for_reading(np.where(apart.max(axis=1) > WEEKEND_STANDS_OUT, apart.argmax(axis=1), -1))
 
     def _daily(self) -> tuple[Rows, Floats]:
-        """(D,) whole days since the epoch, and (L, D) means of each; NaN: not seen."""
+        """(D,) whole local days since the epoch, and (L, D) means of each; NaN: not seen."""
         middle_s = self.end_s - self.slot_s * (np.arange(self.count, 0, -1) - 0.5)
-        day, first = np.unique(np.floor(middle_s / DAY_S).astype(np.int64), return_index=True)
+        day, first = np.unique(np.floor(self.place.local_s(middle_s) / DAY_S).astype(np.int64), return_index=True)
         edges = np.append(first, self.count)
         total, seen = (np.diff(running[:, edges]) for running in (self.sums.total, self.sums.seen))
         known = seen >= WHOLE_DAY * self.per_day
@@ -158,8 +163,9 @@ class Told(NamedTuple):
 
 
 @once
-def _slots(history: DemandHistory) -> Slots:
-    return Slots.measured(history)
+def _slots(history: DemandHistory) -> dict[Place, Slots]:
+    """Those that were asked for."""
+    return {}
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ from gyropilot.terminal import (
 
 if TYPE_CHECKING:
     from forecasting.backtest.run import Answer
+    from forecasting.calendar import Place
     from forecasting.trace import Trace
     from gyropilot.wiring import Told
 
@@ -85,7 +86,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         refit=_duration("--refit", refit),
         totals=totals,
     )
-    ours = our_entrants(_parted(models), protocol.refit)
+    ours = our_entrants(_parted(models), protocol.refit, _place(trace, config, prometheus))
     with progress() as told, compiling("forecaster's"), _written(forecasts_out) as heard:
         known = _known(trace, column, config, prometheus, told)
         plan = Plan.of(known.history, protocol)
@@ -118,6 +119,13 @@ def _known(trace: Path | None, column: str | None, config: Path | None, promethe
 
     told(f"reading {trace}")
     return read_trace(trace, column)
+
+
+def _place(trace: Path | None, config: Path | None, prometheus: str | None) -> Place:
+    """By whose clocks models go: the operator's; a trace has no calendar."""
+    from forecasting.calendar import UTC_PLACE, Place
+
+    return UTC_PLACE if trace is not None else Place.of(load_settings(config, prometheus).calendar)
 
 
 @contextmanager

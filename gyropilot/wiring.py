@@ -14,6 +14,7 @@ from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
 from forecasting.backtest.entrants import Own, Peer
+from forecasting.calendar import UTC_PLACE, Place
 from forecasting.cohorts import with_cohorts
 from forecasting.foresight import Foresight
 from forecasting.foretold import Foretold
@@ -124,7 +125,7 @@ def remembered(settings: Settings) -> Memory:
     return Journal(settings.journal.url)
 
 
-def our_entrants(names: Sequence[str], refit: timedelta) -> list[Own]:
+def our_entrants(names: Sequence[str], refit: timedelta, place: Place = UTC_PLACE) -> list[Own]:
     """Our own forecasters in a backtest: the seasonal-naive one first, asked for or not, and "gyropilot" next."""
     if not names:
         raise SettingsError(f"--models names none; it takes {', '.join(sorted(ALL_FORECASTERS))}")
@@ -132,7 +133,7 @@ def our_entrants(names: Sequence[str], refit: timedelta) -> list[Own]:
     if strange:
         raise SettingsError(f"--models got {strange[0]!r}; it takes {', '.join(sorted(ALL_FORECASTERS))}")
     first = ("seasonal-naive", *(name for name in names if name == "gyropilot"))
-    return [Own(name, make(name), refit) for name in dict.fromkeys((*first, *names))]
+    return [Own(name, make(name, place), refit) for name in dict.fromkeys((*first, *names))]
 
 
 def peer_entrants(step: timedelta) -> list[Peer]:

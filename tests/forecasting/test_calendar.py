@@ -1,83 +1,159 @@
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from forecasting.calendar import FAR_H, Calendar, utc_offsets_s
-from gyropilot.domain import Line
-from gyropilot.settings import CalendarSettings
-from tests.fakes import GPU
+from forecasting.boosting import Boosting
+from forecasting.calendar import UTC_PLACE, Place, place_of
+from forecasting.features import NAMES, Questions, describe
+from forecasting.foresight import Foresight
+from forecasting.forest import Forest
+from forecasting.keeping import Fitted, keep, kept
+from forecasting.lightgbm_quantile import LightGbm
+from forecasting.profile import Profile
+from forecasting.protocol import Forecaster
+from forecasting.registry import make
+from forecasting.ridge import Ridge
+from forecasting.store import load, save
+from forecasting.trees import Growth
+from gyropilot.domain import DemandHistory, Floats, Window
+from gyropilot.errors import ForecastError
+from gyropilot.settings import CalendarSettings, ForecastSettings
+from tests.fakes import NOW, history, state
 
-BERLIN = "Europe/Berlin"
-RESEARCH = Line("research", GPU)
+HOUR = timedelta(hours=1)
+TOKYO = Place("Asia/Tokyo")
+BERLIN = Place("Europe/Berlin")
+LIGHT = Growth(rows=30_000, trees=8)
 
 
 def test_hours_and_weekdays_are_those_of_the_users() -> None:
     # 23:30 UTC on Sunday 1 March 2026 is 08:30 on Monday in Tokyo.
-    tokyo = _features({"timezone": "Asia/Tokyo"}, datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
+    sunday = _seconds(datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
 
-    assert tokyo["weekday"] == 0
-    assert tokyo["day off"] == 0
-    assert tokyo["hour, sine"] == pytest.approx(np.sin(2 * np.pi * 8.5 / 24))
-
-
-def test_a_clock_change_does_not_move_the_working_day() -> None:
-    # Summer time began on 29 March 2026: nine o'clock is 8:00 UTC before it and 7:00 UTC after it.
-    before = _features({"timezone": BERLIN}, datetime(2026, 3, 27, 8, tzinfo=UTC))
-    after = _features({"timezone": BERLIN}, datetime(2026, 3, 30, 7, tzinfo=UTC))
-
-    assert before["hour, sine"] == pytest.approx(after["hour, sine"])
+    assert TOKYO.local_s(sunday) - sunday == 9 * 3_600
+    assert UTC_PLACE.days_off(UTC_PLACE.local_s(sunday)).tolist() == [True]
+    assert TOKYO.days_off(TOKYO.local_s(sunday)).tolist() == [False]
 
 
 def test_offsets_follow_the_clock_change_to_the_second() -> None:
-    change = int(datetime(2026, 3, 29, 1, tzinfo=UTC).timestamp())
+    change = _seconds(datetime(2026, 3, 29, 1, tzinfo=UTC))
 
-    offsets = utc_offsets_s(np.array([change - 1, change]), ZoneInfo(BERLIN))
-
-    assert offsets.tolist() == [3_600, 7_200]
-
-
-def test_weekends_are_the_operators() -> None:
-    friday = datetime(2026, 3, 6, 12, tzinfo=UTC)
-
-    assert _features({}, friday)["day off"] == 0
-    assert _features({"weekend": ["fri", "sat"]}, friday)["day off"] == 1
+    assert (BERLIN.local_s(change - 1) - (change - 1)).tolist() == [3_600]
+    assert (BERLIN.local_s(change) - change).tolist() == [7_200]
+    assert BERLIN.turned_s(float(change[0]) - 7_200, [3_600, 7_200]) == [0, 3_600]
 
 
-def test_a_holiday_lasts_from_midnight_to_midnight_of_its_own_place() -> None:
-    christmas = _event("christmas", "2026-12-25", "2026-12-26", kind="holiday", timezone=BERLIN)
-    moments = [datetime(2026, 12, day, 22 + half, 30, tzinfo=UTC) for day, half in ((24, 0), (24, 1), (26, 0), (26, 1))]
+def test_times_of_any_shape_and_of_fractions_are_told() -> None:
+    times = _seconds(datetime(2026, 3, 29, 1, tzinfo=UTC)) + np.array([[-0.5, 0.0], [0.5, 900.25]])
 
-    days_off = [_features({"events": [christmas]}, moment)["holiday"] for moment in moments]
-
-    assert days_off == [0, 1, 1, 0]
+    assert (BERLIN.local_s(times) - times).tolist() == [[3_600, 7_200], [7_200, 7_200]]
 
 
-def test_says_how_far_off_a_deadline_is() -> None:
-    deadline = _event("submission", "2026-03-10T12:00", "2026-03-10T18:00", kind="deadline")
+def test_weekends_are_the_operators_whatever_their_order() -> None:
+    friday = _seconds(datetime(2026, 3, 6, 12, tzinfo=UTC))
+    riyadh = Place.of(CalendarSettings.model_validate({"weekend": ["sat", "fri"]}))
 
-    def hours_to(day: int, hour: int) -> float:
-        return _features({"events": [deadline]}, datetime(2026, 3, day, hour, tzinfo=UTC))["hours to deadline"]
+    assert riyadh == Place.of(CalendarSettings.model_validate({"weekend": ["fri", "sat"]}))
+    assert riyadh.days_off(friday).tolist() == [True]
+    assert UTC_PLACE.days_off(friday).tolist() == [False]
 
-    assert [hours_to(9, 12), hours_to(10, 11), hours_to(10, 13), hours_to(10, 18)] == [24.0, 1.0, 0.0, FAR_H]
+
+def test_settings_that_nobody_changed_mean_what_traces_mean() -> None:
+    assert Place.of(CalendarSettings()) == UTC_PLACE
 
 
-def test_an_event_of_one_queue_is_none_of_another() -> None:
-    launch = _event("launch", "2026-03-02", "2026-03-02", queues=["serving"])
-    noon = np.array([int(datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp())])
-    calendar = Calendar(CalendarSettings.model_validate({"events": [launch]}))
-    column = Calendar.names.index("event")
+def test_linear_and_boosted_models_are_told_local_hours_and_days() -> None:
+    seen = _office(TOKYO, datetime(2026, 2, 2, tzinfo=UTC), days=28)  # to Sunday 1 March, 24:00 UTC
+    asked = Questions(np.array([0]), np.array([len(seen.times) - 1]), np.array([3_600.0]), TOKYO)
 
-    there = [calendar.features(noon, line)[0, column] for line in (Line("serving", GPU), RESEARCH, None)]
+    row = dict(zip(NAMES, describe(seen, asked, np.array([8.0]), np.array([80.0]))[0], strict=True))
 
-    assert there == [1.0, 0.0, 0.0]
+    assert row["day of week"] == 1  # it is ten on a Monday there
+    assert row["hour of day, sine"] == pytest.approx(np.sin(2 * np.pi * 10 / 24))
+
+
+def test_a_monday_morning_in_tokyo_is_forecast_as_a_working_day() -> None:
+    # Seen until Monday 08:30 there, which is Sunday 23:30 in UTC: the office opens at nine.
+    seen = _office(TOKYO, datetime(2026, 2, 1, 23, 30, tzinfo=UTC), days=28)
+
+    told = {model.name: _median(model.fit(seen), seen, Window(HOUR, 2 * HOUR)) for model in _by_clocks_of(TOKYO)}
+
+    assert told == {"forest": pytest.approx(80, abs=8), "profile": pytest.approx(80, abs=8)}
+
+
+def test_a_saturday_morning_in_tokyo_is_forecast_as_a_day_off() -> None:
+    # Seen until Saturday 08:30 there, which is Friday 23:30 in UTC.
+    seen = _office(TOKYO, datetime(2026, 1, 30, 23, 30, tzinfo=UTC), days=28)
+
+    told = {model.name: _median(model.fit(seen), seen, Window(HOUR, 2 * HOUR)) for model in _by_clocks_of(TOKYO)}
+
+    assert told == {"forest": pytest.approx(8, abs=8), "profile": pytest.approx(8, abs=8)}
+
+
+@pytest.mark.parametrize("until_hour", [0, 30], ids=["across the change", "after it"])
+def test_a_clock_change_moves_the_morning_by_no_hour(until_hour: int) -> None:
+    # Summer time begins on Sunday 29 March 2026 at 01:00 UTC; nine on Monday is seven in UTC, where it was eight.
+    seen = _office(BERLIN, datetime(2026, 3, 1, tzinfo=UTC) + until_hour * HOUR, days=28, weekend_gpus=80)
+    before_nine = datetime(2026, 3, 29 + until_hour // 24, 6, tzinfo=UTC) - seen.end  # type: ignore[operator]
+    windows = [Window(before_nine + HOUR * i / 2, before_nine + HOUR * (i + 1) / 2) for i in range(4)]
+
+    told = Profile(place=BERLIN).fit(seen).predict(seen, windows, [0.5])[0, :, 0]
+
+    assert told == pytest.approx([8, 8, 80, 80], abs=4)
+
+
+@pytest.mark.parametrize("make_one", [Ridge, Boosting, LightGbm, Forest, Profile, lambda: make("anomaly")])
+def test_a_model_keeps_its_place_over_a_restart(make_one: Callable[[], Any], tmp_path: Path) -> None:
+    model = make_one().settled(TOKYO)
+
+    save(model.state(), tmp_path / "model.npz")
+
+    assert type(model).restored(load(tmp_path / "model.npz")).place == TOKYO
+
+
+@pytest.mark.parametrize("name", ["gyropilot", "auto", "forest", "ridge", "boosting", "lightgbm", "profile", "anomaly"])
+def test_a_model_is_made_for_a_place(name: str) -> None:
+    assert place_of(make(name)) == UTC_PLACE
+    assert place_of(make(name, TOKYO)) == TOKYO
+
+
+def test_what_was_learnt_by_other_clocks_is_refused(tmp_path: Path) -> None:
+    keep(Fitted(make("ridge"), NOW, HOUR, "ridge"), tmp_path / "state")
+
+    with pytest.raises(ForecastError, match="was learnt by the clocks of UTC with sat, sun off, now Asia/Tokyo with"):
+        kept(tmp_path / "state", make("ridge", TOKYO), "ridge", HOUR)
+
+
+def test_where_the_zone_was_changed_it_is_fitted_anew(tmp_path: Path) -> None:
+    seen = state(history=history({"research": [8.0, 8.0, 16.0, 24.0] * 72}), seen_at=NOW)
+    tokyo = CalendarSettings.model_validate({"timezone": "Asia/Tokyo"})
+    before = Foresight(ForecastSettings(model="ridge"), path=tmp_path / "state")
+    before(seen)
+    before.save()
+
+    same, moved = (
+        Foresight(ForecastSettings(model="ridge"), calendar, tmp_path / "state")
+        for calendar in (CalendarSettings(), tokyo)
+    )
+    same(seen)
+    moved(seen)
+
+    assert same.origin.startswith("restored from")
+    assert moved.origin.startswith("fitted at")
+    assert moved.fitted is not None
+    assert place_of(moved.fitted.forecaster) == TOKYO
 
 
 def test_a_span_of_one_day_is_that_day() -> None:
-    event = CalendarSettings.model_validate({"events": [_event("day", "2026-03-29", "2026-03-29", timezone=BERLIN)]})
+    event = CalendarSettings.model_validate(
+        {"events": [_event("day", "2026-03-29", "2026-03-29", timezone="Europe/Berlin")]}
+    )
 
     begins, ends = event.events[0].times()
 
@@ -102,6 +178,25 @@ def _event(name: str, start: str, end: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "start": start, "end": end, **more}
 
 
-def _features(settings: dict[str, Any], moment: datetime) -> dict[str, float]:
-    values = Calendar(CalendarSettings.model_validate(settings)).features(np.array([int(moment.timestamp())]), RESEARCH)
-    return dict(zip(Calendar.names, values[0].tolist(), strict=True))
+def _seconds(moment: datetime) -> np.ndarray:
+    return np.array([int(moment.timestamp())])
+
+
+def _by_clocks_of(place: Place) -> list[Forecaster]:
+    return [Forest(LIGHT, place=place), Profile(place=place)]
+
+
+def _office(place: Place, begin: datetime, days: int, weekend_gpus: float = 8.0) -> DemandHistory:
+    """Eight queues that want 80 GPUs from nine to six of a working day, 8 at other times; four weeks, by half hours."""
+    first = int(begin.timestamp())
+    times = first + 1_800 * np.arange(1, 48 * days + 1)
+    local = place.local_s(times - 900)
+    hour = local % 86_400 / 3_600
+    at_work = (hour >= 9) & (hour < 18)
+    gpus = np.where(at_work, np.where(place.days_off(local), weekend_gpus, 80.0), 8.0)
+    seen = history({f"team {i}": list(gpus) for i in range(8)}, timedelta(minutes=30))
+    return replace(seen, times=times)
+
+
+def _median(model: Forecaster, seen: DemandHistory, window: Window) -> float:
+    return float(model.predict(seen, [window], [0.5])[0, 0, 0])
