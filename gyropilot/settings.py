@@ -302,7 +302,7 @@ class CalendarEvent(Span):
 
     name: str = Field(description="Said where the forecast is explained, e.g. `spring festival`.")
     kind: Literal["holiday", "deadline", "maintenance", "event"] = Field(
-        "event", description="Events of a kind are taken to be alike."
+        "event", description="Said in brackets after its name."
     )
     queues: tuple[str, ...] = Field((), description="Queues that it is for. Empty: all.")
 
@@ -316,13 +316,19 @@ class Reservation(Span):
 
 
 class CalendarSettings(Section):
-    """What people know beforehand. It moves a forecast only where it did so rightly before."""
+    """What people know beforehand."""
 
-    timezone: TimeZone = Field("UTC", description="Where the users are: their hours, weekdays and weekends are meant.")
-    weekend: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
-        ("sat", "sun"), description="Days off."
+    timezone: TimeZone = Field(
+        "UTC",
+        description="Where the users are: hours, weekdays and weekends of forecasts are theirs, daylight saving followed.",
     )
-    events: tuple[CalendarEvent, ...] = Field((), description="Holidays, deadlines, maintenance. Past ones teach.")
+    weekend: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        ("sat", "sun"),
+        description="Days off, as the forest is told them. `profile` and `anomaly` find a queue's own weekends in its demand.",
+    )
+    events: tuple[CalendarEvent, ...] = Field(
+        (), description="Holidays, deadlines, maintenance: named where forecasts are explained. They move none."
+    )
     reservations: tuple[Reservation, ...] = Field((), description="Announced needs. Past ones tell who keeps to them.")
 
 
