@@ -320,11 +320,12 @@ class CalendarSettings(Section):
 
     timezone: TimeZone = Field(
         "UTC",
-        description="Where the users are: hours, weekdays and weekends of forecasts are theirs, daylight saving followed.",
+        description="Where the users are: forecasts go by their hours and weekdays, daylight saving followed.",
     )
     weekend: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
         ("sat", "sun"),
-        description="Days off, as the forest is told them. `profile` and `anomaly` find a queue's own weekends in its demand.",
+        description="Days off, as the forest is told them. "
+        "`profile` and `anomaly` find a queue's own weekends in its demand.",
     )
     events: tuple[CalendarEvent, ...] = Field(
         (), description="Holidays, deadlines, maintenance: named where forecasts are explained. They move none."

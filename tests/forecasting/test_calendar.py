@@ -85,7 +85,7 @@ def test_a_monday_morning_in_tokyo_is_forecast_as_a_working_day() -> None:
 
     there, elsewhere = (_at_eight(Profile(place=place), seen) for place in (TOKYO, UTC_PLACE))
 
-    assert there == pytest.approx([80, 80, 80], abs=4)
+    assert there == pytest.approx([80, 80], abs=4)
     assert elsewhere[0] < 40  # it may be like a Sunday morning
 
 
@@ -95,8 +95,8 @@ def test_a_saturday_morning_in_tokyo_is_forecast_as_a_day_off() -> None:
 
     there, elsewhere = (_at_eight(Profile(place=place), seen) for place in (TOKYO, UTC_PLACE))
 
-    assert there == pytest.approx([8, 8, 8], abs=4)
-    assert elsewhere[2] > 40  # it may be like a Friday morning
+    assert there == pytest.approx([8, 8], abs=4)
+    assert elsewhere[1] > 40  # it may be like a Friday morning
 
 
 @pytest.mark.parametrize("make_one", [lambda: Forest(Growth(rows=3_000, trees=3)), *LOCAL])
@@ -213,5 +213,5 @@ def _office(place: Place, begin: datetime, days: int, weekend_gpus: float = 8.0)
 
 def _at_eight(model: Forecaster, seen: DemandHistory) -> Floats:
     """Quantiles of the hour that begins two hours after six."""
-    told: Floats = model.fit(seen).predict(seen, [Window(2 * HOUR, 3 * HOUR)], [0.2, 0.5, 0.8])[0, 0]
+    told: Floats = model.fit(seen).predict(seen, [Window(2 * HOUR, 3 * HOUR)], [0.2, 0.5])[0, 0]
     return told
