@@ -60,7 +60,7 @@ class Slots:
         return known[place]
 
     @classmethod
-    def measured(cls, history: DemandHistory, place: Place) -> Self:
+    def measured(cls, history: DemandHistory, place: Place = UTC_PLACE) -> Self:
         """Worked out."""
         slot = max(1, ceil(SLOT / history.step)) * history.step
         first = -ceil(REACH / history.step)

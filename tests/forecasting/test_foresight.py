@@ -75,7 +75,7 @@ def entries(of: Foresight) -> tuple[str, ...]:
 
 @pytest.fixture
 def diary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "make", lambda name: Diary())
+    monkeypatch.setattr(module, "make", lambda name, place: Diary())
 
 
 @pytest.mark.usefixtures("diary")
