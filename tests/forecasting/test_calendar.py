@@ -22,9 +22,11 @@ from forecasting.registry import make
 from forecasting.ridge import Ridge
 from forecasting.store import load, save
 from forecasting.trees import Growth
+from gyropilot import backtest_cli
 from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError
 from gyropilot.settings import CalendarSettings, ForecastSettings
+from gyropilot.wiring import our_entrants
 from tests.fakes import NOW, history, state
 
 HOUR = timedelta(hours=1)
@@ -138,6 +140,15 @@ def test_a_model_keeps_its_place_over_a_restart(make_one: Callable[[], Any], tmp
 def test_a_model_is_made_for_a_place(name: str) -> None:
     assert place_of(make(name)) == UTC_PLACE
     assert place_of(make(name, TOKYO)) == TOKYO
+
+
+def test_a_backtest_of_ones_own_prometheus_goes_by_the_operators_clocks(tmp_path: Path) -> None:
+    settings = tmp_path / "gyropilot.yaml"
+    settings.write_text("calendar: {timezone: Asia/Tokyo}\n")
+
+    assert backtest_cli._place(None, settings, None) == TOKYO
+    assert backtest_cli._place(tmp_path / "demand.csv", settings, None) == UTC_PLACE
+    assert [place_of(own.model) for own in our_entrants(["ridge"], HOUR, TOKYO)] == [None, TOKYO]
 
 
 def test_what_was_learnt_by_other_clocks_is_refused(tmp_path: Path) -> None:
