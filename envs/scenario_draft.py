@@ -24,8 +24,8 @@ def draft(jobs: JobTable) -> str:
     )
     return f"""\
 # Drawn up for a table of jobs, to be changed: `gyropilot scenario sample` explains every field.
-# As many nodes as keep {100 * IN_USE:.0f} % of GPUs in use on average, or as the largest job needs; a pilot may ask for
-# twice as many.
+# As many nodes as keep {100 * IN_USE:.0f} % of GPUs in use on average, and beside them what the largest job needs;
+# a pilot may ask for twice as many.
 flavors:
   gpus:
     nodes: {nodes}
@@ -34,18 +34,19 @@ flavors:
     lead_s: 600
     price_usd_per_gpu_hour: 2.5
 
-# Quotas go by GPU-hours; queues of one cohort lend to each other what they do not use.
+# Quotas go by GPU-hours, and add up to all that a pilot may ask for: to hold queues to shares of what is there without
+# one, halve them. Queues of one cohort lend to each other what they do not use.
 queues:
 {queues}
 """
 
 
 def _nodes(jobs: JobTable) -> int:
-    """At least one."""
+    """At least one: with no room beside it the largest job would wait until nobody else runs."""
     ends_s = jobs.submit_s + jobs.stays_s
     wanted = tally(jobs, Ran.once(jobs.submit_s, ends_s, jobs.gpus), 1)
     mean = wanted.used_gpu_hours / wanted.provisioned_gpu_hours if wanted.provisioned_gpu_hours else 0.0
-    return max(1, ceil(max(mean / IN_USE, float(jobs.least_gpus.max())) / GPUS_PER_NODE))
+    return max(1, ceil((mean / IN_USE + float(jobs.least_gpus.max())) / GPUS_PER_NODE))
 
 
 def _quotas(jobs: JobTable, gpus: int) -> Ints:

@@ -263,6 +263,27 @@ def test_a_scenario_is_drawn_up_in_which_the_same_jobs_run(more: str, tmp_path: 
     assert told["cannot_run"] == []
 
 
+def test_in_a_scenario_that_was_drawn_up_the_largest_gang_does_not_wait_until_nobody_else_runs(tmp_path: Path) -> None:
+    steady = "".join(f"s{nth},nlp,{600 * nth},3600,8\n" for nth in range(200))
+    jobs, cluster = tmp_path / "jobs.csv", tmp_path / "cluster.yaml"
+    jobs.write_text(f"job_id,queue,submit_s,duration_s,gpus\n{steady}large,vision,60001,3600,128\n")
+
+    cluster.write_text(CliRunner().invoke(app, ["scenario", "sample", "--jobs", str(jobs)]).stdout)
+
+    told = json.loads(answered("--jobs", str(jobs), "--scenario", str(cluster), "--format", "json"))
+    waits = {queue["queue"]: queue["wait_p95_s"] for queue in told["queues"]}
+    assert waits["vision"] == 0.0
+
+
+def test_who_did_not_wait_is_said_not_to_have_waited(tmp_path: Path) -> None:
+    jobs = "job_id,queue,submit_s,duration_s,gpus\n1,nlp,0,3600,1\n2,nlp,0,3600,1\n"
+
+    (tmp_path / "jobs.csv").write_text(jobs)
+    told = answered("--jobs", str(tmp_path / "jobs.csv"), "--fixed-nodes", "1", "--gpus-per-node", "2")
+
+    assert "half of them did not wait, 5 % more than 0 s" in told
+
+
 def written(folder: Path, jobs: str, cluster: str) -> list[str]:
     """Options that name them."""
     (folder / "jobs.csv").write_text(jobs)

@@ -81,7 +81,8 @@ class HandedOne(Protocol):
 def _handed(typing_context: Any, fields: Kind) -> tuple[Kind, Any]:
     """The same tuple, for `lean` loops, as long as the loop runs that asks for it.
 
-    What holds arrays or numbers is handed on by address; tuples of nothing but tuples, and None, as they are.
+    What holds arrays or numbers is handed on by address; tuples of nothing but tuples, and None, as they are. Where a
+    loop hands on at each turn, the turns share the address: what was handed on before is no more.
     """
     kinds = _Kinds(typing_context, None)
 

@@ -14,11 +14,12 @@ def headline(found: Tally) -> str:
     everybody = found.waits[0]
     never = f", {everybody.never_started:,} never started" if everybody.never_started else ""
     left = f", {everybody.left_waiting:,} left before starting" if everybody.left_waiting else ""
+    half = f"waited {span(everybody.p50_s)} or less" if everybody.p50_s else "did not wait"
     within = f" of the first {span(found.counted_s)}" if runs_out(found) else ""
     return (
         f"{counted(everybody.jobs, 'job')} used {hours(found.used_gpu_hours)} of {hours(found.provisioned_gpu_hours)} "
-        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}; half of them waited "
-        f"{span(everybody.p50_s)} or less, 5 % more than {span(everybody.p95_s)}"
+        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}; half of them {half}, "
+        f"5 % more than {span(everybody.p95_s)}"
     )
 
 
