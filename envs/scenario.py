@@ -32,9 +32,16 @@ flavors:
   a100:
     nodes: 4                     # there when it begins
     max_nodes: 12
+    min_nodes: 0                 # that nobody may give back
     gpus_per_node: 8
+    market: on-demand            # or reserved, or spot
     price_usd_per_gpu_hour: 2.5  # while a node is there
     lead_s: 600                  # from asking for a node until its GPUs can be used
+    # lead_sigma: 0.3            # how unsure that is: of its logarithm; 0, unless told
+    # billed_at_least_s: 3600    # what a node is paid for at least, however soon it is given back
+    # interruptions_per_day: 1   # of each node, on average, as spot markets take nodes back
+    # mass_losses_per_day: 0.1   # moments at which many nodes are taken back at once,
+    # mass_loss_share: 0.5       # and how many of those that are there
     # provider: aws              # whose nodes they are, and where: data of jobs that start there is sent there
     # region: us-east-1
     watts_idle_per_gpu: 60
@@ -48,8 +55,12 @@ flavors:
 # What is paid beside GPUs, in USD.
 prices:
   waiting_usd_per_gpu_hour: 10   # that a job asks for and does not get
+  # waiting_usd_per_job_hour: 1  # that a job waits, however small
+  # lost_usd_per_gpu_hour: 2.5   # of work that is lost or repeated
+  # churn_usd_per_node: 0.4      # for each node that is asked for
   usd_per_kwh: 0.1
   carbon_g_per_kwh: 300
+  # carbon_usd_per_tonne: 100    # 0, unless told: carbon is counted, and costs nothing
   # egress_usd_per_gb: 0.02      # of data that is sent to another region; or {us-east-1: {eu-west-1: 0.02}}
 
 # Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:

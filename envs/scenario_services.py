@@ -26,7 +26,9 @@ SAMPLE = """
 #   - name: chat
 #     queue: production
 #     load: {file: requests.parquet, column: rate_rps, series: m-large}  # beside this file
-#     # load: {per_s: 40, days: 7, peak_hour: 14, swing: 0.5, bursts_per_day: 2, burst_times: 3}  # or made up
+#     # load: {file: log.csv, bin_s: 60, from_h: 24, days: 7}  # or a log of requests, and a part of it
+#     # load: {per_s: 40, days: 7, peak_hour: 14, swing: 0.5, bursts_per_day: 2, burst_times: 3}  # or made up; also
+#     #   weekend_share (0.8), noise (0.06), burst_s (600), seed (1), and of any load at_h (0) and times (1)
 #     unit: requests             # or tokens, with tokens_per_request
 #     capacity_per_s: 2.5        # of one replica that is never idle; or service_s, that a request takes on average
 #     concurrency: 32            # requests that a replica answers at once

@@ -1,9 +1,13 @@
 """A scenario's preemption and fair sharing, as they are told and as they are simulated."""
 
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from envs import scenario as told_scenario
+from envs import scenario_services
 from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.replay import FAIR, Preemption
 from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
@@ -16,6 +20,21 @@ def scenario(folder: Path, more: str = "", **queue: str) -> Scenario:
     path = folder / "cluster.yaml"
     path.write_text(f"flavors: {{h100: 8}}\nqueues:\n  a:\n    shares: {{h100: {{nominal: 8}}}}\n{lines}{more}\n")
     return read_scenario(path)
+
+
+def test_the_sample_names_every_field_that_a_scenario_may_have() -> None:
+    named = set(re.findall("[a-z_]+", told_scenario.SAMPLE))
+
+    fields = {
+        field
+        for module in (told_scenario, scenario_services)
+        for part in vars(module).values()
+        if isinstance(part, type) and issubclass(part, BaseModel)
+        for field in part.model_fields
+    }
+
+    assert {"nodes", "nominal", "at_h", "per_s"} < fields
+    assert fields - named == set()
 
 
 def test_nobody_stops_and_shares_do_not_count_unless_told(tmp_path: Path) -> None:
