@@ -1,4 +1,4 @@
-"""Who can never run, however long he waits: what he asks for is more than quotas, or nodes at their most, ever give."""
+"""What can never run, however long it waits: it asks for more than quotas, or nodes at their most, ever give."""
 
 from __future__ import annotations
 
