@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from forecasting.backtest.peers import peers
 from forecasting.backtest.protocol import BUCKETS, Plan, Protocol
 from forecasting.backtest.result import Result, Row, result
 from forecasting.backtest.run import Listeners, replay
-from forecasting.peers import peers
-from forecasting.trace import read_trace
+from forecasting.demand.trace import read_trace
 from gyropilot.errors import GyropilotError
 from gyropilot.wiring import our_entrants
 

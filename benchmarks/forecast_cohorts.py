@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from forecasting.backtest.protocol import BUCKETS, QUANTILES, Bucket
-from forecasting.copula import Copula
-from forecasting.ensemble import SPEAKS_EVERY, Ensemble
+from forecasting.demand.trace import read_trace
 from forecasting.losses import coverage
+from forecasting.mixture.copula import Copula
+from forecasting.mixture.ensemble import SPEAKS_EVERY, Ensemble
 from forecasting.rolling import until
-from forecasting.trace import read_trace
 from forecasting.windows import outcome
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
 from gyropilot.errors import GyropilotError

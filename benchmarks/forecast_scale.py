@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 
 from benchmarks.ingest import peak_mb
 from forecasting.check import gangs
-from forecasting.experts import EXTRA, installed
+from forecasting.demand.trace import read_trace
 from forecasting.forecast import guard
+from forecasting.forecasters.outlook import Outlook
 from forecasting.losses import pinball
-from forecasting.outlook import Outlook
+from forecasting.mixture.experts import EXTRA, installed
 from forecasting.protocol import Forecaster, updated
 from forecasting.registry import make
 from forecasting.rolling import until
-from forecasting.trace import read_trace
 from forecasting.windows import outcome
 from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import GyropilotError

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from envs.job_file import JobFile
 from envs.words import counted
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster, State, updated
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from envs.replay import Share
 from envs.terms import Prices, carbon_g_per_kwh, prices_at
 from envs.workloads import MONDAY_S, Amounts, Floats, Ints
 from envs.world import Run
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster
 from gyropilot.domain import Accelerator, ClusterState, DemandHistory, Dial, Intent, Pool, Queue, Quota, View
 

@@ -19,7 +19,7 @@ from envs.tally import Waits, waits_of
 from envs.terms import KINDS, Flows, Prices, bill, carbon_g_per_kwh, rates
 from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 from envs.world import STEP_S, Run, Weather, World
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from forecasting.bands import some_lines
-from forecasting.copula import Copula
-from forecasting.ensemble import Ensemble
 from forecasting.forecast import OUTLOOK
 from forecasting.foretold import Cohorts, Foretold
+from forecasting.mixture.copula import Copula
+from forecasting.mixture.ensemble import Ensemble
 from forecasting.protocol import Forecaster
 from gyropilot.domain import ALL_QUEUES, DemandForecast, DemandHistory, Floats, Line, Trust, Window
 

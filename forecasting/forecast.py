@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from forecasting.beforehand import told_beforehand
-from forecasting.lineage import quieted
+from forecasting.demand.beforehand import told_beforehand
+from forecasting.demand.lineage import quieted
+from forecasting.demand.pasts import NO_PASTS, Pasts
+from forecasting.demand.reservations import Reservations
+from forecasting.mixture.trust import trust
 from forecasting.once import kept
-from forecasting.pasts import NO_PASTS, Pasts
 from forecasting.protocol import Forecaster
-from forecasting.reservations import Reservations
-from forecasting.trust import trust
 from gyropilot.domain import ALL_QUEUES, DemandForecast, DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError
 from gyropilot.settings import CalendarSettings, ForecastSettings

@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forecasting.calendar import Place
 from forecasting.cohorts import copula_of
-from forecasting.copula import Copula
+from forecasting.demand.calendar import Place
+from forecasting.demand.pasts import NO_PASTS, Pasts
 from forecasting.forecast import NO_CALENDAR, forecast, known, outlook
 from forecasting.keeping import Fitted, keep, kept
-from forecasting.lessons import Lessons
-from forecasting.pasts import NO_PASTS, Pasts
+from forecasting.mixture.copula import Copula
+from forecasting.mixture.lessons import Lessons
+from forecasting.mixture.trust import lessons_of, shifts
 from forecasting.protocol import Forecaster, updated
 from forecasting.registry import make
-from forecasting.trust import lessons_of, shifts
 from gyropilot.domain import ClusterState, DemandForecast, DemandHistory
 from gyropilot.errors import ForecastError
 from gyropilot.settings import CalendarSettings, ForecastSettings

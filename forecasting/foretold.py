@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from forecasting.lessons import Lessons
-from forecasting.trust import voices
+from forecasting.mixture.lessons import Lessons
+from forecasting.mixture.trust import voices
 from gyropilot.domain import ALL_QUEUES, DemandForecast, DemandHistory, Line, Voice
 
 

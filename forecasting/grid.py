@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forecasting.demand.signals import Bools, Rows
 from forecasting.once import kept
-from forecasting.signals import Bools, Rows
 from gyropilot.domain import Floats, Window
 
 BLOCK_LINES = 64
@@ -137,3 +137,9 @@ def saved_windows(windows: Sequence[Window]) -> list[list[float]]:
 def restored_windows(state: Sequence[Sequence[float]]) -> tuple[Window, ...]:
     """From what `saved_windows` gave."""
     return tuple(Window(timedelta(seconds=start), timedelta(seconds=end)) for start, end in state)
+
+
+@kept
+def between(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> Floats:
+    """(A, K) parts of what is known at ascending points that make up each asked one: linear, held at the ends."""
+    return np.array([np.interp(asked, known, unit) for unit in np.eye(len(known))]).T

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from forecasting.calendar import place_of
+from forecasting.demand.calendar import place_of
 from forecasting.protocol import Forecaster
 from forecasting.store import REMEDY, load, nested, number, save
 from gyropilot import __version__

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from forecasting.analog import Analog
-from forecasting.anomaly import Anomaly
-from forecasting.arima import Arima
-from forecasting.auto import Auto
-from forecasting.boosting import Boosting
-from forecasting.calendar import UTC_PLACE, Place, settled
-from forecasting.ensemble import Ensemble
-from forecasting.ets import Ets
-from forecasting.forest import Forest
-from forecasting.foundation import Foundation
-from forecasting.jobs import Jobs
-from forecasting.lightgbm_quantile import LightGbm
-from forecasting.naive import Naive
-from forecasting.profile import Profile
+from forecasting.demand.calendar import UTC_PLACE, Place, settled
+from forecasting.forecasters.analog import Analog
+from forecasting.forecasters.anomaly import Anomaly
+from forecasting.forecasters.arima import Arima
+from forecasting.forecasters.auto import Auto
+from forecasting.forecasters.boosting import Boosting
+from forecasting.forecasters.ets import Ets
+from forecasting.forecasters.forest import Forest
+from forecasting.forecasters.foundation import Foundation
+from forecasting.forecasters.jobs import Jobs
+from forecasting.forecasters.lightgbm_quantile import LightGbm
+from forecasting.forecasters.naive import Naive
+from forecasting.forecasters.profile import Profile
+from forecasting.forecasters.ridge import Ridge
+from forecasting.forecasters.seasonal_naive import SeasonalNaive
+from forecasting.forecasters.smoothing import Smoothing
+from forecasting.forecasters.stl import Stl
+from forecasting.mixture.ensemble import Ensemble
 from forecasting.protocol import Forecaster
-from forecasting.ridge import Ridge
-from forecasting.seasonal_naive import SeasonalNaive
-from forecasting.smoothing import Smoothing
-from forecasting.stl import Stl
 from gyropilot.errors import ForecastError
 
 ALL_FORECASTERS: dict[str, Callable[[], Forecaster]] = {

@@ -29,8 +29,8 @@ from gyropilot.terminal import (
 
 if TYPE_CHECKING:
     from forecasting.backtest.run import Answer
-    from forecasting.calendar import Place
-    from forecasting.trace import Trace
+    from forecasting.demand.calendar import Place
+    from forecasting.demand.trace import Trace
     from gyropilot.wiring import Told
 
 MODELS = "seasonal-naive,gyropilot,naive"
@@ -115,7 +115,7 @@ def _known(trace: Path | None, column: str | None, config: Path | None, promethe
         return remembered_demand(load_settings(config, prometheus), SystemClock().now(), told)
     if config is not None or prometheus is not None:
         raise SettingsError("--trace and Prometheus (--config, --prometheus) are two histories; give one of them")
-    from forecasting.trace import read_trace
+    from forecasting.demand.trace import read_trace
 
     told(f"reading {trace}")
     return read_trace(trace, column)
@@ -123,7 +123,7 @@ def _known(trace: Path | None, column: str | None, config: Path | None, promethe
 
 def _place(trace: Path | None, config: Path | None, prometheus: str | None) -> Place:
     """By whose clocks models go: the operator's; a trace has no calendar."""
-    from forecasting.calendar import UTC_PLACE, Place
+    from forecasting.demand.calendar import UTC_PLACE, Place
 
     return UTC_PLACE if trace is not None else Place.of(load_settings(config, prometheus).calendar)
 

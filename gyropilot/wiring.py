@@ -14,12 +14,12 @@ from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
 from forecasting.backtest.entrants import Own, Peer
-from forecasting.calendar import UTC_PLACE, Place
 from forecasting.cohorts import with_cohorts
+from forecasting.demand.calendar import UTC_PLACE, Place
+from forecasting.demand.trace import Trace
 from forecasting.foresight import Foresight
 from forecasting.foretold import Foretold
 from forecasting.registry import ALL_FORECASTERS, make
-from forecasting.trace import Trace
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
@@ -138,7 +138,7 @@ def our_entrants(names: Sequence[str], refit: timedelta, place: Place = UTC_PLAC
 
 def peer_entrants(step: timedelta) -> list[Peer]:
     """Everybody else's that suit a history of that step. Raises ForecastError where they are not installed."""
-    from forecasting.peers import peers
+    from forecasting.backtest.peers import peers
 
     return list(peers(step))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forecasting import experts
+from forecasting.mixture import experts
 from tests.controlplane.fixtures import clean_plane, control_plane, full_plane
 from tests.servers import start_prometheus
 

@@ -248,7 +248,7 @@ def test_the_seasonal_naive_row_comes_first_asked_for_or_not() -> None:
 
 
 def test_peers_that_are_not_installed_are_named_with_the_fix(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forecasting.peers.LIBRARIES", ("a_library_that_nobody_has",))
+    monkeypatch.setattr("forecasting.backtest.peers.LIBRARIES", ("a_library_that_nobody_has",))
 
     with pytest.raises(ForecastError, match=r"a_library_that_nobody_has: pip install 'gyropilot\[bench\]'"):
         answered("--trace", trace, *FAST, "--peers")
@@ -261,7 +261,7 @@ def test_peers_are_those_that_suit_the_step_of_the_history(trace: Path, monkeypa
         asked.append(step)
         return []
 
-    monkeypatch.setattr("forecasting.peers.peers", peers)
+    monkeypatch.setattr("forecasting.backtest.peers.peers", peers)
 
     answered("--trace", trace, *FAST, "--horizons", "1h", "--peers")
 

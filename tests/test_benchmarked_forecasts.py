@@ -75,7 +75,7 @@ def test_who_is_not_back_by_the_end_is_said_not_to_be() -> None:
 
 def test_without_the_foundation_model_it_is_not_found_even_where_it_is_installed() -> None:
     code = (
-        "from benchmarks.forecast_scale import beside_whom, hide; from forecasting.experts import EXTRA; "
+        "from benchmarks.forecast_scale import beside_whom, hide; from forecasting.mixture.experts import EXTRA; "
         "hide(EXTRA); print(beside_whom())"
     )
 

@@ -1,4 +1,4 @@
-"""Past stretches, moved by what is unusual now; see `forecasting.anomaly`."""
+"""Past stretches, moved by what is unusual now; see `forecasting.forecasters.anomaly`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bernstein online aggregation cell by cell; see `forecasting.bernstein`."""
+"""Bernstein online aggregation cell by cell; see `forecasting.mixture.bernstein`."""
 
 from __future__ import annotations
 

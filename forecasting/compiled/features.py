@@ -1,4 +1,4 @@
-"""Rows of features, for forests; see `forecasting.forest`."""
+"""Rows of features, for forests; see `forecasting.forecasters.forest`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.compiled.loops import compiled
-from forecasting.trees import Halves
+from forecasting.forecasters.trees import Halves
 from gyropilot.domain import Floats
 
 

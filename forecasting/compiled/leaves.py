@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.compiled.loops import compiled
-from forecasting.trees import Halves, Nodes, Ways
+from forecasting.forecasters.trees import Halves, Nodes, Ways
 
 BLOCK_ROWS = 256
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.compiled.loops import compiled
-from forecasting.paths import WHOLE
+from forecasting.forecasters.paths import WHOLE
 from gyropilot.domain import Floats
 
 Numbers = NDArray[np.floating[Any]]

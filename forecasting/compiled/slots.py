@@ -1,4 +1,4 @@
-"""Means of demand on past days; see `forecasting.slots`."""
+"""Means of demand on past days; see `forecasting.demand.slots`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.compiled.loops import compiled
-from forecasting.slots import HAIR
+from forecasting.demand.slots import HAIR
 from forecasting.windows import LEAST_SEEN
 from gyropilot.domain import Floats
 

@@ -1,4 +1,4 @@
-"""Levels and seasons, smoothed hour by hour; see `forecasting.smoothing`."""
+"""Levels and seasons, smoothed hour by hour; see `forecasting.forecasters.smoothing`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from envs.faults import (
 from envs.terms import PoolTerms
 from envs.workloads import MONDAY_S, JobTable
 from envs.world import STEP_S, Weather, World
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from gyropilot.domain import DemandHistory, Line, Window
 from tests.envs.test_replay import table
 

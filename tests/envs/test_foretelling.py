@@ -12,7 +12,7 @@ import pytest
 from envs.foretelling import Foretelling, Glance
 from envs.recorded import Record
 from envs.workloads import Floats
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster, State
 from gyropilot.domain import DemandHistory, Window
 from tests.fakes import GPU, state

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forecasting.check import check_forecaster
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import State
 from gyropilot.domain import DemandHistory, Floats, Window
 from gyropilot.errors import ForecastError

@@ -11,11 +11,11 @@ import pytest
 
 from forecasting.check import gangs
 from forecasting.cohorts import copula_of, with_cohorts
-from forecasting.copula import Copula
-from forecasting.ensemble import Ensemble
 from forecasting.forecast import forecast, outlook
+from forecasting.forecasters.naive import Naive
 from forecasting.foretold import Foretold
-from forecasting.naive import Naive
+from forecasting.mixture.copula import Copula
+from forecasting.mixture.ensemble import Ensemble
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
 from gyropilot.settings import ForecastSettings
 from tests.fakes import GPU, NOW, history

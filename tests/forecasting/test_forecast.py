@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from forecasting.forecast import forecast, known, outlook
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import State
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from gyropilot.errors import ForecastError

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forecasting import ensemble
 from forecasting.check import QUANTILES, WINDOWS, check_forecaster, gangs
-from forecasting.ensemble import Ensemble
 from forecasting.forecast import guard
-from forecasting.forest import Forest
+from forecasting.forecasters.forest import Forest
+from forecasting.forecasters.trees import Growth
+from forecasting.mixture import ensemble
+from forecasting.mixture.ensemble import Ensemble
 from forecasting.protocol import Forecaster
 from forecasting.registry import ALL_FORECASTERS, make
 from forecasting.rolling import until
 from forecasting.store import load, save
-from forecasting.trees import Growth
 from gyropilot.domain import DemandHistory, Floats, Line
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import forecasting.foresight as module
-from forecasting.ensemble import Ensemble
+from forecasting.forecasters.naive import Naive
 from forecasting.foresight import Foresight
 from forecasting.keeping import Fitted, keep, kept
-from forecasting.naive import Naive
+from forecasting.mixture.ensemble import Ensemble
 from forecasting.protocol import State
 from forecasting.rolling import until
 from gyropilot.domain import ClusterState, DemandHistory, Floats, Line, Window

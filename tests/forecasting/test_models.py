@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasting.ets import Ets
-from forecasting.features import NAMES, Questions, describe
-from forecasting.lightgbm_quantile import LightGbm
-from forecasting.naive import Naive
+from forecasting.demand.features import NAMES, Questions, describe
+from forecasting.forecasters.ets import Ets
+from forecasting.forecasters.lightgbm_quantile import LightGbm
+from forecasting.forecasters.naive import Naive
+from forecasting.forecasters.seasonal_naive import SeasonalNaive
 from forecasting.rolling import replay, until
-from forecasting.seasonal_naive import SeasonalNaive
 from gyropilot.domain import Window
 from gyropilot.errors import ForecastError
 from tests.fakes import history

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasting import experts
 from forecasting.losses import coverage, wql
+from forecasting.mixture import experts
 from forecasting.protocol import Forecaster
 from forecasting.registry import make
 from forecasting.rolling import Replay, replay, until

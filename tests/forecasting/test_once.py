@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecasting.aggregation import Weights
 from forecasting.bands import scale_gpus
 from forecasting.compiled import loops
+from forecasting.demand.slots import Slots
+from forecasting.mixture.aggregation import Weights
 from forecasting.once import kept, once
-from forecasting.slots import Slots
 from gyropilot.domain import DemandHistory, Floats, Window
 from tests.fakes import history
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from forecasting.protocol import State, updated
 from forecasting.rolling import replay
 from gyropilot.domain import DemandHistory, Floats, Window

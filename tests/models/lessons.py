@@ -13,7 +13,7 @@ from envs.residual import Course
 from envs.terms import PoolTerms, Prices
 from envs.workloads import TrainingProfile, generate
 from envs.world import World
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from gyropilot.domain import Market
 from gyropilot.settings import PilotSettings
 from models.school import Plan, Recipe, School

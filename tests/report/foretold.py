@@ -8,9 +8,9 @@ from datetime import timedelta
 import numpy as np
 
 from forecasting.forecast import forecast, known, outlook
+from forecasting.forecasters.naive import Naive
 from forecasting.foretold import Foretold
-from forecasting.lessons import Lessons
-from forecasting.naive import Naive
+from forecasting.mixture.lessons import Lessons
 from gyropilot.domain import Realised, Trust, Voice
 from gyropilot.settings import ForecastSettings
 from tests.fakes import NOW, history

@@ -17,8 +17,8 @@ from playwright.sync_api import sync_playwright
 
 from forecasting.backtest.result import Result, result
 from forecasting.backtest.run import Replay
-from forecasting.naive import Naive
-from forecasting.seasonal_naive import SeasonalNaive
+from forecasting.forecasters.naive import Naive
+from forecasting.forecasters.seasonal_naive import SeasonalNaive
 from gyropilot.domain import DemandHistory
 from gyropilot.report.backtest import render
 from gyropilot.report.backtest.words import asked_of, figure, headline, milliseconds, percent, percent_span

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from forecasting.calibration import Coverage
 from forecasting.cohorts import with_cohorts
-from forecasting.copula import Copula
-from forecasting.ensemble import SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_SHARE
-from forecasting.experts import EXPERTS
-from forecasting.lessons import PROMPT
-from forecasting.outlook import Outlook
+from forecasting.forecasters.outlook import Outlook
+from forecasting.mixture.calibration import Coverage
+from forecasting.mixture.copula import Copula
+from forecasting.mixture.ensemble import SPEAKS_EVERY, WARM_UP, WARM_UP_LINES, WARM_UP_SHARE
+from forecasting.mixture.experts import EXPERTS
+from forecasting.mixture.lessons import PROMPT
 from gyropilot.domain import Line, Realised, Trust
 from gyropilot.report import charts, fans, sure
 from gyropilot.report import render as render_cycle

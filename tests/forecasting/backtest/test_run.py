@@ -11,7 +11,7 @@ import pytest
 
 from forecasting.backtest.protocol import Plan, Protocol
 from forecasting.backtest.run import Answer, Listeners, hourly_change, outcomes
-from forecasting.naive import Naive
+from forecasting.forecasters.naive import Naive
 from gyropilot.domain import DemandHistory
 from gyropilot.errors import ForecastError, SettingsError
 from tests.forecasting.backtest.samples import HOUR, MIDNIGHT, Says, Stranger, hourly, replayed, stranger

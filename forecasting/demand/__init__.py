@@ -1,0 +1,1 @@
+"""What demand was, and what people told of it: readings, traces, calendars, and the numbers that tell of change."""

@@ -1,0 +1,1 @@
+"""Models behind the two-verb protocol, and what they are made of."""
