@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from forecasting.bands import some_lines
+from forecasting.demand.seen import some_lines
 from forecasting.forecast import OUTLOOK
 from forecasting.foretold import Cohorts, Foretold
 from forecasting.mixture.copula import Copula

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from forecasting.bands import newest
+from forecasting.demand.seen import newest
 from forecasting.demand.steps import over_windows, resampled, whole_steps
 from forecasting.forecasters.foundation import widened, zero_shot
 from gyropilot.domain import DemandHistory, Floats, Line, Window

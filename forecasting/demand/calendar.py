@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S
+from forecasting.demand.seen import DAY_S
 from forecasting.store import plain
 from gyropilot.settings import CalendarSettings
 

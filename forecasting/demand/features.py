@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S
 from forecasting.demand.calendar import UTC_PLACE, Place
+from forecasting.demand.seen import DAY_S
 from forecasting.windows import Sums
 from gyropilot.domain import DemandHistory, Floats
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from forecasting.bands import NODE_GPUS, seen_s
+from forecasting.demand.seen import NODE_GPUS, seen_s
 from forecasting.demand.signals import Bools, Rows
 from forecasting.once import kept
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S, newest_columns
+from forecasting.demand.seen import DAY_S, newest_columns
 from forecasting.once import kept, once
 from gyropilot.domain import DemandHistory, Floats
 

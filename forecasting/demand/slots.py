@@ -12,8 +12,8 @@ from weakref import ReferenceType, ref
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S, scale_gpus, seen_s
 from forecasting.demand.calendar import UTC_PLACE, Place
+from forecasting.demand.seen import DAY_S, scale_gpus, seen_s
 from forecasting.demand.signals import Rows
 from forecasting.demand.steps import resampled
 from forecasting.once import for_reading, once

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import newest_columns, some_lines
+from forecasting.demand.seen import newest_columns, some_lines
 from forecasting.demand.signals import Rows
 from forecasting.forecasters.moments import Halves, Moments, likeness, spread_gpus
 from forecasting.forecasters.room import Room

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S
+from forecasting.demand.seen import DAY_S
 from forecasting.demand.signals import Rows
 from forecasting.demand.slots import Past, Slots
 from forecasting.forecasters.profile import NEXT, Days, Profile, sample_quantiles

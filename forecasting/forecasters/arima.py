@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.bands import Bands
-from forecasting.demand.hourly import HOUR_S, own_bands, sample_seconds, sampled, within_a_sample
+from forecasting.forecasters.hourly import HOUR_S, own_bands, sample_seconds, sampled, within_a_sample
 from forecasting.forecasters.naive import plain
 from forecasting.pooling import rows_of
 from forecasting.protocol import State

@@ -9,8 +9,8 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import some_lines
 from forecasting.demand.calendar import Place, place_of, settled
+from forecasting.demand.seen import some_lines
 from forecasting.forecasters.ets import Ets
 from forecasting.forecasters.lightgbm_quantile import LightGbm
 from forecasting.forecasters.naive import Naive

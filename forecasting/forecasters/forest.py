@@ -10,8 +10,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S, Bands, newest, scale_gpus, seen_s, some_lines
+from forecasting.bands import Bands
 from forecasting.demand.calendar import UTC_PLACE, Place
+from forecasting.demand.seen import DAY_S, newest, scale_gpus, seen_s, some_lines
 from forecasting.demand.signals import NAMES, Rows, Signals, latest
 from forecasting.forecasters.naive import Naive
 from forecasting.forecasters.trees import Growth, Halves, Trees

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, newest_columns, some_lines
+from forecasting.demand.seen import DAY_S, newest_columns, some_lines
 from forecasting.demand.signals import Rows
 from forecasting.forecasters.paths import Paths, layers_now
 from forecasting.forecasters.room import Room

@@ -11,7 +11,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, LEVELS
+from forecasting.bands import LEVELS
+from forecasting.demand.seen import DAY_S
 from forecasting.demand.signals import Rows
 from gyropilot.domain import Floats
 

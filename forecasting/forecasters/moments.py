@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S, drawn_columns, scale_gpus, seen_s, some_lines
+from forecasting.demand.seen import DAY_S, drawn_columns, scale_gpus, seen_s, some_lines
 from forecasting.demand.signals import Rows, Signals
 from forecasting.protocol import State
 from forecasting.store import REMEDY, array, floats, lines_from_pairs

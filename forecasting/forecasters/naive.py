@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import Bands, newest
+from forecasting.bands import Bands
+from forecasting.demand.seen import newest
 from forecasting.protocol import State
 from forecasting.store import nested
 from forecasting.windows import over_instants

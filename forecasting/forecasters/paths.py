@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.bands import DAY_S, scale_gpus, seen_s, some_lines
+from forecasting.demand.seen import DAY_S, scale_gpus, seen_s, some_lines
 from forecasting.demand.signals import AGES_S, NAMES, Rows, Signals, latest
 from forecasting.forecasters.moments import HALF_LIFE_S, Halves, spread_columns
 from forecasting.pooling import or_zero

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.bands import DAY_S, LEADS_S, Bands
+from forecasting.bands import LEADS_S, Bands
 from forecasting.demand.calendar import UTC_PLACE, Place
 from forecasting.demand.features import REACH_S, Questions, describe
+from forecasting.demand.seen import DAY_S
 from forecasting.forecasters.naive import plain
 from gyropilot.domain import DemandHistory, Floats
 

@@ -10,8 +10,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, doubted, row_quantiles, some_lines, widths
+from forecasting.bands import doubted, row_quantiles, widths
 from forecasting.demand.calendar import UTC_PLACE, Place
+from forecasting.demand.seen import DAY_S, some_lines
 from forecasting.demand.signals import Rows
 from forecasting.demand.slots import WEEKEND_DAYS, Past, Slots
 from forecasting.forecasters.naive import Naive

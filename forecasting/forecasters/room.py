@@ -8,7 +8,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from forecasting.bands import Bands, newest, scale_gpus, seen_s
+from forecasting.bands import Bands
+from forecasting.demand.seen import newest, scale_gpus, seen_s
 from forecasting.demand.signals import Rows
 from forecasting.grid import answered, middles_s
 from forecasting.once import once

@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, Bands
+from forecasting.bands import Bands
+from forecasting.demand.seen import DAY_S
 from forecasting.forecasters.naive import plain
 from forecasting.protocol import State
 from forecasting.store import nested

@@ -10,7 +10,8 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, doubted, hat, some_lines, widths
+from forecasting.bands import doubted, hat, widths
+from forecasting.demand.seen import DAY_S, some_lines
 from forecasting.demand.signals import Rows
 from forecasting.demand.slots import Past, Slots
 from forecasting.forecasters.judging import HOUR_S, LEADS_H, Hours, Judged, Trial, judge

@@ -8,8 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import DAY_S, Bands, newest, scale_gpus, seen_s
-from forecasting.demand.hourly import HOUR_S, sampled
+from forecasting.bands import Bands
+from forecasting.demand.seen import DAY_S, newest, scale_gpus, seen_s
+from forecasting.forecasters.hourly import HOUR_S, sampled
 from forecasting.pooling import rows_of
 from forecasting.protocol import State
 from forecasting.rolling import until

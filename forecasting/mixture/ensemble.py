@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.bands import scale_gpus, some_lines
 from forecasting.demand.calendar import Place, place_of, settled
 from forecasting.demand.lineage import quieted
+from forecasting.demand.seen import scale_gpus, some_lines
 from forecasting.mixture.copula import Copula, blended
 from forecasting.mixture.experts import installed, pace, prior
 from forecasting.mixture.heard import NOTHING, Habit, Heard, Question

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from forecasting.bands import DAY_S, seen_s, some_lines
+from forecasting.demand.seen import DAY_S, seen_s, some_lines
 from forecasting.forecasters.anomaly import Anomaly
 from forecasting.forecasters.forest import Forest
 from forecasting.forecasters.jobs import Jobs

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from forecasting.bands import LEADS_S, Bands, newest, row_quantiles, scale_gpus
+from forecasting.bands import LEADS_S, Bands, row_quantiles
 from forecasting.compiled.bands import bounded
+from forecasting.demand.seen import newest, scale_gpus
 from gyropilot.domain import Floats, Line
 from tests.fakes import GPU, history
 

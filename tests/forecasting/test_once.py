@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecasting.bands import scale_gpus
 from forecasting.compiled import loops
+from forecasting.demand.seen import scale_gpus
 from forecasting.demand.slots import Slots
 from forecasting.mixture.aggregation import Weights
 from forecasting.once import kept, once

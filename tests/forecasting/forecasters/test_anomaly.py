@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from forecasting.bands import some_lines
 from forecasting.check import gangs
+from forecasting.demand.seen import some_lines
 from forecasting.demand.slots import Slots
 from forecasting.forecasters.anomaly import LASTS_H, USUAL, Anomaly, lasting_s
 from forecasting.forecasters.naive import Naive

@@ -5,8 +5,8 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from forecasting.bands import some_lines
 from forecasting.check import check_forecaster, gangs
+from forecasting.demand.seen import some_lines
 from forecasting.demand.slots import Slots
 from forecasting.forecasters.anomaly import Anomaly
 from forecasting.forecasters.naive import Naive

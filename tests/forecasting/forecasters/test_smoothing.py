@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.bands import some_lines
 from forecasting.check import check_forecaster, gangs
 from forecasting.compiled import smoothing as compiled
+from forecasting.demand.seen import some_lines
 from forecasting.forecasters.judging import AT_ONCE, JUDGED_AT, LEADS_H, WAYS, Hours, Judged, Trial, judge, mirrored
 from forecasting.forecasters.naive import Naive
 from forecasting.forecasters.profile import Profile

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import forecasting.mixture.ensemble as module
-from forecasting.bands import some_lines
+from forecasting.demand.seen import some_lines
 from forecasting.forecasters.naive import Naive
 from forecasting.forecasters.seasonal_naive import SeasonalNaive
 from forecasting.mixture import experts
