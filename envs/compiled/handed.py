@@ -38,6 +38,11 @@ class Address(types.Type):
         super().__init__(name=f"Address({of})")
         self.of = of
 
+    @property
+    def key(self) -> tuple[Kind, ...]:
+        """What it is told apart by: two tuples may print alike and not be of one class."""
+        return (self.of,)
+
 
 @register_model(Address)
 class AddressModel(models.PrimitiveModel):

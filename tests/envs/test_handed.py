@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import types
 from numpy.typing import NDArray
 
-from envs.compiled.handed import handed, handed_one, one
+from envs.compiled.handed import Address, handed, handed_one, one
 from envs.compiled.lean import lean
 from forecasting.compiled.loops import compiled
 
@@ -131,3 +132,14 @@ def test_a_lean_loop_is_plain_python_where_python_calls_it() -> None:
     _sell(place.shop, 0.0)
 
     assert place.shop.sold.tolist() == [10.0, 20.0]
+
+
+def test_addresses_of_two_classes_that_print_alike_are_told_apart() -> None:
+    of: Any = types.BaseTuple.from_types
+    ours, theirs = (NamedTuple("Price", [("usd", float)]) for _ in range(2))
+
+    one_of_ours, another, one_of_theirs = (Address(of((types.float64,), kind)) for kind in (ours, ours, theirs))
+
+    assert str(one_of_ours) == str(one_of_theirs)
+    assert one_of_ours == another
+    assert one_of_ours != one_of_theirs
