@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from forecasting.demand.beforehand import told_beforehand
+from forecasting.demand.beforehand import Believed, told_beforehand
 from forecasting.demand.lineage import quieted
 from forecasting.demand.pasts import NO_PASTS, Pasts
 from forecasting.demand.reservations import Reservations
+from forecasting.mixture.events import learnt_by
 from forecasting.mixture.trust import trust
 from forecasting.once import kept
 from forecasting.protocol import Forecaster
@@ -94,7 +95,9 @@ def _told(
         forecaster=forecaster.name,
         trust=replace(
             trust(forecaster, history.lines, now),
-            known=told_beforehand(calendar, reserved, history.lines, now, now + horizons[-1]),
+            known=told_beforehand(
+                calendar, Believed(reserved, learnt_by(forecaster)), history.lines, now, now + horizons[-1]
+            ),
         ),
     )
 

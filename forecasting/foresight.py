@@ -14,10 +14,12 @@ import numpy as np
 
 from forecasting.cohorts import copula_of
 from forecasting.demand.calendar import Place
+from forecasting.demand.events import named
 from forecasting.demand.pasts import NO_PASTS, Pasts
 from forecasting.forecast import NO_CALENDAR, forecast, known, outlook
 from forecasting.keeping import Fitted, keep, kept
 from forecasting.mixture.copula import Copula
+from forecasting.mixture.events import events_of, informed
 from forecasting.mixture.lessons import Lessons
 from forecasting.mixture.trust import lessons_of, shifts
 from forecasting.protocol import Forecaster, updated
@@ -137,12 +139,17 @@ class Foresight:
         if self.fitted is None:
             return
         fit_at = self._fit_begun_at or self.fitted.at
-        if shifts(self.fitted.forecaster) and now - fit_at >= self.settings.early_fit_after:
+        if now - fit_at >= self.settings.early_fit_after and (shifts(self.fitted.forecaster) or self._event_is_over()):
             yield self.fit
         elif self._looked_at is None or now - self._looked_at >= LOOK_BACK:
             yield self.look_back
         if self._save_is_due(self.fitted, now):
             yield self.save
+
+    def _event_is_over(self) -> bool:
+        """Whether an event has passed from which nothing was learnt yet."""
+        events = events_of(self._in_force.forecaster)
+        return events is not None and events.unmeasured(self._known())
 
     def _save_is_due(self, fitted: Fitted, now: datetime) -> bool:
         tried = self._tried
@@ -169,10 +176,10 @@ class Foresight:
         except ForecastError as problem:
             log.warning("fitting anew: %s", problem)
             return None
-        return found
+        return replace(found, forecaster=informed(found.forecaster, named(self.calendar)))
 
     def _blank(self) -> Forecaster:
-        return make(self.settings.model, Place.of(self.calendar))
+        return informed(make(self.settings.model, Place.of(self.calendar)), named(self.calendar))
 
     def _refuse_old(self, found: Fitted, now: datetime) -> None:
         age, most = now - found.at, self.settings.max_state_age

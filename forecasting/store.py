@@ -130,6 +130,14 @@ def texts(state: State, key: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def text(state: State, key: str) -> str:
+    """The text `key` of a state that was loaded."""
+    found = state.get(key)
+    if not isinstance(found, str):
+        raise ForecastError(f"the saved state holds no text {key!r}; {REMEDY}")
+    return found
+
+
 def number(state: State, key: str) -> float:
     """The number `key` of a state that was loaded: finite, and no whole number that 64 bits do not hold."""
     found = state.get(key)

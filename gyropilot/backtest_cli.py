@@ -29,8 +29,8 @@ from gyropilot.terminal import (
 
 if TYPE_CHECKING:
     from forecasting.backtest.run import Answer
-    from forecasting.demand.calendar import Place
     from forecasting.demand.trace import Trace
+    from gyropilot.settings import CalendarSettings
     from gyropilot.wiring import Told
 
 MODELS = "seasonal-naive,gyropilot,naive"
@@ -39,6 +39,9 @@ MODELS = "seasonal-naive,gyropilot,naive"
 def backtest(  # noqa: PLR0913, PLR0917 - its options
     trace: Annotated[
         Path | None, typer.Option("--trace", help="Parquet or CSV of demand; without it, your own Prometheus is read.")
+    ] = None,
+    calendar: Annotated[
+        Path | None, typer.Option("--calendar", help="Settings whose `calendar` is that of the trace.", metavar="FILE")
     ] = None,
     config: ConfigOption = None,
     prometheus: PrometheusOption = None,
@@ -74,6 +77,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
     from forecasting.backtest.protocol import Plan, Protocol
     from forecasting.backtest.result import result
     from forecasting.backtest.run import Listeners, replay
+    from forecasting.demand.calendar import Place
+    from forecasting.demand.events import named
     from gyropilot.report.backtest import render
     from gyropilot.wiring import our_entrants, peer_entrants
 
@@ -86,7 +91,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         refit=_duration("--refit", refit),
         totals=totals,
     )
-    ours = our_entrants(_parted(models), protocol.refit, _place(trace, config, prometheus))
+    days = _calendar(trace, calendar, config, prometheus)
+    ours = our_entrants(_parted(models), protocol.refit, Place.of(days), named(days))
     with progress() as told, compiling("forecaster's"), _written(forecasts_out) as heard:
         known = _known(trace, column, config, prometheus, told)
         plan = Plan.of(known.history, protocol)
@@ -121,11 +127,17 @@ def _known(trace: Path | None, column: str | None, config: Path | None, promethe
     return read_trace(trace, column)
 
 
-def _place(trace: Path | None, config: Path | None, prometheus: str | None) -> Place:
-    """By whose clocks models go: the operator's; a trace has no calendar."""
-    from forecasting.demand.calendar import UTC_PLACE, Place
+def _calendar(
+    trace: Path | None, calendar: Path | None, config: Path | None, prometheus: str | None
+) -> CalendarSettings:
+    """What people knew beforehand: the operator's; a trace has none but that which is given with it."""
+    from gyropilot.settings import CalendarSettings
 
-    return UTC_PLACE if trace is not None else Place.of(load_settings(config, prometheus).calendar)
+    if trace is None:
+        if calendar is not None:
+            raise SettingsError("--calendar is that of a trace; your own is in the settings, as `calendar`")
+        return load_settings(config, prometheus).calendar
+    return CalendarSettings() if calendar is None else load_settings(calendar, None).calendar
 
 
 @contextmanager

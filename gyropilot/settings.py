@@ -300,7 +300,9 @@ def _localised(moment: datetime | date, zone: ZoneInfo, days: int) -> datetime:
 class CalendarEvent(Span):
     """Days or hours that are unlike others, as people know beforehand."""
 
-    name: str = Field(description="Said where the forecast is explained, e.g. `spring festival`.")
+    name: str = Field(
+        description="E.g. `release freeze`. Entries of one name and the same queues are occurrences of one event."
+    )
     kind: Literal["holiday", "deadline", "maintenance", "event"] = Field(
         "event", description="Said in brackets after its name."
     )
@@ -328,7 +330,9 @@ class CalendarSettings(Section):
         "`profile` and `anomaly` find a queue's own weekends in its demand.",
     )
     events: tuple[CalendarEvent, ...] = Field(
-        (), description="Holidays, deadlines, maintenance: named where forecasts are explained. They move none."
+        (),
+        description="Holidays, deadlines, maintenance: past ones tell what the next of that name does to demand. "
+        "They move a forecast as far as earlier occurrences foretold later ones.",
     )
     reservations: tuple[Reservation, ...] = Field((), description="Announced needs. Past ones tell who keeps to them.")
 

@@ -16,9 +16,11 @@ from agents.pilots import make_pilot
 from forecasting.backtest.entrants import Own, Peer
 from forecasting.cohorts import with_cohorts
 from forecasting.demand.calendar import UTC_PLACE, Place
+from forecasting.demand.events import Named
 from forecasting.demand.trace import Trace
 from forecasting.foresight import Foresight
 from forecasting.foretold import Foretold
+from forecasting.mixture.events import informed
 from forecasting.registry import ALL_FORECASTERS, make
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
@@ -125,7 +127,9 @@ def remembered(settings: Settings) -> Memory:
     return Journal(settings.journal.url)
 
 
-def our_entrants(names: Sequence[str], refit: timedelta, place: Place = UTC_PLACE) -> list[Own]:
+def our_entrants(
+    names: Sequence[str], refit: timedelta, place: Place = UTC_PLACE, events: tuple[Named, ...] = ()
+) -> list[Own]:
     """Our own forecasters in a backtest: the seasonal-naive one first, asked for or not, and "gyropilot" next."""
     if not names:
         raise SettingsError(f"--models names none; it takes {', '.join(sorted(ALL_FORECASTERS))}")
@@ -133,7 +137,7 @@ def our_entrants(names: Sequence[str], refit: timedelta, place: Place = UTC_PLAC
     if strange:
         raise SettingsError(f"--models got {strange[0]!r}; it takes {', '.join(sorted(ALL_FORECASTERS))}")
     first = ("seasonal-naive", *(name for name in names if name == "gyropilot"))
-    return [Own(name, make(name, place), refit) for name in dict.fromkeys((*first, *names))]
+    return [Own(name, informed(make(name, place), events), refit) for name in dict.fromkeys((*first, *names))]
 
 
 def peer_entrants(step: timedelta) -> list[Peer]:

@@ -15,6 +15,9 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from forecasting.backtest.entrants import Peer
+from forecasting.demand.events import Named, Stretch
+from forecasting.mixture.events import events_of
+from gyropilot import backtest_cli
 from gyropilot.cli import app
 from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.wiring import our_entrants
@@ -230,6 +233,30 @@ def test_without_a_history_there_is_nothing_to_replay(monkeypatch: pytest.Monkey
 
     assert refused(*FAST).startswith("there is no history to replay; give --trace FILE, or your Prometheus with")
     assert refused(*FAST, "--column", "requests") == "--column names a column of a trace; give --trace FILE with it"
+    assert refused(*FAST, "--calendar", "days.yaml") == (
+        "--calendar is that of a trace; your own is in the settings, as `calendar`"
+    )
+
+
+def test_a_trace_is_given_the_calendar_of_any_settings(trace: Path, folder: Path) -> None:
+    days = folder / "days.yaml"
+    days.write_text("calendar: {events: [{name: sale, start: 1970-01-08, end: 1970-01-08}]}\n")
+
+    named = backtest_cli._calendar(trace, days, None, None).events
+
+    assert [event.name for event in named] == ["sale"]
+    assert backtest_cli._calendar(trace, None, None, None).events == ()
+    assert json.loads(answered("--trace", trace, *FAST, "--calendar", days, "--format", "json"))["origins"] == 24
+
+
+def test_models_are_told_of_events() -> None:
+    sale = Named("sale", (), (Stretch(0, 86_400),))
+
+    told = {own.name: events_of(own.model) for own in our_entrants(["gyropilot"], timedelta(days=1), events=(sale,))}
+
+    assert told["seasonal-naive"] is None
+    assert told["gyropilot"] is not None
+    assert told["gyropilot"].known == (sale,)
 
 
 def test_a_refusal_is_one_sentence_and_an_exit_code(folder: Path) -> None:

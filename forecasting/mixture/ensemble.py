@@ -9,10 +9,12 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.demand.calendar import Place, place_of, settled
+from forecasting.demand.calendar import UTC_PLACE, Place, place_of, settled
+from forecasting.demand.events import Named
 from forecasting.demand.lineage import quieted
 from forecasting.demand.seen import scale_gpus, some_lines
 from forecasting.mixture.copula import Copula, blended
+from forecasting.mixture.events import NO_EVENTS, Events
 from forecasting.mixture.experts import installed, pace, prior
 from forecasting.mixture.heard import NOTHING, Habit, Heard, Question
 from forecasting.mixture.lessons import LEVELS, PROMPT, Answer, Lessons, learnt_about
@@ -53,6 +55,7 @@ class Ensemble:
     heard: Heard | None = None  # of the experts at this tick
     habit: Habit = field(default_factory=Habit)
     updated_s: int | None = None  # epoch seconds of the newest reading at the last update
+    events: Events = NO_EVENTS
 
     name = "gyropilot"
 
@@ -64,6 +67,10 @@ class Ensemble:
     def settled(self, place: Place) -> Self:
         """The same, whose experts go by the clocks of `place`."""
         return replace(self, experts=tuple(settled(expert, place) for expert in self.experts))
+
+    def informed(self, known: tuple[Named, ...]) -> Self:
+        """The same, knowing of these events."""
+        return replace(self, events=self.events.informed(known))
 
     def fit(self, history: DemandHistory) -> Self:
         """Experts learn from everything; lessons, where there are none yet, from a replay of the last days."""
@@ -103,6 +110,7 @@ class Ensemble:
             "lessons": None if self.lessons is None else self.lessons.state(),
             "copula": None if self.copula is None else self.copula.state(),
             "kept": [said.state() for said in self.kept],
+            **self.events.state(),
         }
 
     @classmethod
@@ -116,7 +124,7 @@ class Ensemble:
         copula = None if state["copula"] is None else Copula.restored(state["copula"])
         asked = tuple(kind.restored(saved[kind.name]) for kind in kinds)
         kept = tuple(Said.restored(said, len(kinds), len(LEVELS)) for said in state["kept"])
-        return cls(asked, lessons, copula, kept)
+        return cls(asked, lessons, copula, kept, events=Events.restored(state))
 
     def _lessons_for(self, history: DemandHistory) -> Lessons:
         """What was learnt; the start where nothing was, or in steps of another length."""
@@ -136,6 +144,7 @@ class Ensemble:
         lessons = self._lessons_for(history).for_lines(history.lines)
         experts = self._hear(history, question).about(question)
         mixed, correction = lessons.mixed(experts, *question), lessons.correction(*question, scale_gpus(history))
+        mixed = self.events.moved(mixed, history, question.windows)
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
             return experts, correction.told(mixed)
         queues = quieted(correction.told(mixed).told, history, *question)
@@ -155,7 +164,8 @@ class Ensemble:
         experts = tuple(expert.fit(history) for expert in self.experts)
         lessons = self._lessons_for(history) if self.lessons is not None else None
         lessons = lessons and lessons.refitted(self._prior(history), pace(history))
-        return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history), heard=None)
+        events = self.events.fit(history, self.place or UTC_PLACE)
+        return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history), heard=None, events=events)
 
     def _warmed_up(self, history: DemandHistory) -> Self:
         """With lessons from the last days of some lines, told by experts who did not know those days."""

@@ -146,8 +146,15 @@ def test_a_backtest_of_ones_own_prometheus_goes_by_the_operators_clocks(tmp_path
     settings = tmp_path / "gyropilot.yaml"
     settings.write_text("calendar: {timezone: Asia/Tokyo}\n")
 
-    assert backtest_cli._place(None, settings, None) == TOKYO
-    assert backtest_cli._place(tmp_path / "demand.csv", settings, None) == UTC_PLACE
+    mine, without, given = (
+        Place.of(backtest_cli._calendar(trace, calendar, config, None))
+        for trace, calendar, config in (
+            (None, None, settings),
+            (tmp_path / "demand.csv", None, settings),
+            (tmp_path / "demand.csv", settings, None),
+        )
+    )
+    assert (mine, without, given) == (TOKYO, UTC_PLACE, TOKYO)
     assert [place_of(own.model) for own in our_entrants(["ridge"], HOUR, TOKYO)] == [None, TOKYO]
 
 
