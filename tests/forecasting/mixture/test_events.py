@@ -108,7 +108,7 @@ def test_what_doubled_demand_twice_is_expected_to_double_it_again() -> None:
     assert np.sum(knowing.loss) < 0.9 * np.sum(without.loss)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_an_event_that_means_nothing_costs_nearly_nothing(seed: int) -> None:
     seen = demand(factor=1.0, seed=seed)
 

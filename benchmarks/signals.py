@@ -1,0 +1,289 @@
+"""Whether submissions, or users whose hour has come, tell what the mixture does not know: measured, not assumed.
+
+    GYROPILOT_TRACES=folder python -m benchmarks.signals                       Helios Earth, submissions
+    GYROPILOT_TRACES=folder python -m benchmarks.signals --trace venus         Helios Venus, submissions and users
+
+The mixture is replayed in steps of ten minutes, fitted each day, learning each half hour and asked every two hours, as
+by a daemon, up to the last week, which is left to the final comparison. A signal is then given its best chance: each
+day a ridge regression learns from all days before how far the median was off, in widths of the band, where the signal
+was as it was, over all queues together, and shifts all quantiles by what it tells. A row is the change in WQL, with a
+90 % interval over days, beside the same without any signal. Two rows say what the test can see: the same signal four
+days late, which can tell nothing, and what is submitted in the hour after the origin, which nobody can know.
+
+Earth tells of no submissions; jobs that appear from one minute to the next are counted. Venus tells each job, with
+its user, and of no waits, so jobs count from their submission.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.backtest.protocol import TENTHS, Bucket
+from forecasting.losses import pinball
+from forecasting.mixture.ensemble import SPEAKS_EVERY, Ensemble
+from forecasting.rolling import until
+from forecasting.windows import outcome
+from gyropilot.domain import DemandHistory, Floats, Line
+from gyropilot.errors import GyropilotError
+
+STEP, HOUR, DAY = timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)
+ASKED_EVERY = timedelta(hours=2)
+BUCKETS = {"1h": "1h", "1-6h": "1-6h", "7-24h": "7-24h"}
+LATE = 4 * DAY
+RIDGE = 10.0
+CLIP = 3.0  # widths of the band: what is further off counts as so far
+FIRST = 2
+"""The day that is judged first: what is said on a day is known to be right or wrong two days later."""
+
+SEED = 7
+
+Signal = Callable[[int], Floats]
+"""(L, F) what is known at a column."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """A trace, and what was submitted in each step."""
+
+    demand: DemandHistory
+    jobs: Floats  # (L, T)
+    gpus: Floats  # (L, T)
+    users: Floats  # (L, T, U) GPUs submitted by each user; none: not told
+    days: tuple[datetime, datetime]  # that are replayed
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Asked:
+    """What the mixture said at origins, and what came."""
+
+    columns: NDArray[np.int64]  # (O,)
+    came: Floats  # (O, L, W) GPUs
+    said: Floats  # (O, L, W, Q) at TENTHS
+
+
+def earth(folder: Path) -> Seen:
+    """Sixteen queues in May 2020; jobs are counted minute by minute."""
+    from pyarrow import parquet
+
+    minutes = parquet.read_table(folder / "demand_helios_earth_vc.parquet").to_pandas()
+    minutes["gpus"] = minutes.running_gpus + minutes.pending_gpus
+    minutes["jobs"] = minutes.running_gpu_jobs + minutes.pending_gpu_jobs
+    wide = [minutes.pivot_table(index="queue", columns="timestamp", values=name) for name in ("gpus", "jobs")]
+    lines = tuple(Line(str(name), "gpu") for name in wide[0].index)
+    times = wide[0].columns.to_numpy().astype("datetime64[s]").astype(np.int64)
+    gpus, jobs = (rows.to_numpy(dtype=np.float64) for rows in wide)
+    each = int(STEP / timedelta(minutes=1))
+    demand, new_jobs, new_gpus = (_stepped(rows, each) for rows in (gpus, _risen(jobs), _risen(gpus)))
+    history = DemandHistory(lines, times[each - 1 :: each], demand / each, np.zeros_like(demand))
+    days = datetime(2020, 5, 8, tzinfo=UTC), datetime(2020, 5, 17, tzinfo=UTC)
+    return Seen(history, new_jobs, new_gpus, np.zeros((*demand.shape, 0)), days)
+
+
+def _risen(rows: Floats) -> Floats:
+    return np.maximum(np.diff(rows, axis=1, prepend=rows[:, :1]), 0.0)
+
+
+def _stepped(rows: Floats, each: int) -> Floats:
+    whole = rows.shape[1] // each * each
+    total: Floats = rows[:, :whole].reshape(len(rows), -1, each).sum(axis=2)
+    return total
+
+
+def venus(folder: Path) -> Seen:
+    """Two queues in September 2020, job by job."""
+    from pyarrow import parquet
+
+    jobs = parquet.read_table(folder / "jobs_helios_venus_2vc_sept.parquet").to_pandas()
+    (queue, queues), (user, users) = (_numbered(jobs[name]) for name in ("queue", "user"))
+    submit_s = jobs.submit_ts.to_numpy().astype("datetime64[s]").astype(np.int64)
+    gpus, step_s = jobs.gpus.to_numpy(), int(STEP.total_seconds())
+    edges_s = np.arange(submit_s.min() // step_s * step_s, submit_s.max() + step_s, step_s)
+    submitted = (np.searchsorted(edges_s, submit_s, side="right") - 1).astype(np.int64)
+    shape = (len(queues), len(edges_s) - 1)
+    running, counts, by_user = np.zeros(shape), np.zeros(shape), np.zeros((*shape, len(users)))
+    np.add.at(counts, (queue, submitted), 1.0)
+    np.add.at(by_user, (queue, submitted, user), gpus)
+    for row, at_s, length_s, count in zip(queue, submit_s, jobs.duration_s, gpus, strict=True):
+        inside_s = np.minimum(edges_s[1:], at_s + length_s) - np.maximum(edges_s[:-1], at_s)
+        running[row] += count * np.clip(inside_s / step_s, 0.0, 1.0)
+    lines = tuple(Line(name, "gpu") for name in queues)
+    history = DemandHistory(lines, edges_s[1:], running, np.zeros_like(running))
+    days = datetime(2020, 9, 9, tzinfo=UTC), datetime(2020, 9, 19, tzinfo=UTC)
+    return Seen(history, counts, by_user.sum(axis=2), by_user, days)
+
+
+def _numbered(names: Iterable[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """(N,) which of the names, in order, each is."""
+    found, which = np.unique(np.array([*names], dtype=str), return_inverse=True)
+    return which.astype(np.int64), [str(name) for name in found]
+
+
+def asked(seen: Seen, told: Callable[[str], None]) -> Asked:
+    """The mixture on its way through the days."""
+    begin, end = (int(np.searchsorted(seen.demand.times, day.timestamp())) for day in seen.days)
+    known_of = until(seen.demand, end)
+    windows = [window for name in BUCKETS.values() for window in Bucket.named(name).windows]
+    model, columns, came, said = Ensemble(), [], [], []
+    for column in range(begin, end - 1, round(SPEAKS_EVERY / STEP)):
+        since, known = (column - begin) * STEP, until(known_of, column)
+        if not since % DAY:
+            told(f"day {since // DAY + 1} of {(seen.days[1] - seen.days[0]) // DAY}")
+            model = model.fit(known)
+        model = model.update(known)
+        if not since % ASKED_EVERY:
+            columns.append(column)
+            said.append(model.predict(known, windows, TENTHS))
+            came.append(outcome(known_of, column, windows))
+    return Asked(np.array(columns), np.array(came), np.array(said))
+
+
+def signals(seen: Seen) -> dict[str, Signal]:
+    """Each by what it is called; all are of what was known at a column, but the last."""
+    found: dict[str, Signal] = {
+        "submitted in 1 h": lambda column: submitted(seen, column, HOUR),
+        "submitted in 6 h": lambda column: submitted(seen, column, 6 * HOUR),
+        "in 6 h beside usual": lambda column: unusual(seen, column),
+    }
+    if seen.users.shape[-1]:
+        found["users of 6 h"] = lambda column: users_of(seen, column)
+        found["users who are due"] = lambda column: np.log1p(due_gpus(seen.users, column))
+    found["in 1 h, four days late"] = lambda column: submitted(seen, column - int(LATE / STEP), HOUR)
+    found["in the hour to come"] = lambda column: submitted(seen, column + int(HOUR / STEP), HOUR)
+    return found
+
+
+def submitted(seen: Seen, column: int, span: timedelta) -> Floats:
+    """(L, 2) logarithms of jobs and GPUs in the time up to a column."""
+    past = slice(max(0, column + 1 - int(span / STEP)), column + 1)
+    found: Floats = np.log1p(np.stack([rows[:, past].sum(axis=1) for rows in (seen.jobs, seen.gpus)], axis=1))
+    return found
+
+
+def unusual(seen: Seen, column: int) -> Floats:
+    """(L, 2) the same of six hours, less what was usual at these hours in the week before."""
+    days = [column - ago * int(DAY / STEP) for ago in range(1, 8) if column > ago * int(DAY / STEP)]
+    usual = [submitted(seen, day, 6 * HOUR) for day in days]
+    found: Floats = submitted(seen, column, 6 * HOUR) - (np.mean(usual, axis=0) if usual else 0.0)
+    return found
+
+
+def users_of(seen: Seen, column: int) -> Floats:
+    """(L, 1) how many users submitted in the six hours up to a column."""
+    past = seen.users[:, max(0, column + 1 - int(6 * HOUR / STEP)) : column + 1]
+    found: Floats = (past > 0).any(axis=1).sum(axis=1, keepdims=True).astype(np.float64)
+    return found
+
+
+def due_gpus(users: Floats, column: int) -> Floats:
+    """(L, 2) GPUs that are usual of users who submitted in the next two hours, or six, on most of the last seven days.
+
+    Those who have submitted within the last two hours are there already. `users` are (L, T, U) GPUs.
+    """
+    hour, day, now = int(HOUR / STEP), int(DAY / STEP), column + 1
+    here = (users[:, max(0, now - 2 * hour) : now] > 0).any(axis=1)
+    table = []
+    for ahead in (2 * hour, 6 * hour):
+        begins = [now - ago * day for ago in range(1, 8) if now >= ago * day]
+        came = np.array([users[:, begin : begin + ahead].sum(axis=1) for begin in begins])  # (D, L, U)
+        due = ((came > 0).mean(axis=0) > 0.5) & ~here
+        table.append((came.mean(axis=0) * due).sum(axis=1))
+    return np.stack(table, axis=1)
+
+
+def shifted(mine: Asked, given: Floats, times: NDArray[np.int64]) -> Floats:
+    """(O, L, W, Q) what was said, moved each day by what days before tell about the signal (O, L, F)."""
+    width = np.maximum(mine.said[..., -1] - mine.said[..., 0], 1.0)
+    wrong = np.clip((mine.came - mine.said[..., len(TENTHS) // 2]) / width, -CLIP, CLIP)
+    day = _days(times)
+    moved = mine.said.copy()
+    for today in range(FIRST, int(day[-1]) + 1):
+        before = day < today - 1  # of the day before, what comes after a day is not known yet
+        for window in range(wrong.shape[2]):
+            known = before[:, None] & np.isfinite(wrong[:, :, window])
+            shift = _ridge(given[known], wrong[:, :, window][known], given[day == today])
+            moved[day == today, :, window] += (shift * width[day == today, :, window])[..., None]
+    return np.maximum(moved, 0.0)
+
+
+def _days(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(O,) of each origin, from the first on."""
+    found: NDArray[np.int64] = (times - times[0]) // int(DAY.total_seconds())
+    return found
+
+
+def _ridge(given: Floats, wrong: Floats, now: Floats) -> Floats:
+    """(N, L) what is expected where the signal is as `now` (N, L, F)."""
+    centre, spread = given.mean(axis=0), np.maximum(given.std(axis=0), 1e-9)
+    design = (given - centre) / spread
+    level = wrong.mean()
+    slope = np.linalg.solve(design.T @ design + RIDGE * np.eye(design.shape[1]), design.T @ (wrong - level))
+    told: Floats = level + (now - centre) / spread @ slope
+    return told
+
+
+def rows(seen: Seen, mine: Asked) -> Iterator[tuple[str, list[str]]]:
+    """What each signal changes, bucket by bucket."""
+    times = seen.demand.times[mine.columns]
+    nothing = shifted(mine, np.zeros((*mine.came.shape[:2], 1)), times)
+    yield "(nothing)", [_change(mine, mine.said, nothing, some, times) for some in _buckets()]
+    for name, signal in signals(seen).items():
+        moved = shifted(mine, np.array([signal(int(column)) for column in mine.columns]), times)
+        yield name, [_change(mine, nothing, moved, some, times) for some in _buckets()]
+
+
+def _buckets() -> Iterator[slice]:
+    first = 0
+    for name in BUCKETS.values():
+        count = len(Bucket.named(name).windows)
+        yield slice(first, first + count)
+        first += count
+
+
+def _change(mine: Asked, before: Floats, after: Floats, some: slice, times: NDArray[np.int64]) -> str:
+    """+0.4 % (-0.2 .. +0.9), of days on which anything was learnt."""
+    day = _days(times)
+    judged = day >= FIRST
+    sums = []
+    for said in (before, after):
+        loss = pinball(mine.came[judged, :, some], said[judged, :, some], TENTHS)
+        sums.append(np.nansum(loss, axis=(1, 2, 3)))
+    each = np.array([[part[day[judged] == one].sum() for one in np.unique(day[judged])] for part in sums])
+    drawn = np.random.default_rng(SEED).integers(0, each.shape[1], (2_000, each.shape[1]))
+    ratios = each[1][drawn].sum(axis=1) / each[0][drawn].sum(axis=1) - 1
+    low, high = np.quantile(ratios, (0.05, 0.95))
+    return f"{each[1].sum() / each[0].sum() - 1:+.1%} ({low:+.1%} .. {high:+.1%})"
+
+
+TRACES: Mapping[str, Callable[[Path], Seen]] = {"earth": earth, "venus": venus}
+
+
+def main() -> None:
+    """Prints the table."""
+    told = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    told.add_argument("--trace", choices=TRACES, default="earth")
+    chosen = told.parse_args()
+    folder = os.environ.get("GYROPILOT_TRACES")
+    if not folder:
+        raise SystemExit("GYROPILOT_TRACES is not set; give it the folder in which the traces lie")
+    seen = TRACES[chosen.trace](Path(folder))
+    mine = asked(seen, lambda phrase: print(phrase, file=sys.stderr))
+    print(f"{chosen.trace}, {len(mine.columns)} origins, {seen.days[0]:%F} to {seen.days[1]:%F}: change in WQL\n")
+    print(f"{'signal':26}" + "".join(f"{name:>28}" for name in BUCKETS))
+    for name, cells in rows(seen, mine):
+        print(f"{name:26}" + "".join(f"{cell:>28}" for cell in cells))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except GyropilotError as problem:
+        raise SystemExit(str(problem)) from problem
