@@ -4,11 +4,11 @@
     GYROPILOT_TRACES=folder python -m benchmarks.signals --trace venus         Helios Venus, submissions and users
 
 The mixture is replayed in steps of ten minutes, fitted each day, learning each half hour and asked every two hours, as
-by a daemon, up to the last week, which is left to the final comparison. A signal is then given its best chance: each
-day a ridge regression learns from all days before how far the median was off, in widths of the band, where the signal
-was as it was, over all queues together, and shifts all quantiles by what it tells. A row is the change in WQL, with a
-90 % interval over days, beside the same without any signal. Two rows say what the test can see: the same signal four
-days late, which can tell nothing, and what is submitted in the hour after the origin, which nobody can know.
+by a daemon without extras, up to the last week, which is left to the final comparison. Then each day it is counted over
+all queues and all days before, how much more often than usual of its queue outcomes lay below each quantile where a
+signal was low, middling or high for that queue, and quantiles are taken for one another accordingly. A row is the
+change in WQL, with a 90 % interval over days. Two rows say what this can see: a signal four days late, which can tell
+nothing, and what is submitted in the hour after the origin, which nobody knows.
 
 Earth tells of no submissions; jobs that appear from one minute to the next are counted. Venus tells each job, with
 its user, and of no waits, so jobs count from their submission.
@@ -27,9 +27,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.backtest.protocol import TENTHS, Bucket
+from forecasting.backtest.protocol import QUANTILES, TENTHS, Bucket
+from forecasting.grid import between
 from forecasting.losses import pinball
 from forecasting.mixture.ensemble import SPEAKS_EVERY, Ensemble
+from forecasting.mixture.experts import EXPERTS
 from forecasting.rolling import until
 from forecasting.windows import outcome
 from gyropilot.domain import DemandHistory, Floats, Line
@@ -39,15 +41,20 @@ STEP, HOUR, DAY = timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)
 ASKED_EVERY = timedelta(hours=2)
 BUCKETS = {"1h": "1h", "1-6h": "1-6h", "7-24h": "7-24h"}
 LATE = 4 * DAY
-RIDGE = 10.0
-CLIP = 3.0  # widths of the band: what is further off counts as so far
+EDGES = (1 / 3, 2 / 3)
+"""A signal is low, middling or high among the values that a queue had before."""
+
+TRUSTED = 100.0
+"""Outcomes: after as many of a kind, half of what they tell is believed."""
+
+SAME_GPUS = 1e-6
 FIRST = 2
 """The day that is judged first: what is said on a day is known to be right or wrong two days later."""
 
 SEED = 7
 
 Signal = Callable[[int], Floats]
-"""(L, F) what is known at a column."""
+"""(L,) what is known at a column."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,7 +74,7 @@ class Asked:
 
     columns: NDArray[np.int64]  # (O,)
     came: Floats  # (O, L, W) GPUs
-    said: Floats  # (O, L, W, Q) at TENTHS
+    said: Floats  # (O, L, W, Q) at QUANTILES
 
 
 def earth(folder: Path) -> Seen:
@@ -132,7 +139,7 @@ def asked(seen: Seen, told: Callable[[str], None]) -> Asked:
     begin, end = (int(np.searchsorted(seen.demand.times, day.timestamp())) for day in seen.days)
     known_of = until(seen.demand, end)
     windows = [window for name in BUCKETS.values() for window in Bucket.named(name).windows]
-    model, columns, came, said = Ensemble(), [], [], []
+    model, columns, came, said = Ensemble(tuple(kind() for kind in EXPERTS)), [], [], []
     for column in range(begin, end - 1, round(SPEAKS_EVERY / STEP)):
         since, known = (column - begin) * STEP, until(known_of, column)
         if not since % DAY:
@@ -141,77 +148,106 @@ def asked(seen: Seen, told: Callable[[str], None]) -> Asked:
         model = model.update(known)
         if not since % ASKED_EVERY:
             columns.append(column)
-            said.append(model.predict(known, windows, TENTHS))
+            said.append(model.predict(known, windows, QUANTILES))
             came.append(outcome(known_of, column, windows))
     return Asked(np.array(columns), np.array(came), np.array(said))
 
 
 def signals(seen: Seen) -> dict[str, Signal]:
     """Each by what it is called; all are of what was known at a column, but the last."""
+    hour, late = int(HOUR / STEP), int(LATE / STEP)
     found: dict[str, Signal] = {
-        "submitted in 1 h": lambda column: submitted(seen, column, HOUR),
-        "submitted in 6 h": lambda column: submitted(seen, column, 6 * HOUR),
-        "in 6 h beside usual": lambda column: unusual(seen, column),
+        "jobs of 1 h": lambda column: submitted(seen.jobs, column, HOUR),
+        "GPUs of 1 h": lambda column: submitted(seen.gpus, column, HOUR),
+        "jobs of 6 h": lambda column: submitted(seen.jobs, column, 6 * HOUR),
+        "GPUs of 6 h": lambda column: submitted(seen.gpus, column, 6 * HOUR),
+        "jobs of 6 h beside usual": lambda column: unusual(seen.jobs, column),
     }
     if seen.users.shape[-1]:
         found["users of 6 h"] = lambda column: users_of(seen, column)
-        found["users who are due"] = lambda column: np.log1p(due_gpus(seen.users, column))
-    found["in 1 h, four days late"] = lambda column: submitted(seen, column - int(LATE / STEP), HOUR)
-    found["in the hour to come"] = lambda column: submitted(seen, column + int(HOUR / STEP), HOUR)
+        found["users due in 2 h"] = lambda column: due_gpus(seen.users, column, 2 * HOUR)
+        found["users due in 6 h"] = lambda column: due_gpus(seen.users, column, 6 * HOUR)
+    found["GPUs of 1 h, 4 days late"] = lambda column: submitted(seen.gpus, column - late, HOUR)
+    found["GPUs of the hour to come"] = lambda column: submitted(seen.gpus, column + hour, HOUR)
     return found
 
 
-def submitted(seen: Seen, column: int, span: timedelta) -> Floats:
-    """(L, 2) logarithms of jobs and GPUs in the time up to a column."""
-    past = slice(max(0, column + 1 - int(span / STEP)), column + 1)
-    found: Floats = np.log1p(np.stack([rows[:, past].sum(axis=1) for rows in (seen.jobs, seen.gpus)], axis=1))
-    return found
+def submitted(rows: Floats, column: int, span: timedelta) -> Floats:
+    """(L,) what was submitted (L, T) in the time up to a column."""
+    total: Floats = rows[:, max(0, column + 1 - int(span / STEP)) : column + 1].sum(axis=1)
+    return total
 
 
-def unusual(seen: Seen, column: int) -> Floats:
-    """(L, 2) the same of six hours, less what was usual at these hours in the week before."""
+def unusual(rows: Floats, column: int) -> Floats:
+    """(L,) the same of six hours, less what was usual at these hours in the week before."""
     days = [column - ago * int(DAY / STEP) for ago in range(1, 8) if column > ago * int(DAY / STEP)]
-    usual = [submitted(seen, day, 6 * HOUR) for day in days]
-    found: Floats = submitted(seen, column, 6 * HOUR) - (np.mean(usual, axis=0) if usual else 0.0)
+    usual = [submitted(rows, day, 6 * HOUR) for day in days]
+    found: Floats = submitted(rows, column, 6 * HOUR) - (np.mean(usual, axis=0) if usual else 0.0)
     return found
 
 
 def users_of(seen: Seen, column: int) -> Floats:
-    """(L, 1) how many users submitted in the six hours up to a column."""
+    """(L,) how many users submitted in the six hours up to a column."""
     past = seen.users[:, max(0, column + 1 - int(6 * HOUR / STEP)) : column + 1]
-    found: Floats = (past > 0).any(axis=1).sum(axis=1, keepdims=True).astype(np.float64)
+    found: Floats = (past > 0).any(axis=1).sum(axis=1).astype(np.float64)
     return found
 
 
-def due_gpus(users: Floats, column: int) -> Floats:
-    """(L, 2) GPUs that are usual of users who submitted in the next two hours, or six, on most of the last seven days.
+def due_gpus(users: Floats, column: int, ahead: timedelta) -> Floats:
+    """(L,) GPUs that are usual of users who submitted in the time ahead on most of the last seven days.
 
     Those who have submitted within the last two hours are there already. `users` are (L, T, U) GPUs.
     """
-    hour, day, now = int(HOUR / STEP), int(DAY / STEP), column + 1
-    here = (users[:, max(0, now - 2 * hour) : now] > 0).any(axis=1)
-    table = []
-    for ahead in (2 * hour, 6 * hour):
-        begins = [now - ago * day for ago in range(1, 8) if now >= ago * day]
-        came = np.array([users[:, begin : begin + ahead].sum(axis=1) for begin in begins])  # (D, L, U)
-        due = ((came > 0).mean(axis=0) > 0.5) & ~here
-        table.append((came.mean(axis=0) * due).sum(axis=1))
-    return np.stack(table, axis=1)
+    day, now = int(DAY / STEP), column + 1
+    here = (users[:, max(0, now - int(2 * HOUR / STEP)) : now] > 0).any(axis=1)
+    begins = [now - ago * day for ago in range(1, 8) if now >= ago * day]
+    came = np.array([users[:, begin : begin + int(ahead / STEP)].sum(axis=1) for begin in begins])  # (D, L, U)
+    due = ((came > 0).mean(axis=0) > 0.5) & ~here
+    total: Floats = (came.mean(axis=0) * due).sum(axis=1)
+    return total
 
 
-def shifted(mine: Asked, given: Floats, times: NDArray[np.int64]) -> Floats:
-    """(O, L, W, Q) what was said, moved each day by what days before tell about the signal (O, L, F)."""
-    width = np.maximum(mine.said[..., -1] - mine.said[..., 0], 1.0)
-    wrong = np.clip((mine.came - mine.said[..., len(TENTHS) // 2]) / width, -CLIP, CLIP)
-    day = _days(times)
-    moved = mine.said.copy()
+def retold(mine: Asked, given: Floats, times: NDArray[np.int64]) -> Floats:
+    """(O, L, W, 9) what was said, as a signal (O, L) lets one read it: each day by what days before have taught.
+
+    Where outcomes of a queue lay above a quantile more often than its others when the signal was as it is, one that
+    lies higher is taken.
+    """
+    below, day = fallen_below(mine), _days(times)
+    told = at_tenths(mine.said)
     for today in range(FIRST, int(day[-1]) + 1):
-        before = day < today - 1  # of the day before, what comes after a day is not known yet
-        for window in range(wrong.shape[2]):
-            known = before[:, None] & np.isfinite(wrong[:, :, window])
-            shift = _ridge(given[known], wrong[:, :, window][known], given[day == today])
-            moved[day == today, :, window] += (shift * width[day == today, :, window])[..., None]
-    return np.maximum(moved, 0.0)
+        before, now = day < today - 1, np.flatnonzero(day == today)  # what comes after the day before is not known yet
+        edges = np.quantile(given[before], EDGES, axis=0)[:, None]
+        then, here = (np.sum(given[some] > edges, axis=0) for some in (before, now))
+        unlike = below[before] - np.nanmean(below[before], axis=0)
+        for kind in range(len(EDGES) + 1):
+            rows, lines = np.nonzero(here == kind)
+            parts = np.stack([_parts(unlike[then == kind][:, window]) for window in range(told.shape[2])])
+            told[now[rows], lines] = np.einsum("nwq,wtq->nwt", mine.said[now[rows], lines], parts)
+    return told
+
+
+def at_tenths(said: Floats) -> Floats:
+    """(..., 9) of what is said at QUANTILES."""
+    some: Floats = said[..., [QUANTILES.index(level) for level in TENTHS]]
+    return some
+
+
+def fallen_below(mine: Asked) -> Floats:
+    """(O, L, W, Q) 1 where the outcome lay below a quantile, 0 above; among quantiles that are one number, evenly."""
+    levels, came = np.array(QUANTILES), mine.came[..., None]
+    under = np.where(mine.said < came - SAME_GPUS, levels, 0.0).max(axis=-1, keepdims=True)
+    over = np.where(mine.said > came + SAME_GPUS, levels, 1.0).min(axis=-1, keepdims=True)
+    share = np.clip((levels - under) / (over - under), 0.0, 1.0)
+    return np.where(np.isnan(came), np.nan, share)
+
+
+def _parts(unlike: Floats) -> Floats:
+    """(9, Q) of which quantiles tenths are made where outcomes (N, Q) lay below them so much more often than usual."""
+    known = unlike[np.isfinite(unlike[:, 0])]
+    held = np.array(QUANTILES) + known.sum(axis=0) / (len(known) + TRUSTED)
+    ascending = np.maximum.accumulate(np.clip(held, 0.0, 1.0)) + 1e-9 * np.arange(len(held))
+    return between(QUANTILES, np.interp(TENTHS, ascending, QUANTILES))
 
 
 def _days(times: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -220,24 +256,12 @@ def _days(times: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
-def _ridge(given: Floats, wrong: Floats, now: Floats) -> Floats:
-    """(N, L) what is expected where the signal is as `now` (N, L, F)."""
-    centre, spread = given.mean(axis=0), np.maximum(given.std(axis=0), 1e-9)
-    design = (given - centre) / spread
-    level = wrong.mean()
-    slope = np.linalg.solve(design.T @ design + RIDGE * np.eye(design.shape[1]), design.T @ (wrong - level))
-    told: Floats = level + (now - centre) / spread @ slope
-    return told
-
-
 def rows(seen: Seen, mine: Asked) -> Iterator[tuple[str, list[str]]]:
     """What each signal changes, bucket by bucket."""
     times = seen.demand.times[mine.columns]
-    nothing = shifted(mine, np.zeros((*mine.came.shape[:2], 1)), times)
-    yield "(nothing)", [_change(mine, mine.said, nothing, some, times) for some in _buckets()]
     for name, signal in signals(seen).items():
-        moved = shifted(mine, np.array([signal(int(column)) for column in mine.columns]), times)
-        yield name, [_change(mine, nothing, moved, some, times) for some in _buckets()]
+        moved = retold(mine, np.array([signal(int(column)) for column in mine.columns]), times)
+        yield name, [_change(mine, moved, some, times) for some in _buckets()]
 
 
 def _buckets() -> Iterator[slice]:
@@ -248,12 +272,12 @@ def _buckets() -> Iterator[slice]:
         first += count
 
 
-def _change(mine: Asked, before: Floats, after: Floats, some: slice, times: NDArray[np.int64]) -> str:
+def _change(mine: Asked, after: Floats, some: slice, times: NDArray[np.int64]) -> str:
     """+0.4 % (-0.2 .. +0.9), of days on which anything was learnt."""
     day = _days(times)
     judged = day >= FIRST
     sums = []
-    for said in (before, after):
+    for said in (at_tenths(mine.said), after):
         loss = pinball(mine.came[judged, :, some], said[judged, :, some], TENTHS)
         sums.append(np.nansum(loss, axis=(1, 2, 3)))
     each = np.array([[part[day[judged] == one].sum() for one in np.unique(day[judged])] for part in sums])

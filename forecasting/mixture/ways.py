@@ -17,10 +17,10 @@ WAYS = ("as without it", "times as much", "more by")
 
 PRIOR = np.array([0.8, 0.1, 0.1])
 RATE = 6.0
-MARGIN = 0.15
+MARGIN = 0.1
 """A way that took so large a share off the error at an occurrence has taught nothing: luck does as much."""
 
-OTHERS = 1.0
+OTHERS = 3.0
 """Occurrences of its own after which what a line did counts as much as what all lines did."""
 
 MOST_FACTOR = 8.0
