@@ -62,6 +62,15 @@ def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float, latest_stops:
     Of those that started at the same moment the last of the table stops first, or else the first: Kueue's rules do not
     tell.
     """
+    return _lived(jobs, cluster, until_s, latest_stops).replay()
+
+
+def restless_s(jobs: JobTable, cluster: Cluster, until_s: float) -> float:
+    """The first moment at which jobs would stop each other for ever; inf where all come to rest until a moment."""
+    return _lived(jobs, cluster, until_s).restless_s
+
+
+def _lived(jobs: JobTable, cluster: Cluster, until_s: float, latest_stops: bool = True) -> _World:
     world = _World.of(jobs, cluster)
     world.latest_stops = latest_stops
     row = 0
@@ -78,7 +87,7 @@ def plain_replay(jobs: JobTable, cluster: Cluster, until_s: float, latest_stops:
         if world.leave_due(now_s) or ended:
             world.recall()
         world.settle(now_s)
-    return world.replay()
+    return world
 
 
 @dataclass(slots=True)
@@ -100,6 +109,7 @@ class _World:
     spells: list[tuple[int, int, int, float, float]] = field(default_factory=list)
     gone: dict[int, float] = field(default_factory=dict)  # by row: when it left, or ended
     latest_stops: bool = True
+    restless_s: float = inf  # when patience ended first
 
     @classmethod
     def of(cls, jobs: JobTable, cluster: Cluster) -> _World:
@@ -212,6 +222,7 @@ class _World:
                 for row in sorted(self.evicted):
                     self.stop(row, now_s)
                 stopped, times = True, times + 1
+                self.restless_s = min(self.restless_s, now_s if times == PATIENCE else inf)
             elif stopped:
                 self.recall()
                 stopped = False

@@ -1,4 +1,8 @@
-"""The replay with preemption and fair sharing beside Kueue itself: the same jobs run, and stop, after each event."""
+"""The replay with preemption and fair sharing beside Kueue itself: the same jobs run, and stop, after each event.
+
+Elastic ones with as many GPUs, too: where all that they ask for is not to be had, whom they stop follows from how many
+they make do with.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,7 +23,7 @@ from tests.controlplane import objects, parts
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Running
 from tests.controlplane.site import missing
-from tests.envs.plain_preemption import plain_replay
+from tests.envs.plain_preemption import plain_replay, restless_s
 from tests.envs.test_replay import table
 
 NAMESPACE = "stops"
@@ -28,8 +33,8 @@ SECONDS = 30.0  # for Kueue to do what is expected of it
 APART_S = 1.1  # it tells who came first by whole seconds
 
 Word = TypeVar("Word", bound=str)
-Admitted = dict[str, str]
-"""Flavors by job."""
+Admitted = dict[str, tuple[str, int]]
+"""Flavor and GPUs by job."""
 
 
 @dataclass
@@ -48,7 +53,8 @@ class Case:
         """What runs after a step."""
         ran = replay(self.jobs, self.cluster, float(step)).spells
         now = ran.of((ran.start_s <= step) & (ran.end_s > step))
-        return {self.job(job): FLAVORS[flavor] for job, flavor in zip(now.job, now.flavor, strict=True)}
+        given = zip(now.job.tolist(), now.flavor.tolist(), now.gpus.tolist(), strict=True)
+        return {self.job(job): (FLAVORS[flavor], int(gpus)) for job, flavor, gpus in given}
 
     @property
     def stops(self) -> int:
@@ -56,19 +62,31 @@ class Case:
         ran = replay(self.jobs, self.cluster, float(STEPS)).spells
         return len(ran.job) - len(np.unique(ran.job))
 
+    @property
+    def shrunk(self) -> int:
+        """How often a job ran with fewer GPUs than it asks for."""
+        ran = replay(self.jobs, self.cluster, float(STEPS)).spells
+        return int((ran.gpus < self.jobs.gpus[ran.job]).sum())
 
-def cases(name: str, count: int, fair: tuple[FairRule, ...]) -> list[Case]:
-    """Such in which somebody stops, and in which it is told by rules who."""
+
+def cases(name: str, count: int, fair: tuple[FairRule, ...], elastic: bool) -> list[Case]:
+    """Such in which somebody stops, and in which it is told by rules who; elastic ones with fewer GPUs, and rest."""
     found: list[Case] = []
     seed = 0
     while len(found) < count:
-        made, seed = _case(seed, f"{name}-{len(found)}", fair), seed + 1
-        if made.stops >= 2 and _told_by_rules(made):
+        made, seed = _case(seed, f"{name}-{len(found)}", fair, elastic), seed + 1
+        if made.stops >= 2 and (not elastic or (made.shrunk >= 2 and _rests(made))) and _told_by_rules(made):
             found.append(made)
     return found
 
 
-def _case(seed: int, name: str, fair: tuple[FairRule, ...]) -> Case:
+def restless(name: str, count: int, fair: tuple[FairRule, ...], elastic: bool) -> list[Case]:
+    """Such in which jobs stop each other for ever."""
+    made = (_case(seed, f"{name}-{seed}", fair, elastic) for seed in range(1_000))
+    return list(islice((one for one in made if not _rests(one) and _told_by_rules(one)), count))
+
+
+def _case(seed: int, name: str, fair: tuple[FairRule, ...], elastic: bool) -> Case:
     """Three queues of one cohort, with shares, limits and policies at random; more is asked for than there is."""
     rng = np.random.default_rng(seed)
     queues = [f"{name}-{letter}" for letter in "abc"]
@@ -80,10 +98,17 @@ def _case(seed: int, name: str, fair: tuple[FairRule, ...]) -> Case:
     ending = rng.random(STEPS) < 0.25
     comes = [step for step in range(STEPS) if step < 5 or not ending[step]]
     rows = [(str(rng.choice(queues)), float(step), np.inf, int(rng.integers(1, 7))) for step in comes]
-    made = Case(name, cluster, table(rows, queues, rng.choice([0, 0, 3, 5], len(rows)).tolist()))
+    jobs = table(rows, queues, rng.choice([0, 0, 3, 5], len(rows)).tolist())
+    made = Case(name, cluster, _elastic(jobs, np.random.default_rng([seed, 1])) if elastic else jobs)
     for step in sorted(set(range(STEPS)) - set(comes)):
         _end_one(made, step, rng)
     return made
+
+
+def _elastic(jobs: JobTable, rng: np.random.Generator) -> JobTable:
+    """Most of them may have fewer GPUs and are no slower for it, so that they end when they are told."""
+    least = rng.integers(1, jobs.gpus.astype(np.int64) + 1)
+    return replace(jobs, least_gpus=least, scaling=np.zeros(len(jobs)))
 
 
 def _share(rng: np.random.Generator) -> Share:
@@ -116,6 +141,10 @@ def _end_one(made: Case, step: int, rng: np.random.Generator) -> None:
     duration_s[job] = step - ran.start_s[ran.job == job][0]
     made.jobs = replace(made.jobs, duration_s=duration_s)
     made.ends[step] = job
+
+
+def _rests(made: Case) -> bool:
+    return restless_s(made.jobs, made.cluster, float(STEPS)) == np.inf
 
 
 def _told_by_rules(made: Case) -> bool:
@@ -168,17 +197,77 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         started.stop()
 
 
-@pytest.mark.parametrize(
+RULES = pytest.mark.parametrize(
     ("name", "count", "fair"),
     [("classic", 24, ()), ("fair", 8, FAIR), ("final", 8, FAIR[:1]), ("initial", 8, FAIR[1:])],
     ids=["by priority and quota", "by shares", "by final shares", "by initial shares"],
 )
+
+
+@RULES
 def test_kueue_runs_and_stops_the_same_jobs_after_each_event(
     plane: ControlPlane, name: str, count: int, fair: tuple[FairRule, ...]
 ) -> None:
     """In seven of eight cohorts at least: Kueue lets go of jobs one by one, and may start another head in between."""
+    alike = _alike_to_the_end(plane, name, cases(name, count, fair, elastic=False), fair)
+
+    assert len(alike) >= count - count // 8
+    assert sum(one.stops for one in alike) > 2 * len(alike)
+
+
+@RULES
+def test_kueue_runs_and_stops_elastic_jobs_with_as_many_gpus_after_each_event(
+    plane: ControlPlane, name: str, count: int, fair: tuple[FairRule, ...]
+) -> None:
+    """In as many cohorts, for the same reason. Such in which all come to rest: others are below."""
+    name = f"elastic-{name}"
+    alike = _alike_to_the_end(plane, name, cases(name, count, fair, elastic=True), fair)
+
+    assert len(alike) >= count - count // 8
+    assert sum(one.stops for one in alike) > 2 * len(alike)
+    assert sum(one.shrunk for one in alike) > 2 * len(alike)
+
+
+@pytest.mark.parametrize(
+    ("name", "fair", "elastic"), [("restless", (), True), ("turns", FAIR, False)], ids=["elastic jobs", "by shares"]
+)
+def test_where_jobs_would_stop_each_other_for_ever_kueue_stops_them_for_ever_too(
+    plane: ControlPlane, name: str, fair: tuple[FairRule, ...], elastic: bool
+) -> None:
+    """As an elastic job that makes do with less has another stop for that, finds room for all, and loses it again."""
+    often, made = 20, restless(name, 4, fair, elastic)
     _start_kueue(plane, fair)
-    made = cases(name, count, fair)
+    plane.apply([each for one in made for each in _cluster_queues(one)])
+    until = {one.name: int(restless_s(one.jobs, one.cluster, float(STEPS))) for one in made}
+
+    for step in range(1 + max(until.values())):
+        calm = [one for one in made if step < until[one.name]]
+        for one in made:
+            if step <= until[one.name]:
+                _happen(plane, one, step)
+        assert not _astray(plane, name, calm, step)
+        time.sleep(APART_S)
+
+    ends = time.monotonic() + 2 * SECONDS
+    while min(_most_stops(plane, made)) < often and time.monotonic() < ends:
+        _admitted(plane, name)
+    assert min(_most_stops(plane, made)) >= often
+
+
+def _most_stops(plane: ControlPlane, made: Sequence[Case]) -> list[int]:
+    """How often the job of each case that stopped most often did."""
+    stops = dict.fromkeys((one.name for one in made), 0)
+    for each in plane.request("GET", _path())["items"]:
+        cohort = each["metadata"]["name"].rpartition("-job-")[0]
+        evictions = each.get("status", {}).get("schedulingStats", {}).get("evictions", [])
+        if cohort in stops:
+            stops[cohort] = max([stops[cohort], *(told["count"] for told in evictions)])
+    return list(stops.values())
+
+
+def _alike_to_the_end(plane: ControlPlane, name: str, made: list[Case], fair: tuple[FairRule, ...]) -> list[Case]:
+    """Those in which Kueue runs, after each event, what is expected."""
+    _start_kueue(plane, fair)
     plane.apply([each for one in made for each in _cluster_queues(one)])
 
     for step in range(STEPS):
@@ -188,9 +277,7 @@ def test_kueue_runs_and_stops_the_same_jobs_after_each_event(
         astray = _astray(plane, name, made, step)
         made = [one for one in made if one not in astray]
         time.sleep(max(0.0, began + APART_S - time.monotonic()))
-
-    assert len(made) >= count - count // 8
-    assert sum(one.stops for one in made) > 2 * len(made)
+    return made
 
 
 def _start_kueue(plane: ControlPlane, fair: tuple[FairRule, ...]) -> None:
@@ -209,13 +296,16 @@ def _happen(plane: ControlPlane, one: Case, step: int) -> None:
     if step in one.ends:
         plane.request("DELETE", _path(one.job(one.ends[step])))
     for job in np.flatnonzero(one.jobs.submit_s == step).tolist():
-        queue, gpus, priority = (getattr(one.jobs, name)[job] for name in ("queue", "gpus", "priority"))
+        told = (getattr(one.jobs, name)[job] for name in ("queue", "gpus", "least_gpus", "priority"))
+        queue, gpus, least, priority = map(int, told)
         each = objects.workload(
             NAMESPACE,
             one.job(job),
-            gpus=int(gpus),
+            gpus=1,
+            count=gpus,
+            min_count=least if least < gpus else None,
             local_queue=one.jobs.queues[queue],
-            priority=int(priority),
+            priority=priority,
             owner=None,
         )
         plane.apply([{key: value for key, value in each.items() if key != "status"}])
@@ -236,7 +326,7 @@ def _astray(plane: ControlPlane, name: str, made: Sequence[Case], step: int) -> 
 
 
 def _of(one: Case, found: Admitted) -> Admitted:
-    return {job: flavor for job, flavor in found.items() if job.startswith(f"{one.name}-job-")}
+    return {job: given for job, given in found.items() if job.startswith(f"{one.name}-job-")}
 
 
 def _admitted(plane: ControlPlane, name: str) -> Admitted:
@@ -250,8 +340,8 @@ def _admitted(plane: ControlPlane, name: str) -> Admitted:
         if any(told["type"] == "Evicted" and told["status"] == "True" for told in status["conditions"]):
             _stop(plane, each)
         else:
-            flavors = status["admission"]["podSetAssignments"][0]["flavors"]
-            found[each["metadata"]["name"]] = next(iter(flavors.values()))
+            given = status["admission"]["podSetAssignments"][0]
+            found[each["metadata"]["name"]] = next(iter(given["flavors"].values())), int(given["count"])
     return found
 
 
