@@ -2,12 +2,13 @@
 
     GYROPILOT_TRACES=folder python -m benchmarks.pilots                    Philly, Venus, and a generated week
     GYROPILOT_TRACES=folder python -m benchmarks.pilots --week generated --pilots reactive,newsvendor,newsvendor:tuned
+    GYROPILOT_TRACES=folder python -m benchmarks.pilots --pilots reactive --learned network
 
 Each week is the last of its trace, and runs on owned nodes for half of the mean demand of the four weeks before, which
 cost nothing more, and on-demand nodes that come ten minutes after they are asked for, as many as the largest demand of
 those weeks would have taken: of the week itself nothing is known beforehand. Everybody meets the same jobs. A
 pilot has its default settings, or with `:tuned` those that are shipped: `benchmarks.tuned` found them on jobs that came
-before these weeks.
+before these weeks. `--learned` adds the network in a folder of `gyropilot train`, and those of its seeds.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.pilots import ALL_PILOTS, make_pilot
+from agents.pilots.network import read_card
 from envs.bound import Bound, clairvoyant, natural
 from envs.job_file import read_jobs
 from envs.profiles import PROFILES
@@ -34,6 +36,7 @@ from envs.world import STEP_S, Weather, World
 from forecasting.registry import make
 from gyropilot.domain import Market
 from gyropilot.pilot_names import TUNED, settings_of, shipped_pilots
+from gyropilot.settings import PilotSettings
 
 WEEK_S = 7 * DAY_S
 BEFORE_S = 4 * WEEK_S
@@ -61,9 +64,9 @@ def main() -> None:
         bound = clairvoyant(week.jobs, week.world.pools, PRICES, STEP_S, steps_of(week.jobs))
         print(told(week, bound, time.perf_counter() - began), flush=True)
         first: Trial | None = None
-        for name in options.pilots.split(","):
+        for name, pilot in options.pilots.items():
             began = time.perf_counter()
-            trial = trial_of(name, week, options.forecaster)
+            trial = trial_of(name, week, options.forecaster, pilot)
             first = first or trial
             print(row(trial, first, bound, time.perf_counter() - began), flush=True)
         print(flush=True)
@@ -104,10 +107,17 @@ def world_of(before: JobTable, before_s: float) -> World:
     )
 
 
-def trial_of(name: str, week: Week, forecaster: str) -> Trial:
+def trial_of(name: str, week: Week, forecaster: str, pilot: PilotSettings) -> Trial:
     weather = Weather.calm(week.world.pools, steps_of(week.jobs))
-    trial = tried(week.world, week.jobs, make_pilot(settings_of(name)), PRICES, weather, make(forecaster))
+    trial = tried(week.world, week.jobs, make_pilot(pilot, forecaster), PRICES, weather, make(forecaster))
     return replace(trial, pilot=name)
+
+
+def networks(folder: Path) -> dict[str, PilotSettings]:
+    """The one that was chosen, and that of each seed, by name."""
+    card = read_card(folder)
+    seeds = {f"learned, seed {seed.seed}": folder / f"seed-{seed.seed}" for seed in card.seeds}
+    return {name: PilotSettings(name="learned", network=path) for name, path in {"learned": folder, **seeds}.items()}
 
 
 def told(week: Week, bound: Bound, seconds: float) -> str:
@@ -148,8 +158,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pilots", default=",".join(names), help="with the first the others are compared")
     parser.add_argument("--forecaster", default="naive", help="as forecast.model (naive)")
     parser.add_argument("--traces", default=os.environ.get("GYROPILOT_TRACES"), help="the folder (GYROPILOT_TRACES)")
+    parser.add_argument(
+        "--learned", type=Path, help="a folder of `gyropilot train`: its network and those of its seeds"
+    )
     options = parser.parse_args()
     options.week = options.week or known
+    options.pilots = {name: settings_of(name) for name in options.pilots.split(",")}
+    if options.learned:
+        options.pilots.update(networks(options.learned))
     return options
 
 

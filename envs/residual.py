@@ -11,7 +11,7 @@ weather and the base are the same, this changes no decision's worth, and most of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -145,31 +145,45 @@ class Days:
         return self.known[nth]
 
 
-@dataclass(eq=False, slots=True)
-class Lanes:
-    """B clusters, each on a day of its own; all days begin and end together."""
+class Ground(NamedTuple):
+    """A cluster to learn on."""
 
     days: Days
+    scale_usd: float  # a reward of 1, but on days whose mean step is dearer: one such day would drown all others
+    pools: tuple[str, ...]
+
+    def unit_usd(self, day: Stretch) -> float:
+        """What counts as 1 of what is saved on a day."""
+        return max(self.scale_usd, float(day.base_usd.mean()))
+
+
+@dataclass(eq=False, slots=True)
+class Lanes:
+    """B clusters, each on a day of its own; all days begin and end together.
+
+    Grounds have as many pools and days as each other, and are drawn alike often.
+    """
+
+    grounds: Sequence[Ground]
     count: int
     rng: np.random.Generator
-    scale_usd: float  # a reward of 1
-    pools: tuple[str, ...]
     lanes: list[_Lane] = field(init=False, default_factory=list)
 
     def begin(self) -> Rows:
         """(B, P, F) what is seen as new days begin."""
-        drawn = self.rng.integers(0, self.days.count, self.count)
-        unknown = np.zeros((len(self.pools), len(FEATURES)), np.float32)
-        self.lanes = [_Lane(self.days.course.base, self.days[int(nth)], unknown) for nth in drawn]
+        drawn = self.rng.integers(0, self.grounds[0].days.count * len(self.grounds), self.count).tolist()
+        self.lanes = [_Lane(self.grounds[nth % len(self.grounds)], nth // len(self.grounds)) for nth in drawn]
         return self._seen()
 
     def step(self, actions: Ints) -> tuple[Rows, Floats]:
         """Five minutes with `actions` (B, P) of FACTORS: what is seen then, and (B,) what was saved."""
-        saved = [
-            lane.step(dict(zip(self.pools, (FACTORS[nth] for nth in row), strict=True)))
-            for lane, row in zip(self.lanes, actions, strict=True)
-        ]
-        return self._seen(), np.array(saved) / self.scale_usd
+        saved = [lane.step([FACTORS[nth] for nth in row]) for lane, row in zip(self.lanes, actions, strict=True)]
+        return self._seen(), np.array(saved)
+
+    @property
+    def pools(self) -> int:
+        """Of each cluster, whose sizes are chosen."""
+        return len(self.grounds[0].pools)
 
     @property
     def over(self) -> bool:
@@ -177,24 +191,27 @@ class Lanes:
 
     def _seen(self) -> Rows:
         shown = np.stack([lane.rows for lane in self.lanes])
-        return shown.reshape(self.count, len(self.pools), len(FEATURES))
+        return shown.reshape(self.count, self.pools, len(FEATURES))
 
 
 class _Lane:
-    """One cluster: what it shows now, and what its pilot's base wants. `unknown` is shown until it is seen first."""
+    """One cluster: what it shows now, and what its pilot's base wants. Noughts are shown until it is seen first."""
 
-    def __init__(self, base: Pilot, day: Stretch, unknown: Rows) -> None:
-        self.base, self.base_usd, self.dark, self.nth = base, day.base_usd, day.dark, 0
-        self.seen, self.rows = deepcopy(day.begun), unknown
+    def __init__(self, ground: Ground, day: int) -> None:
+        stretch = ground.days[day]
+        self.base, self.pools = ground.days.course.base, ground.pools
+        self.base_usd, self.dark, self.nth = stretch.base_usd, stretch.dark, 0
+        self.unit_usd = ground.unit_usd(stretch)
+        self.seen, self.rows = deepcopy(stretch.begun), np.zeros((len(ground.pools), len(FEATURES)), np.float32)
         self._look()
 
-    def step(self, factors: Mapping[str, float]) -> float:
-        """USD saved."""
+    def step(self, factors: Sequence[float]) -> float:
+        """What was saved."""
         usd = stilled(self.seen) if self._unseen else turned(self.seen, self.view, self._corrected(factors))
         saved = float(self.base_usd[self.nth]) - usd
         self.nth += 1
         self._look()
-        return saved
+        return saved / self.unit_usd
 
     @property
     def over(self) -> bool:
@@ -204,8 +221,8 @@ class _Lane:
     def _unseen(self) -> bool:
         return not self.over and bool(self.dark[self.nth])
 
-    def _corrected(self, factors: Mapping[str, float]) -> Intent:
-        return scaled(self.view, self.wanted, factors)
+    def _corrected(self, factors: Sequence[float]) -> Intent:
+        return scaled(self.view, self.wanted, dict(zip(self.pools, factors, strict=True)))
 
     def _look(self) -> None:
         """Where nothing is to be seen, what was seen last is shown."""

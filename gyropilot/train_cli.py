@@ -22,8 +22,11 @@ NEEDED = ("onnx", "stable_baselines3", "torch")
 
 
 def train(  # noqa: PLR0913, PLR0917 - its options
-    jobs: Annotated[Path, typer.Option("--jobs", help="Parquet, CSV or SWF of jobs.")],
-    scenario: Annotated[Path, typer.Option("--scenario", help="The cluster; see `gyropilot scenario sample`.")],
+    jobs: Annotated[list[Path], typer.Option("--jobs", help="Parquet, CSV or SWF of jobs; once for each cluster.")],
+    scenario: Annotated[
+        list[Path],
+        typer.Option("--scenario", help="The cluster; see `gyropilot scenario sample`. Again for each further --jobs."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoints, the network and its card.")],
     base: Annotated[
         str, typer.Option("--base", help="Whose wishes are corrected: NAME, NAME:tuned, NAME@FILE, or a settings file.")
@@ -64,16 +67,27 @@ def train(  # noqa: PLR0913, PLR0917 - its options
     from models.school import Plan, Recipe, School
     from models.teaching import Lesson, taught
 
-    settings = _base(base)
+    settings, clusters = _base(base), _paired(jobs, scenario)
     to_go_on_with(out, resume)  # refused here, and not after the base has run for a while
-    lesson = Lesson(settings, forecaster, _text(scenario), steps, _numbers(seeds), out, resume)
+    lesson = Lesson(settings, forecaster, "\n".join(map(_text, scenario)), steps, _numbers(seeds), out, resume)
     with progress() as told, compiling():
         told("reading jobs")
-        course = replace(_course(jobs, scenario, settings, forecaster), surprises=_often(surprises))
+        read = (_course(came, path, settings, forecaster) for came, path in clusters)
+        courses = tuple(replace(course, surprises=_often(surprises)) for course in read)
         told(f"{settings.name} on the validation days")
-        school = School(course, Plan(held_out_days, validation_days, days), Recipe())
+        school = School(courses, Plan(held_out_days, validation_days, days), Recipe())
         card = taught(school, lesson, told, say)
     reply(card.model_dump_json(indent=2) if format is PlainFormat.JSON else to_text(card, str(out)), None)
+
+
+def _paired(jobs: list[Path], scenarios: list[Path]) -> list[tuple[Path, Path]]:
+    """Clusters that are learned from together. Raises SettingsError where one lacks its jobs, or its scenario."""
+    if len(jobs) != len(scenarios):
+        raise SettingsError(
+            f"--jobs is given {len(jobs)} times and --scenario {len(scenarios)} times; give both for each cluster, in "
+            "the same order"
+        )
+    return list(zip(jobs, scenarios, strict=True))
 
 
 def _refuse_without_libraries() -> None:

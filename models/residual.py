@@ -18,7 +18,7 @@ class ResidualWorlds(Alike):
 
     def __init__(self, lanes: Lanes) -> None:
         self.render_mode = None
-        pools = len(lanes.pools)
+        pools = lanes.pools
         seen = Box(-MOST, MOST, (pools, len(FEATURES)), np.float32)
         super().__init__(lanes.count, seen, MultiDiscrete([len(FACTORS)] * pools))
         self.lanes, self.actions = lanes, np.zeros((lanes.count, pools), dtype=np.int64)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.encoding import FEATURES, VERSION
+from agents.encoding import FACTORS, FEATURES, UNMOVED, VERSION
 from agents.pilots.learned import Learned, Network
 from agents.pilots.network import Data, Figure
+from agents.protocols import Pilot
 from envs.faults import Surprises
-from envs.residual import Compared, Course, Days, Span, Stretch, compared, followed_from
+from envs.residual import Compared, Course, Days, Ground, Span, Stretch, compared, followed_from
 from envs.workloads import DAY_S, Floats
 from envs.world import STEP_S
 from gyropilot.errors import SettingsError
@@ -35,9 +36,10 @@ class Recipe:
     learning_rate: float = 4e-4
     target_kl: float = 0.02
     entropy: float = 0.0
-    peak: float = 0.5  # scores of factors fall by this times the squared number of places from 1, at first
+    peak: float = 0.25  # scores of factors fall by this times the squared number of places from the likeliest, at first
     hidden: tuple[int, ...] = (64, 64)
     days: int = 32  # that are drawn from the training span, and met again and again
+    sampled: int = 4  # of these, on which it is tried which factor to begin with
     leg: int = 16  # rollouts from one checkpoint to the next
 
     @property
@@ -67,61 +69,110 @@ class Plan(NamedTuple):
         return Span(first_s, chosen_s), Span(chosen_s, judged_s), Span(judged_s, end_s)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Exam:
+    """Days on which networks are judged beside the base: of each cluster the same."""
+
+    base: Pilot
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def base_usd(self) -> Floats:
+        """(T,) that the base pays, step by step, cluster by cluster."""
+        return self._weighed([stretch.base_usd for stretch in self.stretches])
+
+    def paid(self, network: Network) -> Floats:
+        """(T,) that is paid with a network."""
+        return self._weighed([followed_from(stretch, Learned(self.base, network)) for stretch in self.stretches])
+
+    def by_cluster(self, usd: Floats) -> list[Floats]:
+        """What is paid on each, of what is paid (T,) on one after the other."""
+        return np.split(usd, np.cumsum([len(stretch.base_usd) for stretch in self.stretches])[:-1])
+
+    def _weighed(self, usd: Sequence[Floats]) -> Floats:
+        """One after the other, as if the base paid as much on each: a dear cluster counts for no more than others."""
+        sums = np.array([stretch.base_usd.sum() for stretch in self.stretches])
+        weights = np.divide(sums.mean(), sums, out=np.ones(len(sums)), where=sums > 0)
+        return np.concatenate([each * weight for each, weight in zip(usd, weights, strict=True)])
+
+
 @dataclass(eq=False, slots=True)
 class School:
-    """All that seeds share. What is held out is looked at once, at the end."""
+    """All that seeds share: clusters, and one base on all of them. What is held out is looked at once, at the end."""
 
-    course: Course
+    courses: tuple[Course, ...]
     plan: Plan
     recipe: Recipe
     seed: int = 0  # of days and weather
-    days: Days = field(init=False)
-    validation: Stretch = field(init=False)
-    pools: tuple[str, ...] = field(init=False)
-    scale_usd: float = field(init=False)
+    grounds: tuple[Ground, ...] = field(init=False)
+    validation: Exam = field(init=False)
+    likeliest: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        train, choose, _ = self.plan.spans(self.course.jobs.submit_s)
-        self.pools = self.course.pools
-        if not self.pools:
-            raise SettingsError(
-                "the scenario has no pool whose size can be turned and costs money, so there is nothing to learn; "
-                "give a flavor with max_nodes and a price"
-            )
-        self.days = Days(self.course, train, self.recipe.days, self.seed)
-        self.validation = self.course.stretch(choose, np.random.default_rng([self.seed, 1_000_001]))
-        if self.validation.base_usd.sum() <= 0:
+        _refuse_unlike([course.pools for course in self.courses])
+        self.validation = self._exam(1)
+        self.grounds = tuple(
+            self._ground(course, stretch)
+            for course, stretch in zip(self.courses, self.validation.stretches, strict=True)
+        )
+
+    def held_out(self) -> Exam:
+        """The days that nothing was learned from or chosen by."""
+        return self._exam(2)
+
+    def begins_with(self) -> int:
+        """Of FACTORS the one that saves most on some of the days to learn from if it is always taken."""
+        if self.likeliest is None:
+            nearest = sorted(range(len(FACTORS)), key=lambda nth: abs(nth - UNMOVED))
+            self.likeliest = max(nearest, key=self._saved_by)
+        return self.likeliest
+
+    def data(self, forecaster: str, fingerprint: str) -> Data:
+        """For the card. Days are those of all clusters together."""
+        spans = zip(*map(self._spans, self.courses), strict=True)
+        train, choose, judge = (sum(span.days for span in each) for each in spans)
+        return Data(
+            jobs=sum(len(course.jobs) for course in self.courses),
+            queues=sum(len(course.jobs.queues) for course in self.courses),
+            clusters=len(self.courses),
+            pools=tuple(dict.fromkeys(name for ground in self.grounds for name in ground.pools)),
+            train_days=train,
+            validation_days=choose,
+            held_out_days=judge,
+            forecaster=forecaster,
+            fingerprint=fingerprint,
+            surprises=_rates(self.courses[0].surprises),
+        )
+
+    def _saved_by(self, factor: int) -> float:
+        if factor == UNMOVED:
+            return 0.0
+        saved = 0.0
+        for ground in self.grounds:
+            for nth in range(min(self.recipe.sampled, self.recipe.days)):
+                day, pilot = ground.days[nth], Learned(ground.days.course.base, _always(factor))
+                saved += float((day.base_usd - followed_from(day, pilot)).sum()) / ground.unit_usd(day)
+        return saved
+
+    def _ground(self, course: Course, chosen_by: Stretch) -> Ground:
+        if chosen_by.base_usd.sum() <= 0:
             raise SettingsError(
                 "the base pays nothing on the validation days, so there is nothing to save; "
                 "give other jobs, more --validation-days, or prices in the scenario"
             )
+        days = Days(course, self._spans(course)[0], self.recipe.days, self.seed)
         # A mean step of the base: rewards are some tenths of one, whatever a cluster costs.
-        self.scale_usd = float(self.validation.base_usd.mean())
+        return Ground(days, float(chosen_by.base_usd.mean()), course.pools)
 
-    def held_out(self) -> Stretch:
-        """The days that nothing was learned from or chosen by."""
-        span = self.plan.spans(self.course.jobs.submit_s)[2]
-        return self.course.stretch(span, np.random.default_rng([self.seed, 1_000_002]))
+    def _exam(self, nth: int) -> Exam:
+        """On spans by their place in the plan."""
+        chances = (np.random.default_rng([self.seed, 1_000_000 + nth]) for _ in self.courses)
+        spans = [self._spans(course)[nth] for course in self.courses]
+        lived = zip(self.courses, spans, chances, strict=True)
+        return Exam(self.courses[0].base, tuple(course.stretch(span, rng) for course, span, rng in lived))
 
-    def paid(self, network: Network, where: Stretch) -> Floats:
-        """(T,) USD of each step with a network."""
-        return followed_from(where, Learned(self.course.base, network))
-
-    def data(self, forecaster: str, fingerprint: str) -> Data:
-        """For the card."""
-        train, choose, judge = self.plan.spans(self.course.jobs.submit_s)
-        jobs = self.course.jobs
-        return Data(
-            jobs=len(jobs),
-            queues=len(jobs.queues),
-            pools=self.pools,
-            train_days=train.days,
-            validation_days=choose.days,
-            held_out_days=judge.days,
-            forecaster=forecaster,
-            fingerprint=fingerprint,
-            surprises=_rates(self.course.surprises),
-        )
+    def _spans(self, course: Course) -> tuple[Span, Span, Span]:
+        return self.plan.spans(course.jobs.submit_s)
 
 
 def figure(mine: Sequence[Floats], theirs: Floats) -> Figure:
@@ -134,11 +185,30 @@ def fingerprint(school: School, told: Mapping[str, str]) -> str:
     """What a training depends on, beside its seeds and steps: two of one fingerprint may go on with each other."""
     digest = hashlib.sha256()
     for name in ("queue", "submit_s", "duration_s", "gpus", "priority", "kind", "checkpoint_s", "leaves_s", "data_gb"):
-        digest.update(np.ascontiguousarray(getattr(school.course.jobs, name)).tobytes())
+        for course in school.courses:
+            digest.update(np.ascontiguousarray(getattr(course.jobs, name)).tobytes())
     rest = {**told, **asdict(school.recipe), **school.plan._asdict(), "encoding": VERSION, "features": FEATURES,
-            "surprises": _rates(school.course.surprises)}  # fmt: skip
+            "surprises": _rates(school.courses[0].surprises)}  # fmt: skip
     digest.update(repr(sorted((name, str(value)) for name, value in rest.items())).encode())
     return digest.hexdigest()
+
+
+def _always(factor: int) -> Network:
+    return lambda rows: np.tile(np.arange(len(FACTORS)) == factor, (len(rows), 1)).astype(np.float32)
+
+
+def _refuse_unlike(pools: Sequence[tuple[str, ...]]) -> None:
+    if not all(pools):
+        raise SettingsError(
+            "the scenario has no pool whose size can be turned and costs money, so there is nothing to learn; "
+            "give a flavor with max_nodes and a price"
+        )
+    if len({len(names) for names in pools}) > 1:
+        told = "; ".join(", ".join(names) for names in pools)
+        raise SettingsError(
+            f"clusters that are learned from together have as many pools to turn as each other, and these have {told}; "
+            "train a network for each"
+        )
 
 
 def _rates(surprises: Surprises | None) -> dict[str, float]:

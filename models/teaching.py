@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.encoding import FACTORS, FEATURES, VERSION
-from agents.pilots.network import Card, SeedFigures, running, sha256
+from agents.pilots.network import Card, Figure, SeedFigures, running, sha256
 from envs.workloads import Floats
 from gyropilot import __version__
 from gyropilot.errors import SettingsError
 from gyropilot.settings import PilotSettings
 from models.registry import begin, publish, seed_folder
-from models.school import School, figure, fingerprint
+from models.school import Exam, School, figure, fingerprint
 from models.training import Learner, Progress
 
 Told = Callable[[str], None]
@@ -47,32 +47,47 @@ def taught(school: School, lesson: Lesson, told: Told, said: Told) -> Card:
     best = min(range(len(known)), key=lambda nth: known[nth].validation_percent)
     told("days that were held out")
     judged = school.held_out()
-    paid = [school.paid(running(policy), judged) for policy in policies]
-    card = Card(
+    paid = [judged.paid(running(policy)) for policy in policies]
+    figures = _figures(known, paid, judged)
+    chosen = Card(
         encoding=VERSION,
         features=FEATURES,
         factors=FACTORS,
         base=lesson.base,
         network_sha256=sha256(policies[best]),
         chosen_seed=lesson.seeds[best],
-        seeds=_figures(known, paid, judged.base_usd),
+        seeds=figures,
         pooled=figure(paid, judged.base_usd),
         data=school.data(lesson.forecaster, mark),
         recipe=asdict(school.recipe),
         version=__version__,
     )
-    publish(lesson.folder, policies[best], card)
-    return card
+    for seed, policy in zip(lesson.seeds, policies, strict=True):
+        publish(seed_folder(lesson.folder, seed), policy, _instead(chosen, seed, policy))
+    publish(lesson.folder, policies[best], chosen)
+    return chosen
 
 
-def _figures(known: Sequence[Progress], paid: Sequence[Floats], base_usd: Floats) -> tuple[SeedFigures, ...]:
+def _instead(card: Card, seed: int, policy: bytes) -> Card:
+    """The same of another seed's network, so that what seeds differ by can be tried anywhere."""
+    return card.model_copy(update={"chosen_seed": seed, "network_sha256": sha256(policy)})
+
+
+def _figures(known: Sequence[Progress], paid: Sequence[Floats], judged: Exam) -> tuple[SeedFigures, ...]:
     return tuple(
         SeedFigures(
             seed=progress.seed,
             steps=progress.steps,
             picked_at=progress.picked_at,
             validation_percent=progress.validation_percent,
-            held_out=figure([usd], base_usd),
+            held_out=figure([usd], judged.base_usd),
+            by_cluster=_by_cluster(usd, judged),
         )
         for progress, usd in zip(known, paid, strict=True)
     )
+
+
+def _by_cluster(usd: Floats, judged: Exam) -> tuple[Figure, ...]:
+    """Nothing where there is one cluster: it is all of them."""
+    parts = zip(judged.by_cluster(usd), judged.by_cluster(judged.base_usd), strict=True)
+    return tuple(figure([mine], theirs) for mine, theirs in parts) if len(judged.stretches) > 1 else ()

@@ -22,6 +22,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
+from agents.encoding import UNMOVED
 from agents.pilots.network import running
 from envs.residual import Lanes
 from gyropilot.errors import SettingsError
@@ -91,8 +92,8 @@ class Learner:
         model.learn(rollouts * recipe.rollout_steps, _Pace(self._pace), reset_num_timesteps=False)
         policy = to_onnx(model.policy.layers())
         self.told(f"seed {self.seed}: validation days after {model.num_timesteps:,} steps")
-        paid = self.school.paid(running(policy), self.school.validation)
-        percent = 100 * (float(paid.sum() / self.school.validation.base_usd.sum()) - 1)
+        exam = self.school.validation
+        percent = 100 * (float(exam.paid(running(policy)).sum() / exam.base_usd.sum()) - 1)
         then = progress.with_trial(model.num_timesteps, percent)
         self._keep(model, policy, then)
         return then
@@ -100,13 +101,11 @@ class Learner:
     def _model(self, progress: Progress) -> PPO:
         """As it was when the last leg ended, before the days of the next."""
         entropy = np.random.SeedSequence([self.seed, progress.legs])
-        school, recipe = self.school, self.school.recipe
-        rng = np.random.default_rng(entropy)
-        worlds = ResidualWorlds(Lanes(school.days, recipe.worlds, rng, school.scale_usd, school.pools))
+        worlds = ResidualWorlds(Lanes(self.school.grounds, self.school.recipe.worlds, np.random.default_rng(entropy)))
         # Torch and the rollout buffer draw from global generators; there is no other way to seed them.
         set_random_seed(int(entropy.generate_state(1)[0]))
         if not progress.legs:
-            return self._new(worlds)
+            return self._new(worlds, self.school.begins_with())
         model = self._loaded(self._checkpoint(progress).name)
         model.set_env(worlds, force_reset=True)
         return model
@@ -127,7 +126,7 @@ class Learner:
         words = " ".join(str(problem).split())
         return SettingsError(f"{self.folder / name} cannot be gone on from ({words}); delete that folder to begin anew")
 
-    def _new(self, worlds: ResidualWorlds) -> PPO:
+    def _new(self, worlds: ResidualWorlds, likeliest: int) -> PPO:
         recipe = self.school.recipe
         return PPO(
             PoolPolicy,
@@ -140,7 +139,7 @@ class Learner:
             gae_lambda=recipe.gae_lambda,
             target_kl=recipe.target_kl,
             ent_coef=recipe.entropy,
-            policy_kwargs={"hidden": recipe.hidden, "peak": recipe.peak},
+            policy_kwargs={"hidden": recipe.hidden, "peak": recipe.peak, "likeliest": likeliest},
             device="cpu",
         )
 
@@ -154,10 +153,11 @@ class Learner:
             raise self._lost(PROGRESS, problem) from problem
 
     def _begun(self) -> Progress:
-        """Written down as it is before it learned anything."""
-        progress = Progress(self.seed)
-        write_whole(self.folder / "policy-0.onnx", to_onnx(self._model(progress).policy.layers()))
-        return progress
+        """Written down as its base, which nothing is chosen instead of unless it is better."""
+        worlds = ResidualWorlds(Lanes(self.school.grounds, 1, np.random.default_rng(self.seed)))
+        set_random_seed(self.seed)
+        write_whole(self.folder / "policy-0.onnx", to_onnx(self._new(worlds, UNMOVED).policy.layers()))
+        return Progress(self.seed)
 
     def _keep(self, model: PPO, policy: bytes, progress: Progress) -> None:
         """What is new first, then that it holds, then what is old is dropped: whenever it stops, one is whole."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -87,6 +89,48 @@ def test_training_ends_with_a_table_and_a_folder_that_simulate_runs(
     assert (card["base"]["name"], card["data"]["pools"], card["seeds"][0]["steps"]) == ("newsvendor", ["bought"], 48)
     with pytest.raises(SettingsError, match="--resume goes on with it"):
         answered("train", "--jobs", table, "--scenario", scenario, "--seeds", 0, *days, "--out", out)
+
+
+def test_what_was_trained_steers_simulate_and_plan_where_torch_cannot_be_imported(
+    scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+    from models import school
+
+    tiny = partial(school.Recipe, worlds=2, rollout=24, batch=48, epochs=1, hidden=(8,), days=2)
+    monkeypatch.setattr(school, "Recipe", tiny)
+    table, out = days_of_jobs(tmp_path, 4.2), tmp_path / "net"
+    once = ("--jobs", table, "--scenario", scenario)
+    days = ("--validation-days", 1, "--held-out-days", 1)
+
+    told = answered("train", *once, *once, "--steps", 48, "--seeds", 0, *days, "--out", out)
+
+    assert "2 clusters" in told
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys(("torch", "stable_baselines3", "onnx")))
+from typer.testing import CliRunner
+from gyropilot.cli import app
+from gyropilot.demo import DEMO_NOW, serve
+from gyropilot.settings import ForecastSettings, PilotSettings
+from gyropilot.wiring import planner
+words = ["simulate", "--jobs", {str(table)!r}, "--scenario", {str(scenario)!r}, "--pilot", "learned@{out}"]
+ran = CliRunner().invoke(app, words)
+assert ran.exit_code == 0, ran.output
+pilot = PilotSettings(name="learned", network={str(out)!r})
+with serve(DEMO_NOW) as world:
+    changes = {{"pilot": pilot, "forecast": ForecastSettings(model="naive")}}
+    print(planner(world.settings.model_copy(update=changes)).plan(world.now).intent.pilot)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert (ran.stdout.strip(), ran.returncode) == ("learned", 0), ran.stderr
+
+
+def test_each_cluster_comes_with_its_jobs(jobs: Path, scenario: Path, tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'gyropilot[train]' to learn")
+
+    with pytest.raises(SettingsError, match="--jobs is given 2 times and --scenario 1 times; give both for each"):
+        answered("train", "--jobs", jobs, "--jobs", jobs, "--scenario", scenario, "--out", tmp_path / "net")
 
 
 def test_the_page_on_learning_can_be_followed_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

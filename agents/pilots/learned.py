@@ -1,7 +1,8 @@
 """Learned: another pilot's wishes, each pool's times a factor that a trained network chooses.
 
 The network never decides from nothing. It is clipped to half and double of what its base wants, it buys nothing that
-quotas forbid to use, and what it does not know it leaves to the base. With a factor of 1 everywhere it is the base.
+quotas forbid to use, it takes no room from what waits, and what it does not know it leaves to the base. With a factor
+of 1 everywhere it is the base.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def scaled(view: View, wanted: Intent, factors: Mapping[str, float]) -> Intent:
     changes, reasons = dict(wanted.pool_gpus), dict(wanted.reasons)
     moved = [p for p in view.state.pools if factors.get(p.name, 1.0) != 1.0]
     usable = _usable(view.state, wanted) if moved else {}
-    spare = {p.name: gathered(view.state, p.accelerator.resource).spare_gpus(p) for p in moved}
+    spare = {p.name: _spare_gpus(view.state, p) for p in moved}
     for pool in merit_order(moved):
         factor, base, resource = factors[pool.name], wanted.pool_gpus.get(pool.name, 0), pool.accelerator.resource
         gpus = base if math.isnan(factor) else resized(pool, base, factor, usable[resource], spare[pool.name])
@@ -66,14 +67,21 @@ def scaled(view: View, wanted: Intent, factors: Mapping[str, float]) -> Intent:
     return replace(wanted, pool_gpus=changes, reasons=reasons)
 
 
+def _spare_gpus(state: ClusterState, pool: Pool) -> int:
+    """Idle GPUs that nobody waits for; below 0 those that are missing for what waits."""
+    gathering = gathered(state, pool.accelerator.resource)
+    return gathering.spare_gpus(pool) or -gathering.added.get(pool.name, 0)
+
+
 def resized(pool: Pool, change: int, factor: float, usable: float, spare: int) -> int:
     """GPUs to add or remove where the base wants `change`: whole nodes, within what can come, go and be used.
 
-    What somebody waits for, of `spare` idle GPUs or beside them, does not go, and nothing is added to what is coming.
+    What somebody waits for, of `spare` idle GPUs or beside them, does not go; what is missing for them, where that is
+    below 0, is bought as the base would. Nothing is added to what is coming.
     """
     supply = supply_gpus(pool)
     nodes = math.floor(min(max(factor, FACTORS[0]), FACTORS[-1]) * (supply + change) / pool.gpus_per_node + 0.5)
-    gpus = nodes * pool.gpus_per_node - supply
+    gpus = max(nodes * pool.gpus_per_node - supply, min(change, -spare) if spare < 0 else -supply)
     if gpus < 0:
         idle = min(removable_gpus(pool), max(spare, -change))
         return -min(-gpus, int(_whole_nodes(pool, idle)))

@@ -47,6 +47,7 @@ class SeedFigures(_Part):
     picked_at: int  # steps after which it was best on the validation days; 0: never better than its base
     validation_percent: float  # there, next to its base
     held_out: Figure
+    by_cluster: tuple[Figure, ...] = ()  # the same on each of several clusters, in the order of --jobs
 
 
 class Data(_Part):
@@ -54,6 +55,7 @@ class Data(_Part):
 
     jobs: int
     queues: int
+    clusters: int = 1  # days are those of all together
     pools: tuple[str, ...]
     train_days: float
     validation_days: float

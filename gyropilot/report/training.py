@@ -28,6 +28,8 @@ def to_text(card: Card, folder: str) -> str:
         name = f"{found.seed}, chosen" if found.seed == card.chosen_seed else str(found.seed)
         told = (f"{found.steps:,}", f"{found.picked_at:,}", f"{found.validation_percent:+.2f} %")
         table.add_row(name, *told, percent(found.held_out.mid), interval(found.held_out))
+        for nth, each in enumerate(found.by_cluster, start=1):
+            table.add_row(f"  cluster {nth}", "", "", "", percent(each.mid), interval(each))
     table.add_row("all", "", "", "", percent(card.pooled.mid), interval(card.pooled))
     console.print(Text(f"Training · {card.base.name}'s wishes corrected, {', '.join(card.data.pools)}\n"))
     console.print(table)
@@ -63,9 +65,10 @@ def verdict(card: Card) -> str:
 def _sentences(card: Card, folder: str) -> list[str]:
     data = card.data
     seen = "" if data.forecaster == "naive" else f" --forecaster {data.forecaster}"
+    of = f" of {data.clusters} clusters" if data.clusters > 1 else ""
     wrong = ", on which things went wrong" if any(data.surprises.values()) else ""
     return [
-        f"{counted(data.jobs, 'job')}: {data.train_days:.1f} days to learn from{wrong}, "
+        f"{counted(data.jobs, 'job')}{of}: {data.train_days:.1f} days to learn from{wrong}, "
         f"{data.validation_days:g} to choose by, {data.held_out_days:g} held out; percent of what "
         f"{card.base.name} pays on the same days, negative is saved.",
         verdict(card),

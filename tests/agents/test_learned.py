@@ -142,6 +142,25 @@ def test_idle_nodes_that_somebody_waits_for_do_not_go() -> None:
     assert scaled(view, Intent("base"), {"h100": 0.5}).pool_gpus == {}
 
 
+def test_what_is_missing_for_those_who_wait_is_bought_whatever_the_network_says() -> None:
+    wait = replace(queue(nominal=128, running=32.0, pending=16.0), largest_pending_gpus={GPU: 16.0})
+    view = View(state([pool(idle_gpus=0.0)], [wait]), forecast({"research": 72.0}))
+
+    wanted = {factor: scaled(view, Intent("base", pool_gpus={"h100": 40}), {"h100": factor}) for factor in FACTORS}
+
+    assert {factor: intent.pool_gpus["h100"] for factor, intent in wanted.items()} == {
+        0.5: 16, 0.65: 16, 0.8: 24, 0.9: 32, 1.0: 40, 1.1: 48, 1.25: 56, 1.5: 80, 2.0: 96
+    }  # fmt: skip
+
+
+def test_no_more_is_bought_for_those_who_wait_than_the_base_would() -> None:
+    wait = replace(queue(nominal=128, running=32.0, pending=16.0), largest_pending_gpus={GPU: 16.0})
+    view = View(state([pool(idle_gpus=0.0)], [wait]), forecast({"research": 48.0}))
+
+    assert scaled(view, Intent("base", pool_gpus={"h100": 8}), {"h100": 0.5}).pool_gpus == {"h100": 8}
+    assert scaled(view, Intent("base"), {"h100": 0.5}).pool_gpus == {}
+
+
 @settings(in_any_world, max_examples=200)
 @given(views(), st.sampled_from((None, 0, 8, 500)), st.sampled_from((*FACTORS, math.nan, math.inf)))
 def test_whatever_the_network_says_pools_stay_within_what_can_come_and_go_and_quotas_let_be_used(

@@ -11,19 +11,19 @@ from agents.encoding import FACTORS, FEATURES, UNMOVED
 from agents.pilots import Hold, Newsvendor
 from agents.pilots.learned import Learned
 from envs.faults import Surprises
-from envs.residual import Days, Lanes, Span, Stretch, compared, followed_from
+from envs.residual import Days, Ground, Lanes, Span, Stretch, compared, followed_from
 from envs.trial import tried
 from envs.workloads import DAY_S, MONDAY_S
-from envs.world import Weather
+from envs.world import Weather, World
 from tests.agents.networks import always
-from tests.models.lessons import course
+from tests.models.lessons import POOLS, course
 
 DAY = Span(DAY_S, 2 * DAY_S)
 
 
 def lanes(seed: int = 0, count: int = 2) -> Lanes:
     days = Days(course(), Span(0.0, 3 * DAY_S), count=2, seed=0)
-    return Lanes(days, count, np.random.default_rng(seed), 100.0, days.course.pools)
+    return Lanes([Ground(days, 100.0, days.course.pools)], count, np.random.default_rng(seed))
 
 
 def test_the_base_is_followed_as_a_trial_follows_it() -> None:
@@ -51,7 +51,8 @@ def test_who_changes_nothing_saves_nothing() -> None:
 def test_a_day_is_over_after_288_steps_and_what_it_saved_is_what_the_base_paid_less_what_was_paid() -> None:
     stretch = course().stretch(DAY, np.random.default_rng(0))
     asked = lanes(count=1)
-    asked.days.known[0] = asked.days.known[1] = stretch
+    days = asked.grounds[0].days
+    days.known[0] = days.known[1] = stretch
     asked.begin()
 
     saved = sum(float(asked.step(np.full((1, 2), FACTORS.index(1.5)))[1][0]) for _ in range(288))
@@ -60,6 +61,31 @@ def test_a_day_is_over_after_288_steps_and_what_it_saved_is_what_the_base_paid_l
     assert asked.over
     assert saved * 100.0 == pytest.approx(stretch.base_usd.sum() - paid)
     assert paid != pytest.approx(stretch.base_usd.sum())
+
+
+def test_what_is_saved_on_a_dear_day_counts_as_a_share_of_that_day() -> None:
+    stretch = course().stretch(DAY, np.random.default_rng(0))
+
+    def saved(scale_usd: float) -> float:
+        days = Days(course(), Span(0.0, 3 * DAY_S), count=1, seed=0, known={0: stretch})
+        asked = Lanes([Ground(days, scale_usd, days.course.pools)], 1, np.random.default_rng(0))
+        asked.begin()
+        return sum(float(asked.step(np.full((1, 2), FACTORS.index(1.5)))[1][0]) for _ in range(288))
+
+    mean_usd = float(stretch.base_usd.mean())
+    assert saved(mean_usd / 1_000) == saved(mean_usd) == pytest.approx(2 * saved(2 * mean_usd))
+
+
+def test_clusters_are_learned_on_together_each_with_its_own_pools() -> None:
+    other = replace(course(), world=World((POOLS[0], replace(POOLS[1], name="x"), replace(POOLS[2], name="y"))))
+    days = [Days(each, Span(0.0, 3 * DAY_S), count=2, seed=0) for each in (course(), other)]
+    asked = Lanes([Ground(each, 100.0, each.course.pools) for each in days], 8, np.random.default_rng(0))
+    asked.begin()
+
+    saved = [asked.step(np.full((8, 2), UNMOVED))[1] for _ in range(20)]
+
+    assert {lane.pools for lane in asked.lanes} == {("bought", "spot"), ("x", "y")}
+    assert np.array(saved).tolist() == [[0.0] * 8] * 20
 
 
 def test_a_stretch_can_be_lived_through_again() -> None:
@@ -78,7 +104,8 @@ def test_a_row_is_shown_for_each_pool_that_may_be_turned() -> None:
 
     shown = asked.begin()
 
-    assert asked.pools == ("bought", "spot")
+    assert asked.grounds[0].pools == ("bought", "spot")
+    assert asked.pools == 2
     assert shown.shape == (2, 2, len(FEATURES))
     assert shown.dtype == np.float32
 
@@ -119,7 +146,7 @@ def test_every_kind_of_surprise_changes_what_the_base_pays(kind: str) -> None:
 
 def surprising(surprises: Surprises, count: int = 2) -> Lanes:
     days = Days(replace(course(), surprises=surprises), Span(0.0, 3 * DAY_S), count=2, seed=0)
-    return Lanes(days, count, np.random.default_rng(0), 100.0, days.course.pools)
+    return Lanes([Ground(days, 100.0, days.course.pools)], count, np.random.default_rng(0))
 
 
 def test_who_changes_nothing_saves_nothing_whatever_goes_wrong() -> None:
@@ -134,8 +161,8 @@ def test_who_changes_nothing_saves_nothing_whatever_goes_wrong() -> None:
 
 def test_while_metrics_are_lost_what_was_seen_last_is_shown_and_no_action_counts() -> None:
     asked = surprising(Surprises(0, 0, 0, 0, blackouts=12), count=1)
-    stretch = asked.days[0]
-    asked.days.known[1] = stretch
+    days = asked.grounds[0].days
+    stretch = days.known[1] = days[0]
     first = int(np.flatnonzero(stretch.dark[1:])[0]) + 1
     shown = [asked.begin(), *(asked.step(np.full((1, 2), UNMOVED))[0] for _ in range(first))]
 

@@ -39,7 +39,7 @@ def course(days: float = 5.5, pools: tuple[PoolTerms, ...] = POOLS, surprises: S
 def school(days: float = 5.5, surprises: Surprises | None = None, **changes: Any) -> School:
     """Two days and a half to learn from, one to choose by, two held out."""
     how = {"plan": Plan(held_out=2.0, validation=1.0), "recipe": RECIPE, **changes}
-    return School(course(days, surprises=surprises), **how)
+    return School((course(days, surprises=surprises),), **how)
 
 
 def lesson(folder: Path, **changes: Any) -> Lesson:

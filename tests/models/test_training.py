@@ -16,11 +16,12 @@ pytest.importorskip("onnx", reason="pip install 'gyropilot[train]' to write netw
 
 import torch
 
-from agents.encoding import FEATURES, UNMOVED
+from agents.encoding import FACTORS, FEATURES, UNMOVED
 from agents.pilots import make_pilot
-from agents.pilots.network import Card, read_card, running
+from agents.pilots.network import Card, load, read_card, running
 from envs.faults import Surprises
 from envs.residual import Lanes, followed_from
+from envs.terms import Prices
 from gyropilot.errors import SettingsError
 from gyropilot.settings import PilotSettings
 from models.network import to_onnx
@@ -58,6 +59,10 @@ def model(asked: Learner) -> Any:
     return asked._model(asked._progress())
 
 
+def worlds_of(shared: School) -> ResidualWorlds:
+    return ResidualWorlds(Lanes(shared.grounds, 2, np.random.default_rng(0)))
+
+
 def weights(asked: Learner) -> list[list[float]]:
     return [part.ravel().tolist() for pair in model(asked).policy.layers() for part in pair]
 
@@ -76,7 +81,7 @@ def test_a_training_leaves_a_network_that_runs_and_tells_what_it_is_worth(shared
     assert [phrase.split(", on")[0] for phrase in said] == ["seed 0: 1,056 steps", "seed 0: 2,016 steps"]
     pilot = make_pilot(PilotSettings(name="learned", network=tmp_path / "net"))
     held_out = shared.held_out()
-    paid = followed_from(held_out, pilot).sum()
+    paid = followed_from(held_out.stretches[0], pilot).sum()
     assert 100 * (paid / held_out.base_usd.sum() - 1) == pytest.approx(card.seeds[0].held_out.mid)
 
 
@@ -92,7 +97,19 @@ def test_a_network_begins_as_its_base(shared: School, tmp_path: Path) -> None:
 
     network = running(asked.policy(asked._progress()))
 
-    assert shared.paid(network, shared.validation).tolist() == shared.validation.base_usd.tolist()
+    assert shared.validation.paid(network).tolist() == shared.validation.base_usd.tolist()
+
+
+def test_learning_begins_with_the_factor_that_saves_most_where_it_is_always_taken(
+    shared: School, tmp_path: Path
+) -> None:
+    factor = shared.begins_with()
+
+    assert shared._saved_by(factor) == max(shared._saved_by(nth) for nth in range(len(FACTORS)))
+    policy = learner(shared, tmp_path)._new(worlds_of(shared), factor).policy
+    network = running(to_onnx(policy.layers()))
+    rows = np.random.default_rng(0).normal(size=(20, len(FEATURES))).astype(np.float32)
+    assert network(rows).argmax(axis=1).tolist() == [factor] * 20
 
 
 def test_the_same_seed_learns_the_same_and_another_something_else(shared: School, tmp_path: Path) -> None:
@@ -136,7 +153,7 @@ def test_surprises_meet_the_days_to_learn_from_and_no_others(tmp_path: Path) -> 
 
     assert rough.validation.base_usd.tolist() == calm.validation.base_usd.tolist()
     assert rough.held_out().base_usd.tolist() == calm.held_out().base_usd.tolist()
-    assert rough.days[0].base_usd.tolist() != calm.days[0].base_usd.tolist()
+    assert rough.grounds[0].days[0].base_usd.tolist() != calm.grounds[0].days[0].base_usd.tolist()
     assert rough.data("naive", "f").surprises["outages"] == pytest.approx(2.0)
     taught(calm, lesson(tmp_path / "net", steps=1), nobody, nobody)
     with pytest.raises(SettingsError, match="was begun with other jobs"):
@@ -193,7 +210,7 @@ def test_pools_are_treated_alike(shared: School, tmp_path: Path) -> None:
 
 
 def test_stable_baselines_finds_days_that_are_cut_off_and_not_lost(shared: School) -> None:
-    worlds = ResidualWorlds(Lanes(shared.days, 2, np.random.default_rng(0), shared.scale_usd, shared.pools))
+    worlds = worlds_of(shared)
     worlds.reset()
 
     for _ in range(288):
@@ -206,11 +223,45 @@ def test_stable_baselines_finds_days_that_are_cut_off_and_not_lost(shared: Schoo
     assert worlds.observation_space.contains(shown[0])
 
 
+def test_one_network_learns_on_several_clusters_and_is_told_apart_on_each(tmp_path: Path) -> None:
+    large = tuple(replace(pool, name=f"large-{pool.name}", gpus_per_node=16) for pool in POOLS)
+    both = School((course(), course(pools=large)), Plan(held_out=2.0, validation=1.0), RECIPE)
+
+    card = taught(both, lesson(tmp_path / "net", steps=96), nobody, nobody)
+
+    assert (card.data.clusters, card.data.held_out_days) == (2, 4.0)
+    assert card.data.pools == ("bought", "spot", "large-bought", "large-spot")
+    seed = card.seeds[0]
+    assert len(seed.by_cluster) == 2
+    assert seed.held_out.mid == pytest.approx(np.mean([each.mid for each in seed.by_cluster]))
+
+
+def test_a_dear_cluster_counts_for_no_more_than_a_cheap_one() -> None:
+    dear = replace(course(), prices=Prices(waiting_usd_per_gpu_hour=1_000.0))
+    both = School((course(), dear), Plan(held_out=2.0, validation=1.0), RECIPE)
+
+    cheap_usd, dear_usd = both.validation.by_cluster(both.validation.base_usd)
+
+    assert both.validation.stretches[1].base_usd.sum() > 2 * both.validation.stretches[0].base_usd.sum()
+    assert cheap_usd.sum() == pytest.approx(dear_usd.sum())
+
+
+def test_each_seed_leaves_a_network_that_can_be_tried_beside_the_chosen_one(shared: School, tmp_path: Path) -> None:
+    card = taught(shared, lesson(tmp_path / "net", steps=96, seeds=(0, 1)), nobody, nobody)
+
+    tried = [load(tmp_path / "net" / f"seed-{seed}")[0] for seed in (0, 1)]
+
+    assert [each.chosen_seed for each in tried] == [0, 1]
+    assert card.network_sha256 == tried[card.chosen_seed].network_sha256
+
+
 def test_what_cannot_be_learned_on_is_refused(shared: School) -> None:
     owned = course(pools=POOLS[:1])
 
     with pytest.raises(SettingsError, match="no pool whose size can be turned"):
-        School(owned, Plan(held_out=2.0, validation=1.0), RECIPE)
+        School((owned,), Plan(held_out=2.0, validation=1.0), RECIPE)
+    with pytest.raises(SettingsError, match="as many pools to turn as each other, and these have bought, spot; bought"):
+        School((course(), course(pools=POOLS[:2])), Plan(held_out=2.0, validation=1.0), RECIPE)
     with pytest.raises(SettingsError, match=r"days of jobs leave .* to learn from"):
         school(days=3.0)
     with pytest.raises(SettingsError, match="--seeds takes whole numbers"):
