@@ -1,7 +1,7 @@
 """The policy network: one small net for each pool, the same for all, so that it runs for any number of pools.
 
-The likeliest factor is what runs, at first the same one everywhere; others are tried the rarer, the further they are
-from it.
+It begins as its base: the likeliest factor is what runs, and at first that is the one that changes nothing; others are
+tried the rarer, the further they are from it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from models.network import Layers
 class PoolPolicy(ActorCriticPolicy):
     """Scores for each pool from its own row; a value from the mean over pools."""
 
-    def __init__(
-        self, *args: Any, hidden: tuple[int, ...] = (64, 64), peak: float = 0.5, likeliest: int = UNMOVED, **more: Any
-    ) -> None:
-        self.hidden, self.peak, self.likeliest = tuple(hidden), peak, likeliest
+    def __init__(self, *args: Any, hidden: tuple[int, ...] = (64, 64), peak: float = 0.5, **more: Any) -> None:
+        self.hidden, self.peak = tuple(hidden), peak
         super().__init__(*args, **more)
 
     def _build_mlp_extractor(self) -> None:
@@ -31,13 +29,12 @@ class PoolPolicy(ActorCriticPolicy):
 
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)
-        self.action_net = _Head(self.hidden[-1], self.peak, self.likeliest)
+        self.action_net = _Head(self.hidden[-1], self.peak)
         # The optimizer that was built knows only the head that was there before.
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = {"hidden": self.hidden, "peak": self.peak, "likeliest": self.likeliest}
-        return {**super()._get_constructor_parameters(), **own}
+        return {**super()._get_constructor_parameters(), "hidden": self.hidden, "peak": self.peak}
 
     def layers(self) -> Layers:
         """Weights and biases from a row to its scores."""
@@ -71,12 +68,12 @@ class _Bodies(nn.Module):
 class _Head(nn.Module):
     """The same scores for each pool."""
 
-    def __init__(self, width: int, peak: float, likeliest: int) -> None:
+    def __init__(self, width: int, peak: float) -> None:
         super().__init__()
         self.linear = nn.Linear(width, len(FACTORS))
         nn.init.orthogonal_(self.linear.weight, gain=0.01)
         with torch.no_grad():
-            self.linear.bias.copy_(-peak * (torch.arange(len(FACTORS)) - likeliest) ** 2)
+            self.linear.bias.copy_(-peak * (torch.arange(len(FACTORS)) - UNMOVED) ** 2)
 
     def forward(self, made: Tensor) -> Tensor:
         rows = made.reshape(len(made), -1, self.linear.in_features)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.encoding import FACTORS, FEATURES, UNMOVED, VERSION
+from agents.encoding import FEATURES, VERSION
 from agents.pilots.learned import Learned, Network
 from agents.pilots.network import Data, Figure
 from agents.protocols import Pilot
@@ -36,10 +36,9 @@ class Recipe:
     learning_rate: float = 4e-4
     target_kl: float = 0.02
     entropy: float = 0.0
-    peak: float = 0.25  # scores of factors fall by this times the squared number of places from the likeliest, at first
+    peak: float = 0.25  # scores of factors fall by this times the squared number of places from 1, at first
     hidden: tuple[int, ...] = (64, 64)
     days: int = 32  # that are drawn from the training span, and met again and again
-    sampled: int = 4  # of these, on which it is tried which factor to begin with
     leg: int = 16  # rollouts from one checkpoint to the next
 
     @property
@@ -106,7 +105,6 @@ class School:
     seed: int = 0  # of days and weather
     grounds: tuple[Ground, ...] = field(init=False)
     validation: Exam = field(init=False)
-    likeliest: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         _refuse_unlike([course.pools for course in self.courses])
@@ -119,13 +117,6 @@ class School:
     def held_out(self) -> Exam:
         """The days that nothing was learned from or chosen by."""
         return self._exam(2)
-
-    def begins_with(self) -> int:
-        """Of FACTORS the one that saves most on some of the days to learn from if it is always taken."""
-        if self.likeliest is None:
-            nearest = sorted(range(len(FACTORS)), key=lambda nth: abs(nth - UNMOVED))
-            self.likeliest = max(nearest, key=self._saved_by)
-        return self.likeliest
 
     def data(self, forecaster: str, fingerprint: str) -> Data:
         """For the card. Days are those of all clusters together."""
@@ -143,16 +134,6 @@ class School:
             fingerprint=fingerprint,
             surprises=_rates(self.courses[0].surprises),
         )
-
-    def _saved_by(self, factor: int) -> float:
-        if factor == UNMOVED:
-            return 0.0
-        saved = 0.0
-        for ground in self.grounds:
-            for nth in range(min(self.recipe.sampled, self.recipe.days)):
-                day, pilot = ground.days[nth], Learned(ground.days.course.base, _always(factor))
-                saved += float((day.base_usd - followed_from(day, pilot)).sum()) / ground.unit_usd(day)
-        return saved
 
     def _ground(self, course: Course, chosen_by: Stretch) -> Ground:
         if chosen_by.base_usd.sum() <= 0:
@@ -191,10 +172,6 @@ def fingerprint(school: School, told: Mapping[str, str]) -> str:
             "surprises": _rates(school.courses[0].surprises)}  # fmt: skip
     digest.update(repr(sorted((name, str(value)) for name, value in rest.items())).encode())
     return digest.hexdigest()
-
-
-def _always(factor: int) -> Network:
-    return lambda rows: np.tile(np.arange(len(FACTORS)) == factor, (len(rows), 1)).astype(np.float32)
 
 
 def _refuse_unlike(pools: Sequence[tuple[str, ...]]) -> None:

@@ -22,7 +22,6 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.encoding import UNMOVED
 from agents.pilots.network import running
 from envs.residual import Lanes
 from gyropilot.errors import SettingsError
@@ -105,7 +104,7 @@ class Learner:
         # Torch and the rollout buffer draw from global generators; there is no other way to seed them.
         set_random_seed(int(entropy.generate_state(1)[0]))
         if not progress.legs:
-            return self._new(worlds, self.school.begins_with())
+            return self._new(worlds)
         model = self._loaded(self._checkpoint(progress).name)
         model.set_env(worlds, force_reset=True)
         return model
@@ -126,7 +125,7 @@ class Learner:
         words = " ".join(str(problem).split())
         return SettingsError(f"{self.folder / name} cannot be gone on from ({words}); delete that folder to begin anew")
 
-    def _new(self, worlds: ResidualWorlds, likeliest: int) -> PPO:
+    def _new(self, worlds: ResidualWorlds) -> PPO:
         recipe = self.school.recipe
         return PPO(
             PoolPolicy,
@@ -139,7 +138,7 @@ class Learner:
             gae_lambda=recipe.gae_lambda,
             target_kl=recipe.target_kl,
             ent_coef=recipe.entropy,
-            policy_kwargs={"hidden": recipe.hidden, "peak": recipe.peak, "likeliest": likeliest},
+            policy_kwargs={"hidden": recipe.hidden, "peak": recipe.peak},
             device="cpu",
         )
 
@@ -153,11 +152,10 @@ class Learner:
             raise self._lost(PROGRESS, problem) from problem
 
     def _begun(self) -> Progress:
-        """Written down as its base, which nothing is chosen instead of unless it is better."""
-        worlds = ResidualWorlds(Lanes(self.school.grounds, 1, np.random.default_rng(self.seed)))
-        set_random_seed(self.seed)
-        write_whole(self.folder / "policy-0.onnx", to_onnx(self._new(worlds, UNMOVED).policy.layers()))
-        return Progress(self.seed)
+        """Written down as it is before it learned anything."""
+        progress = Progress(self.seed)
+        write_whole(self.folder / "policy-0.onnx", to_onnx(self._model(progress).policy.layers()))
+        return progress
 
     def _keep(self, model: PPO, policy: bytes, progress: Progress) -> None:
         """What is new first, then that it holds, then what is old is dropped: whenever it stops, one is whole."""

@@ -16,7 +16,7 @@ pytest.importorskip("onnx", reason="pip install 'gyropilot[train]' to write netw
 
 import torch
 
-from agents.encoding import FACTORS, FEATURES, UNMOVED
+from agents.encoding import FEATURES, UNMOVED
 from agents.pilots import make_pilot
 from agents.pilots.network import Card, load, read_card, running
 from envs.faults import Surprises
@@ -98,18 +98,6 @@ def test_a_network_begins_as_its_base(shared: School, tmp_path: Path) -> None:
     network = running(asked.policy(asked._progress()))
 
     assert shared.validation.paid(network).tolist() == shared.validation.base_usd.tolist()
-
-
-def test_learning_begins_with_the_factor_that_saves_most_where_it_is_always_taken(
-    shared: School, tmp_path: Path
-) -> None:
-    factor = shared.begins_with()
-
-    assert shared._saved_by(factor) == max(shared._saved_by(nth) for nth in range(len(FACTORS)))
-    policy = learner(shared, tmp_path)._new(worlds_of(shared), factor).policy
-    network = running(to_onnx(policy.layers()))
-    rows = np.random.default_rng(0).normal(size=(20, len(FEATURES))).astype(np.float32)
-    assert network(rows).argmax(axis=1).tolist() == [factor] * 20
 
 
 def test_the_same_seed_learns_the_same_and_another_something_else(shared: School, tmp_path: Path) -> None:
