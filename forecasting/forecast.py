@@ -59,6 +59,20 @@ def outlook(
     return _told(forecaster, history, OUTLOOK, (settings.quantiles, calendar), now)
 
 
+def expected(
+    forecaster: Forecaster,
+    history: DemandHistory,
+    windows: tuple[Window, ...],
+    quantiles: tuple[float, ...],
+    calendar: CalendarSettings = NO_CALENDAR,
+) -> Floats:
+    """(L, W, Q) GPUs of mean demand in each window after history.end: what is told, planned with, and backtested.
+
+    Of a dead line nothing is expected, and of those who keep to their reservations at least that. Raises ForecastError.
+    """
+    return _expected(forecaster, history, windows, quantiles, Reservations.of(calendar, history))
+
+
 def guard(gpus: Floats, shape: tuple[int, int, int], name: str) -> None:
     """Raises ForecastError unless the table is one that a pilot may act on."""
     if gpus.shape != shape:
@@ -81,9 +95,6 @@ def _told(
     """What is said about windows after `now`, at the quantiles that are `asked` for."""
     (quantiles, calendar), late = asked, _lateness(history, now)
     later = _later(windows, late)
-    gpus = forecaster.predict(history, later, quantiles)
-    guard(gpus, (len(history.lines), len(later), len(quantiles)), forecaster.name)
-    gpus = quieted(gpus, history, later, quantiles)
     reserved = Reservations.of(calendar, history)
     horizons = tuple(w.end for w in windows)
     return DemandForecast(
@@ -91,7 +102,7 @@ def _told(
         lines=history.lines,
         horizons=horizons,
         quantiles=quantiles,
-        gpus=_raised(gpus, history, reserved, later, quantiles),
+        gpus=_expected(forecaster, history, later, quantiles, reserved),
         forecaster=forecaster.name,
         trust=replace(
             trust(forecaster, history.lines, now),
@@ -100,6 +111,19 @@ def _told(
             ),
         ),
     )
+
+
+def _expected(
+    forecaster: Forecaster,
+    history: DemandHistory,
+    windows: tuple[Window, ...],
+    quantiles: tuple[float, ...],
+    reserved: Reservations,
+) -> Floats:
+    gpus = forecaster.predict(history, windows, quantiles)
+    guard(gpus, (len(history.lines), len(windows), len(quantiles)), forecaster.name)
+    gpus = quieted(gpus, history, windows, quantiles)
+    return _raised(gpus, history, reserved, windows, quantiles)
 
 
 @kept

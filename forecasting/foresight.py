@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
+from weakref import ReferenceType, ref
 
 import numpy as np
 
@@ -46,6 +47,17 @@ class Seen(NamedTuple):
     at: datetime
 
 
+class Told(NamedTuple):
+    """A history as forecasters got it, for as long as anybody holds it: it is large."""
+
+    seen: Seen
+    pasts: Pasts
+    history: ReferenceType[DemandHistory]
+
+    def of(self, seen: Seen, pasts: Pasts) -> DemandHistory | None:
+        return self.history() if self.seen is seen and self.pasts is pasts else None
+
+
 class Tried(NamedTuple):
     """A save that was begun."""
 
@@ -67,6 +79,7 @@ class Foresight:
     origin: str = ""  # where what it knows comes from, one sentence
     _seen: Seen | None = None
     _pasts: Pasts = NO_PASTS
+    _told: Told | None = None
     _looked_at: datetime | None = None
     _fit_begun_at: datetime | None = None
     _saved: Fitted | None = None
@@ -74,13 +87,20 @@ class Foresight:
     _turn: Lock = field(default_factory=Lock)  # held while `fitted` is replaced
 
     def __call__(self, state: ClusterState) -> DemandForecast:
-        """The forecast for what was seen; the very first one restores what was saved, or fits."""
-        self._seen = Seen(state.history, state.gone, state.seen_at)
-        if self.fitted is None:
-            self._begin(self._seen)
-        history, forecaster = self._kept_up()
+        """The forecast for what was seen."""
+        history, forecaster = self.see(Seen(state.history, state.gone, state.seen_at))
         told = forecast(forecaster, history, self.settings, state.seen_at, self.calendar)
         return self._explained(told)
+
+    def see(self, seen: Seen) -> tuple[DemandHistory, Forecaster]:
+        """What was seen as forecasters get it, and the one in force, having learnt from it.
+
+        The very first time it restores what was saved, or fits.
+        """
+        self._seen = seen
+        if self.fitted is None:
+            self._begin(seen)
+        return self._kept_up()
 
     def outlook(self) -> DemandForecast:
         """What is expected of the week after a forecast was made."""
@@ -105,7 +125,7 @@ class Foresight:
             return "nothing was seen yet, so there is nothing to fit"
         self._fit_begun_at = seen.at
         self.look_back()
-        history = known(seen.history, self._pasts)
+        history = self._as_got(seen)
         before = self._blank() if self.fitted is None else self.fitted.forecaster
         fitted = Fitted(before.fit(history), seen.at, history.step, self.settings.model)
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
@@ -120,8 +140,10 @@ class Foresight:
         seen = self._seen
         if seen is None or not seen.history.lines:
             return ""
-        before = self._pasts.sentences
-        self._pasts, self._looked_at = Pasts.of(known(seen.history), seen.gone), seen.at
+        before, found = self._pasts.sentences, Pasts.of(known(seen.history), seen.gone)
+        self._looked_at = seen.at
+        if found.lines or self._pasts.lines:
+            self._pasts = found
         return "; ".join(sentence for sentence in self._pasts.sentences if sentence not in before)
 
     def save(self) -> str:
@@ -141,7 +163,7 @@ class Foresight:
         fit_at = self._fit_begun_at or self.fitted.at
         if now - fit_at >= self.settings.early_fit_after and (shifts(self.fitted.forecaster) or self._event_is_over()):
             yield self.fit
-        elif self._looked_at is None or now - self._looked_at >= LOOK_BACK:
+        elif self.look_back_is_due(now):
             yield self.look_back
         if self._save_is_due(self.fitted, now):
             yield self.save
@@ -150,6 +172,10 @@ class Foresight:
         """Whether an event has passed from which nothing was learnt yet."""
         events = events_of(self._in_force.forecaster)
         return events is not None and events.unmeasured(self._known())
+
+    def look_back_is_due(self, now: datetime) -> bool:
+        """Whether it was not looked back for an hour."""
+        return self._looked_at is None or now - self._looked_at >= LOOK_BACK
 
     def _save_is_due(self, fitted: Fitted, now: datetime) -> bool:
         tried = self._tried
@@ -202,7 +228,16 @@ class Foresight:
         return _updated(fitted, self._known())
 
     def _known(self) -> DemandHistory:
-        return known(self._seen.history, self._pasts) if self._seen else DemandHistory.empty()
+        return self._as_got(self._seen) if self._seen else DemandHistory.empty()
+
+    def _as_got(self, seen: Seen) -> DemandHistory:
+        """As forecasters get it: the very same object while it is the same, so that they know it again."""
+        pasts, told = self._pasts, self._told
+        history = told.of(seen, pasts) if told else None
+        if history is None:
+            history = known(seen.history, pasts)
+            self._told = Told(seen, pasts, ref(history))
+        return history
 
     @property
     def _in_force(self) -> Fitted:

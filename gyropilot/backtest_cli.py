@@ -13,7 +13,7 @@ import typer
 
 from gyropilot.clock import SystemClock
 from gyropilot.errors import SettingsError
-from gyropilot.settings import parse_duration
+from gyropilot.settings import Settings, parse_duration
 from gyropilot.terminal import (
     ConfigOption,
     Format,
@@ -77,8 +77,6 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
     from forecasting.backtest.protocol import Plan, Protocol
     from forecasting.backtest.result import result
     from forecasting.backtest.run import Listeners, replay
-    from forecasting.demand.calendar import Place
-    from forecasting.demand.events import named
     from gyropilot.report.backtest import render
     from gyropilot.wiring import our_entrants, peer_entrants
 
@@ -92,7 +90,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         totals=totals,
     )
     days = _calendar(trace, calendar, config, prometheus)
-    ours = our_entrants(_parted(models), protocol.refit, Place.of(days), named(days))
+    ours = our_entrants(_parted(models), protocol.refit, days, _in_force(trace, config, prometheus))
     with progress() as told, compiling("forecaster's"), _written(forecasts_out) as heard:
         known = _known(trace, column, config, prometheus, told)
         plan = Plan.of(known.history, protocol)
@@ -138,6 +136,11 @@ def _calendar(
             raise SettingsError("--calendar is that of a trace; your own is in the settings, as `calendar`")
         return load_settings(config, prometheus).calendar
     return CalendarSettings() if calendar is None else load_settings(calendar, None).calendar
+
+
+def _in_force(trace: Path | None, config: Path | None, prometheus: str | None) -> str:
+    """The model that the operator has set; beside a trace, the one that runs by default."""
+    return Settings().forecast.model if trace is not None else load_settings(config, prometheus).forecast.model
 
 
 @contextmanager

@@ -78,10 +78,12 @@ def demand_seen(metrics: Metrics, settings: Settings) -> SeenDemand:
     names = {line.queue for line in (*metrics.history.lines, *metrics.newest)}
     whole = _history(metrics, [Queue(name) for name in names])
     vanished = _vanished(whole)
-    stay = np.flatnonzero(~vanished)
-    return SeenDemand(
-        _some_lines(whole, stay), _some_lines(whole, np.flatnonzero(vanished)), _left_out(whole, vanished)
-    )
+    return SeenDemand(*_apart_by(whole, vanished), _left_out(whole, vanished))
+
+
+def going_on(history: DemandHistory) -> tuple[DemandHistory, DemandHistory]:
+    """The lines that go on, and those that do not, as far as can be told from readings alone."""
+    return _apart_by(history, _vanished(history))
 
 
 def _refuse_stale(metrics: Metrics, max_age: timedelta) -> None:
@@ -194,6 +196,12 @@ def _vanished(history: DemandHistory) -> NDArray[np.bool_]:
     patience = max(1, GONE_AFTER // history.step)
     gone: NDArray[np.bool_] = (last > 0) & (steps[-1:].max(initial=0) - last > patience)
     return gone
+
+
+def _apart_by(history: DemandHistory, vanished: NDArray[np.bool_]) -> tuple[DemandHistory, DemandHistory]:
+    if not vanished.any():
+        return history, _some_lines(history, np.flatnonzero(vanished))
+    return _some_lines(history, np.flatnonzero(~vanished)), _some_lines(history, np.flatnonzero(vanished))
 
 
 def _left_out(history: DemandHistory, vanished: NDArray[np.bool_]) -> tuple[str, ...]:

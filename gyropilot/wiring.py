@@ -13,11 +13,13 @@ from typing import Literal, TypeVar
 from actuators import actuators, rehearsals
 from agents import make_agents
 from agents.pilots import make_pilot
+from forecasting.backtest.as_run import AsRun
 from forecasting.backtest.entrants import Own, Peer
 from forecasting.cohorts import with_cohorts
-from forecasting.demand.calendar import UTC_PLACE, Place
-from forecasting.demand.events import Named
+from forecasting.demand.calendar import Place
+from forecasting.demand.events import named
 from forecasting.demand.trace import Trace
+from forecasting.forecast import NO_CALENDAR
 from forecasting.foresight import Foresight
 from forecasting.foretold import Foretold
 from forecasting.mixture.events import informed
@@ -34,7 +36,7 @@ from gyropilot.kubernetes.reader import KubernetesReader
 from gyropilot.metrics import Telemetry
 from gyropilot.observe import Observer, SeenDemand, demand_seen
 from gyropilot.prometheus.reader import PrometheusReader
-from gyropilot.settings import Settings
+from gyropilot.settings import CalendarSettings, ForecastSettings, Settings
 
 Mode = Literal["plan", "rehearse", "act"]
 Told = Callable[[str], None]  # hears what is being done, one phrase at a time
@@ -128,16 +130,28 @@ def remembered(settings: Settings) -> Memory:
 
 
 def our_entrants(
-    names: Sequence[str], refit: timedelta, place: Place = UTC_PLACE, events: tuple[Named, ...] = ()
-) -> list[Own]:
-    """Our own forecasters in a backtest: the seasonal-naive one first, asked for or not, and "gyropilot" next."""
+    names: Sequence[str],
+    refit: timedelta,
+    calendar: CalendarSettings = NO_CALENDAR,
+    in_force: str = "gyropilot",
+) -> list[Own | AsRun]:
+    """Our own forecasters in a backtest: the seasonal-naive one first, asked for or not, and "gyropilot" next.
+
+    That one, and the one `in_force`, as they run beside a cluster; the others bare, to compare with.
+    """
     if not names:
         raise SettingsError(f"--models names none; it takes {', '.join(sorted(ALL_FORECASTERS))}")
     strange = [name for name in names if name not in ALL_FORECASTERS]
     if strange:
         raise SettingsError(f"--models got {strange[0]!r}; it takes {', '.join(sorted(ALL_FORECASTERS))}")
     first = ("seasonal-naive", *(name for name in names if name == "gyropilot"))
-    return [Own(name, informed(make(name, place), events), refit) for name in dict.fromkeys((*first, *names))]
+    as_run, place, events = ("gyropilot", in_force), Place.of(calendar), named(calendar)
+    return [
+        AsRun(Foresight(ForecastSettings.model_validate({"model": name}), calendar), refit)
+        if name in as_run
+        else Own(name, informed(make(name, place), events), refit)
+        for name in dict.fromkeys((*first, *names))
+    ]
 
 
 def peer_entrants(step: timedelta) -> list[Peer]:

@@ -16,7 +16,7 @@ from gyropilot.errors import ForecastError
 
 
 class Peer(Protocol):
-    """Somebody else's forecaster. When it fits is its own affair."""
+    """Whoever takes part. When it fits is its own affair."""
 
     @property
     def name(self) -> str: ...
@@ -28,7 +28,7 @@ class Peer(Protocol):
 
 @dataclass(slots=True)
 class Own:
-    """One of our forecasters on its way through time: fitted at first and each `refit`, updated at each origin."""
+    """A bare model of ours on its way through time: fitted at first and each `refit`, updated at each origin."""
 
     name: str  # as in forecast.model
     model: Forecaster

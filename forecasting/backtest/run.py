@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from forecasting.backtest.entrants import Own, Peer, answer
+from forecasting.backtest.entrants import Peer, answer
 from forecasting.backtest.protocol import HOUR, QUANTILES, Plan
 from forecasting.backtest.tally import Tally
 from forecasting.rolling import until
@@ -64,14 +64,14 @@ class Listeners:
 @dataclass(slots=True)
 class _Replaying:
     plan: Plan
-    entrants: Sequence[Own | Peer]
+    entrants: Sequence[Peer]
     listeners: Listeners
     timer: Callable[[], float]
     seconds: Floats
     drawn: list[Floats]
 
     @classmethod
-    def of(cls, plan: Plan, entrants: Sequence[Own | Peer], listeners: Listeners, timer: Callable[[], float]) -> Self:
+    def of(cls, plan: Plan, entrants: Sequence[Peer], listeners: Listeners, timer: Callable[[], float]) -> Self:
         return cls(plan, entrants, listeners, timer, np.zeros(len(entrants)), [])
 
     def said(self, known: DemandHistory, phrase: str) -> list[Floats]:
@@ -90,13 +90,13 @@ class _Replaying:
 
 def replay(
     plan: Plan,
-    own: Sequence[Own],
+    own: Sequence[Peer],
     peers: Sequence[Peer],
     timer: Callable[[], float],
     listeners: Listeners = Listeners(),
 ) -> Replay:
     """Runs a plan. `timer` gives seconds, as time.perf_counter does. Raises ForecastError where a model fails."""
-    entrants: list[Own | Peer] = [*own, *peers]
+    entrants: list[Peer] = [*own, *peers]
     names = tuple(entrant.name for entrant in entrants)
     if len(set(names)) < len(names):
         raise SettingsError(f"two models of one name in {', '.join(names)}; name each once in --models")
@@ -137,7 +137,7 @@ def _largest(plan: Plan) -> tuple[int, ...]:
     return tuple(int(row) for row in order[: min(DRAWN_LINES, int(plan.scored.sum()))])
 
 
-def _shown(own: Sequence[Own]) -> int:
+def _shown(own: Sequence[Peer]) -> int:
     """The model whose forecasts are drawn: the one that is in force by default, else the first that is no baseline."""
     names = [entrant.name for entrant in own]
     return names.index("gyropilot") if "gyropilot" in names else min(1, len(names) - 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from forecasting.backtest.entrants import Own
 from forecasting.demand.calendar import UTC_PLACE, Place, place_of
 from forecasting.demand.features import NAMES, Questions, describe
 from forecasting.forecasters.anomaly import Anomaly
@@ -155,7 +156,9 @@ def test_a_backtest_of_ones_own_prometheus_goes_by_the_operators_clocks(tmp_path
         )
     )
     assert (mine, without, given) == (TOKYO, UTC_PLACE, TOKYO)
-    assert [place_of(own.model) for own in our_entrants(["ridge"], HOUR, TOKYO)] == [None, TOKYO]
+    tokyo = CalendarSettings(timezone="Asia/Tokyo")
+    ours = [own for own in our_entrants(["ridge"], HOUR, tokyo) if isinstance(own, Own)]
+    assert [place_of(own.model) for own in ours] == [None, TOKYO]
 
 
 def test_what_was_learnt_by_other_clocks_is_refused(tmp_path: Path) -> None:
