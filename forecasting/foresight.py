@@ -135,6 +135,11 @@ class Foresight:
         self.origin = f"fitted at {seen.at:%F %R} UTC on {learnt_from}"
         return f"fitted {fitted.forecaster.name} on {learnt_from}"
 
+    @property
+    def renamed(self) -> tuple[str, ...]:
+        """Queues whose past was found under another name, one sentence each."""
+        return self._pasts.sentences
+
     def look_back(self) -> str:
         """Finds queues that go on under another name, and lends young ones a past."""
         seen = self._seen
@@ -247,8 +252,8 @@ class Foresight:
 
     def _explained(self, told: DemandForecast) -> DemandForecast:
         """With where the forecaster comes from, and whose pasts it took."""
-        fitted_at, renamed = self._in_force.at, self._pasts.sentences
-        return replace(told, trust=replace(told.trust, origin=self.origin, fitted_at=fitted_at, renamed=renamed))
+        fitted_at = self._in_force.at
+        return replace(told, trust=replace(told.trust, origin=self.origin, fitted_at=fitted_at, renamed=self.renamed))
 
 
 def _learnt_from(history: DemandHistory) -> str:

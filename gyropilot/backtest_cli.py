@@ -74,6 +74,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
 
     At each origin a model sees what was known then, learns from it, and answers; the first row is seasonal-naive.
     """
+    from forecasting.backtest.as_run import AsRun
     from forecasting.backtest.protocol import Plan, Protocol
     from forecasting.backtest.result import result
     from forecasting.backtest.run import Listeners, replay
@@ -96,7 +97,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         plan = Plan.of(known.history, protocol)
         theirs = peer_entrants(plan.history.step) if peers else []
         replayed = replay(plan, ours, theirs, time.perf_counter, Listeners(heard, told))
-        found = render(result(replayed, known.notes), format.value)
+        notes = [note for one in ours if isinstance(one, AsRun) for note in one.notes()]
+        found = render(result(replayed, (*known.notes, *notes)), format.value)
     reply(found, out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -26,6 +26,7 @@ class AsRun:
 
     foresight: Foresight
     refit: timedelta
+    found: dict[str, datetime] = field(default_factory=dict)  # a sentence on each rename, and since which origin
 
     @property
     def name(self) -> str:
@@ -38,11 +39,16 @@ class AsRun:
             return told
         seen = _seen(history, history.end)
         known, forecaster = self._kept_up(seen)
+        self.found = {**dict.fromkeys(self.foresight.renamed, seen.at), **self.found}
         said = expected(forecaster, known, tuple(windows), tuple(quantiles), self.foresight.calendar)
         rows = rows_of(known.lines, history.lines)
         told[rows >= 0] = said[rows[rows >= 0]]
         told[rows_of(seen.gone.lines, history.lines) >= 0] = 0.0
         return told
+
+    def notes(self) -> tuple[str, ...]:
+        """What it found out on its way."""
+        return tuple(f"{self.name}: {sentence}, from {at:%F %R} UTC on" for sentence, at in self.found.items())
 
     def _kept_up(self, seen: Seen) -> tuple[DemandHistory, Forecaster]:
         # What it said before is scored before it is fitted on what came: as between two nights.

@@ -15,6 +15,7 @@ from forecasting.backtest.protocol import Plan, Protocol
 from forecasting.backtest.run import Answer, Listeners, replay
 from forecasting.forecasters.seasonal_naive import SeasonalNaive
 from forecasting.foresight import Foresight
+from forecasting.registry import make
 from forecasting.rolling import until
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
 from gyropilot.settings import CalendarSettings, ForecastSettings, Reservation
@@ -76,6 +77,18 @@ def test_the_answer_is_what_the_product_forecasts_from_the_same_readings(model: 
     assert told.trust.renamed == ("vision-2 (nvidia.com/gpu) is taken to be what was vision (nvidia.com/gpu)",)
 
 
+@pytest.mark.parametrize("model", ["ridge", "gyropilot"])
+def test_where_every_queue_lives_on_it_is_the_bare_model_that_also_sees_the_total(model: str) -> None:
+    plain = hourly({"other": STEADY.tolist(), "vision": LEVEL.tolist()})
+    mine, alone = as_run(model), Own(model, make(model), DAY)
+
+    for hour in (450, 453):
+        asked = mine.forecast(until(plain, hour), NEXT, EDGES)
+        bare_one = alone.forecast(until(plain.with_totals(), hour), NEXT, EDGES)
+
+    assert np.array_equal(asked, bare_one[:2])
+
+
 def test_a_renamed_queue_keeps_its_past() -> None:
     history = renamed()
 
@@ -90,6 +103,10 @@ def test_a_rename_is_found_at_an_origin_between_two_fits() -> None:
 
     assert before.max() < 2.0
     assert after[1] >= 32.0
+    assert mine.notes() == (
+        "seasonal-naive: vision-2 (nvidia.com/gpu) is taken to be what was vision (nvidia.com/gpu), "
+        "from 2026-03-18 18:00 UTC on",
+    )
 
 
 def test_a_new_queue_borrows_the_past_of_its_like() -> None:
