@@ -124,6 +124,21 @@ def test_without_peers_the_first_row_is_what_is_beaten() -> None:
     assert headline(found) == "better loses 50.0 % less than first for 1h"
 
 
+def test_a_loss_many_times_as_large_is_told_in_round_numbers() -> None:
+    worse = Says("worse", lambda newest: newest + 41)
+
+    found = backtested(hourly({"a": [8.0] * 216}), [Says("first", lambda newest: newest + 2), worse])
+
+    assert headline(found) == "worse loses 1,950 % more than first for 1h"
+
+
+@pytest.mark.parametrize(("bucket", "hours"), [("1-6h", 6), ("1-24h", 24), ("1-48h", 24)])
+def test_the_page_says_how_many_hours_its_pictures_show(bucket: str, hours: int) -> None:
+    found = backtested(gangs(step=HOUR), [SeasonalNaive(), Naive()], buckets=(bucket,))
+
+    assert f"what naive said of the {hours} hours that follow" in render(found, "html")
+
+
 def test_where_nothing_was_demanded_nobody_loses_more_or_less() -> None:
     nothing = hourly({"idle": [0.0] * 24 * 9})
     rows = [Says("first", lambda newest: newest + 2), Says("better", lambda newest: newest + 1)]

@@ -30,6 +30,7 @@ def parts(found: Result) -> Part:
     plan = found.replay.plan
     return {
         "fans": [_fan(found, nth) for nth in range(len(found.replay.drawn.rows))] if _hours(found) else [],
+        "drawn_hours": max((round(plan.windows[at].end / HOUR) for at in _drawn(found)), default=0),
         "buckets": [spoken(bucket.name) for bucket in plan.buckets],
         "queues": rows[:TOLD_QUEUES],
         "more_queues": max(0, len(rows) - TOLD_QUEUES),
@@ -40,6 +41,11 @@ def _hours(found: Result) -> list[int]:
     """Where the windows of one hour stand, if there are enough of them for a picture."""
     hours = [at for at, window in enumerate(found.replay.plan.windows) if window.end - window.start == HOUR]
     return hours if len(hours) >= 3 else []
+
+
+def _drawn(found: Result) -> list[int]:
+    """Those of the first day, which is as much as a picture holds."""
+    return [at for at in _hours(found) if found.replay.plan.windows[at].end <= 24 * HOUR]
 
 
 def _fan(found: Result, nth: int) -> Part:
@@ -55,7 +61,7 @@ def _fan(found: Result, nth: int) -> Part:
 
 def _outlooks(found: Result, nth: int) -> Iterator[charts.Outlook]:
     """What was said at the first origin of each day of the day that followed."""
-    plan, hours = found.replay.plan, [at for at in _hours(found) if found.replay.plan.windows[at].end <= 24 * HOUR]
+    plan, hours = found.replay.plan, _drawn(found)
     ahead_s = np.array([(plan.windows[at].end - HOUR / 2).total_seconds() for at in hours])
     origins_s = plan.history.times[plan.origins]
     _, firsts = np.unique(origins_s // DAY_S, return_index=True)

@@ -73,7 +73,8 @@ def _less(versus: Versus) -> str:
         return "nobody knows how much more or less"
     if abs(value) < LEAST:
         return SAME
-    return f"{abs(value):.1f} % {'less' if value < 0 else 'more'}"
+    told = f"{abs(value):.1f}" if abs(value) < 99.95 else f"{abs(value):,.0f}"
+    return f"{told} % {'less' if value < 0 else 'more'}"
 
 
 def against(row: Row) -> Mapping[str, Versus]:
