@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -57,11 +57,11 @@ def renamed(history: DemandHistory) -> dict[Line, Line]:
     return _one_to_one(sorted(pairs))
 
 
-def joined(history: DemandHistory) -> DemandHistory:
-    """The same lines; a renamed one also has what was seen under its old name."""
+def joined(history: DemandHistory, names: Mapping[Line, Line]) -> DemandHistory:
+    """The same lines; one that was `renamed` also has what was seen under its old name."""
     running, pending = history.running.copy(), history.pending.copy()
     first = _first_used(history)
-    for new, old in renamed(history).items():
+    for new, old in names.items():
         i, j = history.lines.index(new), history.lines.index(old)
         running[i, : first[i]], pending[i, : first[i]] = history.running[j, : first[i]], history.pending[j, : first[i]]
     return DemandHistory(history.lines, history.times, running, pending)

@@ -37,12 +37,13 @@ class Pasts:
     def of(cls, history: DemandHistory, gone: DemandHistory | None = None) -> Self:
         """Of the lines of `history`, totals among them; `gone` holds those of queues that exist no more."""
         whole = _beside(history, gone) if gone is not None and gone.lines else history
-        full, count = with_borrowed_pasts(joined(whole)), len(history.lines)
+        found, count = renamed(whole), len(history.lines)
+        full = with_borrowed_pasts(joined(whole, found))
         now, before = full.demand[:count], history.demand
         taken = ~((now == before) | (np.isnan(now) & np.isnan(before)))
         rows = np.flatnonzero(taken.any(axis=1))
         lines = tuple(history.lines[row] for row in rows)
-        names = {new: old for new, old in renamed(whole).items() if new in history.lines}
+        names = {new: old for new, old in found.items() if new in history.lines}
         return cls(names, lines, history.times, taken[rows], full.running[rows], full.pending[rows])
 
     def added_to(self, history: DemandHistory) -> DemandHistory:

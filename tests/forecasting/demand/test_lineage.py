@@ -68,7 +68,7 @@ def test_it_takes_a_day_that_was_seen_to_know_an_old_name_and_a_newcomer(seen_be
 def test_a_renamed_queue_keeps_its_past() -> None:
     seen = history({"nlp": [64.0] * 500 + [NAN] * 100, "language": [NAN] * 500 + [60.0] * 100})
 
-    assert joined(seen).of(_line("language")).tolist() == [64.0] * 500 + [60.0] * 100
+    assert joined(seen, renamed(seen)).of(_line("language")).tolist() == [64.0] * 500 + [60.0] * 100
     assert np.isnan(seen.of(_line("language"))[:500]).all()  # what was given is left as it was
 
 
@@ -179,7 +179,7 @@ def test_answers_without_lines_and_without_readings() -> None:
 
     for seen in (nothing, unread):
         assert renamed(seen) == {}
-        assert joined(seen).demand.shape == with_borrowed_pasts(seen).demand.shape == seen.demand.shape
+        assert joined(seen, renamed(seen)).demand.shape == with_borrowed_pasts(seen).demand.shape == seen.demand.shape
         assert idle_s(seen, range(len(seen.lines))).tolist() == [0.0] * len(seen.lines)
 
 
