@@ -14,12 +14,13 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from forecasting.backtest.entrants import Peer
+from forecasting.backtest.entrants import Own, Peer
 from forecasting.demand.events import Named, Stretch
 from forecasting.mixture.events import events_of
 from gyropilot import backtest_cli
 from gyropilot.cli import app
 from gyropilot.errors import ForecastError, SettingsError
+from gyropilot.settings import CalendarSettings
 from gyropilot.wiring import our_entrants
 from tests.command import gyropilot
 from tests.controlplane.objects import GPU
@@ -251,8 +252,11 @@ def test_a_trace_is_given_the_calendar_of_any_settings(trace: Path, folder: Path
 
 def test_models_are_told_of_events() -> None:
     sale = Named("sale", (), (Stretch(0, 86_400),))
+    days = CalendarSettings.model_validate({"events": [{"name": "sale", "start": "1970-01-01", "end": "1970-01-01"}]})
 
-    told = {own.name: events_of(own.model) for own in our_entrants(["gyropilot"], timedelta(days=1), events=(sale,))}
+    ours = our_entrants(["gyropilot"], timedelta(days=1), days)
+    models = {each.name: each.model if isinstance(each, Own) else each.foresight._blank() for each in ours}
+    told = {name: events_of(model) for name, model in models.items()}
 
     assert told["seasonal-naive"] is None
     assert told["gyropilot"] is not None
