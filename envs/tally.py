@@ -21,7 +21,11 @@ AT_LEAST = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Of some jobs; times are of those that started."""
+    """Of some jobs.
+
+    Who never started waits on when all is over: until then it has waited at least. Times that depend on how long it
+    would have gone on are lower bounds, and said to be. Who left before it started counts in none of them.
+    """
 
     queue: str | None  # None: of all queues
     jobs: int
@@ -34,10 +38,22 @@ class Waits:
     due: int = 0  # that have a deadline
     in_time: int = 0  # of those, that were done by then
     left_waiting: int = 0  # before they started, and not among those that never did
+    p50_is_least: bool = False  # it is that or more
+    p95_is_least: bool = False
 
     @property
     def started(self) -> int:
         return self.jobs - self.never_started - self.left_waiting
+
+    @property
+    def waited(self) -> int:
+        """Of how many jobs times are: none but those that left."""
+        return self.jobs - self.left_waiting
+
+    @property
+    def others_are_least(self) -> bool:
+        """Whether the mean and the longest wait are those or more."""
+        return self.never_started > 0
 
     @property
     def in_time_share(self) -> float | None:
@@ -118,16 +134,24 @@ def waits_of(
 ) -> list[Waits]:
     """Of all queues, then of each that has jobs; those that started count as run, at their size, unless told.
 
-    Nobody looks any more after `over_s`: what starts or ends then does not count.
+    Nobody looks any more after `over_s`, or when the last job came, began or ended: what starts or ends then does not
+    count, and who waits still has waited until then.
     """
     start_s, end_s = (np.where(at_s <= over_s, at_s, np.inf) for at_s in (start_s, end_s))
     started = np.isfinite(start_s)
-    waited = np.where(started, start_s - jobs.submit_s, np.nan)
+    until_s = np.where(started, start_s, _last_s(jobs.submit_s, start_s, end_s) if np.isinf(over_s) else over_s)
+    left = ~started & np.isfinite(end_s)
+    waited = np.where(left, np.nan, np.maximum(0.0, until_s - jobs.submit_s))
     work = jobs.gpus * jobs.ran_s(start_s) / HOUR_S if gpu_hours is None else gpu_hours
-    told = _Told(waited, work, np.isfinite(jobs.deadline_s), in_time(jobs, end_s), ~started & np.isfinite(end_s))
+    told = _Told(waited, started, work, np.isfinite(jobs.deadline_s), in_time(jobs, end_s), left)
     of = [jobs.queue == n for n in range(len(jobs.queues))]
     queues = [_waits(name, told.of(mine)) for name, mine in zip(jobs.queues, of, strict=True) if mine.any()]
     return [_waits(None, told), *queues]
+
+
+def _last_s(*times_s: Floats) -> float:
+    """Of those that are known; 0 where none is."""
+    return max((float(some[np.isfinite(some)].max(initial=-np.inf)) for some in times_s if len(some)), default=0.0)
 
 
 def in_time(jobs: JobTable, end_s: Floats) -> Bools:
@@ -140,22 +164,35 @@ def in_time(jobs: JobTable, end_s: Floats) -> Bools:
 class _Told(NamedTuple):
     """Of some jobs, (N,)."""
 
-    waited: Floats  # NaN: never started
+    waited: Floats  # so far, where it never started; NaN: it left before it did
+    started: Bools
     gpu_hours: Floats
     due: Bools
     in_time: Bools
     left: Bools  # before it started
 
     def of(self, rows: Bools) -> _Told:
-        return _Told(self.waited[rows], self.gpu_hours[rows], self.due[rows], self.in_time[rows], self.left[rows])
+        return _Told(*(column[rows] for column in self))
 
 
 def _waits(queue: str | None, told: _Told) -> Waits:
-    known = told.waited[np.isfinite(told.waited)]
+    waited, ended = told.waited[~told.left], told.started[~told.left]
     jobs, counts = len(told.waited), (int(told.due.sum()), int(told.in_time.sum()), int(told.left.sum()))
-    never = jobs - len(known) - counts[2]
-    if not len(known):
-        return Waits(queue, jobs, never, 0.0, 0.0, 0.0, 0.0, 0.0, *counts)
-    p50, p95 = np.quantile(known, (0.5, 0.95))
-    spans = (float(p50), float(p95), float(known.mean()), float(known.max()))
-    return Waits(queue, jobs, never, float(told.gpu_hours.sum()), *spans, *counts)
+    if not len(waited):
+        return Waits(queue, jobs, 0, 0.0, 0.0, 0.0, 0.0, 0.0, *counts)
+    p50, p95 = np.quantile(waited, (0.5, 0.95))
+    spans = (float(p50), float(p95), float(waited.mean()), float(waited.max()))
+    least = (_is_least(0.5, waited, ended), _is_least(0.95, waited, ended))
+    return Waits(queue, jobs, int((~ended).sum()), float(told.gpu_hours.sum()), *spans, *counts, *least)
+
+
+def _is_least(quantile: float, waited: Floats, ended: Bools) -> bool:
+    """Whether a quantile of waits would be longer, had those that did not end then gone on for ever.
+
+    That needs no assumption on them, as the product-limit estimate (Kaplan and Meier, 1958) does: that they would have
+    started like others, which a gang too large for its quota does not.
+    """
+    rank = quantile * (len(waited) - 1)
+    near = [int(np.floor(rank)), int(np.ceil(rank))]
+    longest = np.sort(np.where(ended, waited, np.inf))[near]
+    return bool((np.sort(waited)[near] != longest).any())

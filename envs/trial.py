@@ -83,12 +83,15 @@ class Trial:
         return self.used_gpu_hours / self.provisioned_gpu_hours if self.provisioned_gpu_hours else 0.0
 
     @property
-    def kg_co2(self) -> float:
-        return float((self._kwh * self.carbon_g_per_kwh).sum() / 1_000)
+    def kg_co2(self) -> float | None:
+        """None where nobody tells watts, or grams to a kWh."""
+        told = self.kwh is not None and np.any(self.carbon_g_per_kwh)
+        return float((self._kwh * self.carbon_g_per_kwh).sum() / 1_000) if told else None
 
     @property
-    def kwh(self) -> float:
-        return float(self._kwh.sum())
+    def kwh(self) -> float | None:
+        """Of pools that tell watts; None where none does."""
+        return float(self._kwh.sum()) if any(pool.watts_busy_per_gpu for pool in self.world.pools) else None
 
     @property
     def _kwh(self) -> Floats:

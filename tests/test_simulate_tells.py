@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -243,6 +244,71 @@ def test_a_world_of_less_than_a_day_is_told_in_minutes(tmp_path: Path) -> None:
     jobs = "queue,submit_s,duration_s,gpus\nvision,100,600,8\nnlp,200,60,1\n"
 
     assert "\n2 jobs in 15 min; all pilots met" in answered(*written(tmp_path, jobs, CLUSTER), "--pilot", "hold")
+
+
+WATTS = "watts_idle_per_gpu: 60, watts_busy_per_gpu: 400"
+
+
+def test_of_gangs_that_wait_to_the_end_every_format_says_that_they_waited_at_least_so_long(tmp_path: Path) -> None:
+    gangs = "".join(f"g{nth},nlp,{nth},36000,16\n" for nth in range(8))
+    cluster = CLUSTER.replace("x: 8", "x: {nodes: 1, max_nodes: 2}").replace("nominal: 8", "nominal: 16")
+    asked = written(tmp_path, JOBS + gangs, cluster)
+
+    text, page = answered(*asked, "--pilot", "hold"), answered(*asked, "--pilot", "hold", "--format", "html")
+    hold = json.loads(answered(*asked, "--pilot", "hold", "--format", "json"))["pilots"][0]["queues"][0]
+    alone = json.loads(answered(*asked, "--format", "json"))["queues"][0]
+
+    assert (hold["jobs"], hold["never_started"]) == (10, 8)
+    assert hold["wait_p95_s"] > 35_000
+    assert hold["wait_p50_is_lower_bound"] is hold["wait_p95_is_lower_bound"] is True
+    assert "≥ 10.1 h" in text
+    assert "≥ 10.1 h" in page
+    means = "≥ is that long or longer: jobs that never started count with all the time until the run ended."
+    assert f"· {means}" in text
+    assert means in page
+    assert alone["wait_p95_is_lower_bound"] is alone["wait_longest_is_lower_bound"] is True
+    assert "half of them waited at least 1.5 h, 5 % at least 1.5 h" in answered(*asked)
+
+
+def test_of_jobs_that_all_left_nothing_is_known_of_their_waits(tmp_path: Path) -> None:
+    jobs = "queue,submit_s,duration_s,gpus,leaves_s\nvision,0,600,8,\nnlp,1,60,9,30\n"
+    asked = written(tmp_path, jobs, CLUSTER)
+
+    nlp = json.loads(answered(*asked, "--format", "json"))["queues"][2]
+
+    assert (nlp["queue"], nlp["left_waiting"], nlp["wait_p50_s"], nlp["wait_p95_s"]) == ("nlp", 1, None, None)
+    assert re.search(r"\n nlp +1 +0 +1 +0 +– +– +– +–\n", answered(*asked))
+
+
+@pytest.mark.parametrize(
+    ("flavor", "prices", "known", "why"),
+    [
+        ("nodes: 1", "carbon_g_per_kwh: 300", (), "kWh and kg CO2 are not known: no flavor tells watts_busy_per_gpu"),
+        (f"nodes: 1, {WATTS}", "", ("kwh",), "kg CO2 are not known: neither prices nor a flavor tells carbon_g_per_k"),
+        (f"nodes: 1, {WATTS}", "carbon_g_per_kwh: 300", ("kwh", "kg_co2"), None),
+    ],
+)
+def test_energy_and_carbon_that_nobody_tells_are_dashes_and_not_nothing(
+    flavor: str, prices: str, known: tuple[str, ...], why: str | None, tmp_path: Path
+) -> None:
+    cluster = f"{CLUSTER.replace('x: 8', f'x: {{{flavor}}}')}prices: {{{prices}}}\n"
+    asked = [*written(tmp_path, JOBS, cluster), "--pilot", "hold"]
+
+    told, text = json.loads(answered(*asked, "--format", "json")), answered(*asked)
+
+    pilot = told["pilots"][0]
+    assert tuple(name for name in ("kwh", "kg_co2") if pilot[name] is not None) == known
+    assert answered(*asked, "--format", "html").count("<td>–</td>") == text.count(" –") == 2 - len(known)
+    assert [note for note in told["notes"] if "CO2" in note] == [line[2:] for line in text.splitlines() if why and why in line]
+    assert bool(why) == any("CO2 are" in note for note in told["notes"])
+
+
+def test_of_flavors_of_which_some_tell_watts_the_others_are_named(tmp_path: Path) -> None:
+    cluster = CLUSTER.replace("x: 8", f"x: {{nodes: 1, {WATTS}}}, y: 8") + "prices: {carbon_g_per_kwh: 300}\n"
+
+    told = json.loads(answered(*written(tmp_path, JOBS, cluster), "--pilot", "hold", "--format", "json"))
+
+    assert told["notes"] == ["kWh and kg CO2 are without y, told without watts_busy_per_gpu"]
 
 
 MANY_QUEUES = "".join(f"q{nth},queue-{nth},0,60,1\n" for nth in range(40))

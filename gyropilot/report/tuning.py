@@ -13,6 +13,7 @@ from envs.tuning import Change, Tuned, default_settings
 from envs.windows import CHARGED_S, WARM_UP_S, Ground, Window
 from envs.words import counted
 from envs.workloads import DAY_S
+from gyropilot.report.words import less_or_more, less_to_more
 from gyropilot.settings import PilotSettings
 
 WIDTH = 118
@@ -50,11 +51,11 @@ def verdict(found: Tuned) -> str:
 def _less(percent: float) -> str:
     if np.isnan(percent):
         return "what cannot be compared"
-    return f"{abs(percent):.1f} % {'more' if percent > 0 else 'less'}"
+    return less_or_more(percent)
 
 
 def _range(change: Change) -> str:
-    return "" if np.isnan(change.low) else f" (90 % interval {change.low:+.1f} to {change.high:+.1f} %)"
+    return "" if np.isnan(change.low) else f" (90 %: {less_to_more(change.low, change.high)})"
 
 
 def _how(found: Tuned) -> list[str]:

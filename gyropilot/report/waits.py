@@ -1,4 +1,7 @@
-"""How long jobs waited, as a picture: half of them up to the ring, nineteen in twenty up to the dot."""
+"""How long jobs waited, as a picture: half of them up to the ring, nineteen in twenty up to the dot.
+
+A triangle stands instead of the dot where they waited that long or longer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from envs.tally import Waits
-from gyropilot.report.simulation.words import span
+from gyropilot.report.simulation.words import span, waits_told
 from gyropilot.report.svg import Scale, drawing, line, tag, text
 
 ROW = 34
@@ -44,8 +47,8 @@ class Mark:
 
 
 def waited(waits: Waits) -> str:
-    """12 min / 3.4 h: half of all jobs, and nineteen in twenty, waited no longer. Of those that started."""
-    return "never started" if not waits.started else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+    """12 min / ≥ 3.4 h: half of all jobs, and nineteen in twenty, waited no longer."""
+    return " / ".join(waits_told(waits)) if waits.started else "never started"
 
 
 def queue_panels(waits: Sequence[Waits]) -> Iterator[Markup]:
@@ -89,8 +92,14 @@ def _row(mark: Mark, x: Scale, y: float) -> Iterator[Markup]:
     name = mark.name if len(mark.name) <= LETTERS else f"{mark.name[: LETTERS - 1]}…"
     yield text(11, y, name, "label strong halo" if mark.class_ == "ours" else "label halo")
     yield text(PANEL - 4, y, mark.words, "label halo", "end")
-    if mark.waits.started:
+    if mark.waits.waited:
         half, most = x(_stretched(mark.waits.p50_s)), x(_stretched(mark.waits.p95_s))
         yield line((half, y + 9), (most, y + 9), f"span {mark.class_}")
-        yield tag("circle", cx=most, cy=y + 9, r=4.5, class_=f"spot {mark.class_}")
+        yield _end(most, y + 9, mark)
         yield tag("circle", cx=half, cy=y + 9, r=4.0, class_=f"ring {mark.class_}")
+
+
+def _end(x: float, y: float, mark: Mark) -> Markup:
+    if mark.waits.p95_is_least:
+        return tag("path", d=f"M{x - 4:.1f} {y - 5:.1f}v10L{x + 6:.1f} {y:.1f}Z", class_=f"spot {mark.class_}")
+    return tag("circle", cx=x, cy=y, r=4.5, class_=f"spot {mark.class_}")

@@ -67,6 +67,24 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None or not math.isfinite(share) else f"{share:.0%}".replace("%", " %")
 
 
+def less_or_more(percent_apart: float) -> str:
+    """12.7 % less, 1,240 % more: how sentences compare; only tables have signs."""
+    return f"{tenths(percent_apart)} % {'more' if percent_apart > 0 else 'less'}"
+
+
+def less_to_more(low: float, high: float) -> str:
+    """8.0 to 20.0 % less, 20.0 % less to 3.0 % more: an interval, its smaller figure first where both point one way."""
+    if low < 0 < high:
+        return f"{less_or_more(low)} to {less_or_more(high)}"
+    near, far = sorted((low, high), key=abs)
+    return f"{tenths(near)} to {less_or_more(far)}"
+
+
+def tenths(value: float) -> str:
+    """12.7, 1,240: without its sign."""
+    return f"{abs(value):,.1f}" if abs(value) < 99.95 else f"{abs(value):,.0f}"
+
+
 def duration(span: timedelta | None) -> str:
     """20 s, 6 min, 3 h 20 min, 2 d 4 h."""
     if span is None:

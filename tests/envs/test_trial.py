@@ -209,6 +209,7 @@ def test_costs_add_up_by_kind_and_by_day() -> None:
 
     assert sum(trial.by_kind.values()) == pytest.approx(trial.total_usd)
     assert set(trial.by_kind) == set(KINDS)
+    assert trial.kwh is not None
     assert trial.by_kind["energy"] == pytest.approx(trial.kwh * 0.1)
     assert trial.kg_co2 == pytest.approx(trial.kwh * 0.4)
     assert len(trial.by_day) == int(trial.days)
@@ -258,6 +259,7 @@ def test_no_pilot_pays_less_than_the_bound_where_prices_change_by_the_hour(pilot
 
     assert 0 < bound.usd <= trial.total_usd
     assert bound.usd == pytest.approx(bound.usd_by_kind.sum())
+    assert trial.kg_co2 is not None
     assert trial.kg_co2 > 0
 
 

@@ -113,7 +113,7 @@ def test_the_headline_says_who_is_cheapest_by_how_much_and_how_far_over_the_boun
     less = 100 * (1 - best.total_usd / second.total_usd)
     over = 100 * (best.total_usd / 2_000 - 1)
     assert re.fullmatch(
-        rf"newsvendor is cheapest: {less:.1f} % less than reactive \(90 %: −[\d.]+ to −[\d.]+ %\); "
+        rf"newsvendor is cheapest: {less:.1f} % less than reactive \(90 %: [\d.]+ to [\d.]+ % less\); "
         rf"{over:,.0f} % over the bound",
         headline(found),
     )
@@ -126,7 +126,7 @@ def test_a_lead_that_days_drawn_anew_may_reverse_is_not_sure() -> None:
 
     told = headline(Trials("w", trialled.as_file(one.jobs), (one, other), None))
 
-    assert re.fullmatch(r"a is cheapest, but not surely: [\d.]+ % less than b \(90 %: −[\d.]+ to \+[\d.]+ %\)", told)
+    assert re.fullmatch(r"a is cheapest, but not surely: [\d.]+ % less than b \(90 %: [\d.]+ % less to [\d.]+ % more\)", told)
 
 
 def test_one_pilot_is_told_by_what_it_paid() -> None:

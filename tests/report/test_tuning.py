@@ -38,7 +38,7 @@ def test_what_was_found_comes_back_as_settings_under_how_it_was_found() -> None:
     assert "gyropilot tune --pilot reactive" in comments
     assert "CMA-ES, 30 evaluations, seed 4, forecaster naive" in comments
     assert "2 windows to tune by, 1 held out" in comments
-    assert "pay 3.0 % less than the default ones on 1 held-out window (90 % interval -4.0 to -1.0 %)" in comments
+    assert "pay 3.0 % less than the default ones on 1 held-out window (90 %: 1.0 to 4.0 % less)" in comments
 
 
 def test_where_tuning_did_not_help_the_file_holds_the_default_settings_and_says_so() -> None:
@@ -62,7 +62,7 @@ def test_where_nothing_better_was_found_that_is_said() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (Change(-4.0, -3.0, 1.0), "pay 3.0 % less than the default ones on 1 held-out window (90 % interval -4.0 to +1.0 %), which is not sure"),  # noqa: E501
+        (Change(-4.0, -3.0, 1.0), "pay 3.0 % less than the default ones on 1 held-out window (90 %: 4.0 % less to 1.0 % more), which is not sure"),  # noqa: E501
         (Change(NAN, -3.0, NAN), "pay 3.0 % less than the default ones on 1 held-out window, which is not sure"),
         (Change(NAN, NAN, NAN), "Tuning did not help"),
     ],

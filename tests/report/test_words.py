@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from gyropilot.domain import Effect, Interval
-from gyropilot.report.words import count, duration, nothing_expected, number, percent, signed, usd, visible
+from gyropilot.report.words import count, duration, less_to_more, nothing_expected, number, percent, signed, usd, visible
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,16 @@ def test_lost_work_is_an_effect() -> None:
     assert nothing_expected(Effect())
     assert not nothing_expected(Effect(lost_gpu_hours=0.1))
     assert not nothing_expected(Effect(usd=Interval(-1, 0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (-20.0, -8.0, "8.0 to 20.0 % less"),
+        (-20.0, 3.0, "20.0 % less to 3.0 % more"),
+        (8.0, 1_240.0, "8.0 to 1,240 % more"),
+        (-8.0, 0.0, "0.0 to 8.0 % less"),
+    ],
+)
+def test_no_interval_of_what_is_less_has_a_minus(low: float, high: float, words: str) -> None:
+    assert less_to_more(low, high) == words

@@ -18,7 +18,15 @@ from gyropilot.report.trials import Trials
 PRICES = Prices(usd_per_kwh=0.1, carbon_usd_per_tonne=80.0, carbon_g_per_kwh=300.0, churn_usd_per_node=0.5)
 OWNED = PoolTerms("owned", nodes=4, max_nodes=4, market=Market.RESERVED, watts_idle_per_gpu=60, watts_busy_per_gpu=400)
 BOUGHT = PoolTerms("bought", nodes=0, max_nodes=20, watts_idle_per_gpu=60, watts_busy_per_gpu=400)
-SPOT = PoolTerms("spot", nodes=0, max_nodes=10, market=Market.SPOT, price_usd_per_gpu_hour=1.0)
+SPOT = PoolTerms(
+    "spot",
+    nodes=0,
+    max_nodes=10,
+    market=Market.SPOT,
+    price_usd_per_gpu_hour=1.0,
+    watts_idle_per_gpu=60,
+    watts_busy_per_gpu=400,
+)
 POOLS = (OWNED, BOUGHT, SPOT)
 QUEUES = ("research", "serving")
 

@@ -37,10 +37,20 @@ def _object(waits: Waits) -> dict[str, object]:
         "never_started": waits.never_started,
         "left_waiting": waits.left_waiting,
         "gpu_hours": waits.gpu_hours,
-        "wait_p50_s": waits.p50_s,
-        "wait_p95_s": waits.p95_s,
+        **quantiles(waits),
         "due": waits.due,
         "in_time_share": waits.in_time_share,
-        "wait_mean_s": waits.mean_s,
-        "wait_longest_s": waits.longest_s,
+        "wait_mean_s": waits.mean_s if waits.waited else None,
+        "wait_longest_s": waits.longest_s if waits.waited else None,
+        "wait_longest_is_lower_bound": waits.others_are_least,
+    }
+
+
+def quantiles(waits: Waits) -> dict[str, object]:
+    """Null where all left before they started; a lower bound where it depends on jobs that never did."""
+    return {
+        "wait_p50_s": waits.p50_s if waits.waited else None,
+        "wait_p50_is_lower_bound": waits.p50_is_least,
+        "wait_p95_s": waits.p95_s if waits.waited else None,
+        "wait_p95_is_lower_bound": waits.p95_is_least,
     }

@@ -13,7 +13,7 @@ from gyropilot.report.services import page as services
 from gyropilot.report.simulation.course import course_of, layer_names
 from gyropilot.report.simulation.result import Simulation
 from gyropilot.report.simulation.text import cells, columns
-from gyropilot.report.simulation.words import counted_unfit, headline, kept_together, span, window
+from gyropilot.report.simulation.words import counted_unfit, headline, kept_together, least_told, span, window
 from gyropilot.report.waits import queue_panels
 
 Part = dict[str, Any]
@@ -44,6 +44,7 @@ def page(found: Simulation) -> Part:
         "narrow": courses.course_chart(course, axes, courses.NARROW, "cn"),
         **services.parts([("", found.services)]),
         "waits": list(queue_panels(figures.waits)),
+        "least": least_told(figures.waits),
         "columns": columns(figures),
         "queues": [_row(cells(waits, figures)) for waits in (everybody, *queues[:TOLD_QUEUES])],
         "more_queues": max(0, len(queues) - TOLD_QUEUES),
@@ -59,12 +60,18 @@ def _short(figures: Tally) -> str:
 
 def _figures(figures: Tally) -> list[Part]:
     everybody = figures.waits[0]
+    half, most = span(everybody.p50_s), span(everybody.p95_s)
     return [
-        {"name": "half of all jobs waited", "unit": "at most", "big": span(everybody.p50_s)},
-        {"name": "1 in 20 waited", "unit": "more than", "big": span(everybody.p95_s)},
-        {"name": "longest wait", "unit": "", "big": span(everybody.longest_s)},
+        {"name": "half of all jobs waited", "unit": _or_more(everybody.p50_is_least, "at most"), "big": half},
+        {"name": "1 in 20 waited", "unit": _or_more(everybody.p95_is_least, "more than"), "big": most},
+        {"name": "longest wait", "unit": _or_more(everybody.others_are_least, ""), "big": span(everybody.longest_s)},
         {"name": "GPUs in use", "unit": "of those that were there", "big": f"{100 * figures.utilisation:.0f} %"},
     ]
+
+
+def _or_more(is_least: bool, other: str) -> str:  # noqa: FBT001 - one of two words
+    """Of a figure that is a lower bound, as jobs that never started wait on."""
+    return "at least" if is_least else other
 
 
 def _row(told: list[str]) -> Part:

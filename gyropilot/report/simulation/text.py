@@ -13,8 +13,17 @@ from envs.tally import Tally, Waits
 from gyropilot.report.services import text as services
 from gyropilot.report.services.words import sentence
 from gyropilot.report.simulation.result import Simulation
-from gyropilot.report.simulation.words import headline, hours, in_time, runs_out, span, window
-from gyropilot.report.words import visible
+from gyropilot.report.simulation.words import (
+    at_least,
+    headline,
+    hours,
+    in_time,
+    least_told,
+    runs_out,
+    waits_told,
+    window,
+)
+from gyropilot.report.words import UNKNOWN, visible
 
 WIDTH = 160
 COLUMNS = ("GPU-hours", "wait p50", "wait p95", "mean", "longest")
@@ -41,7 +50,7 @@ def to_text(found: Simulation) -> str:
     console.print(table)
     if found.services:
         console.print(services.table([(each.service.name, each) for each in found.services], "service"))
-    for note in (*found.notes, *([window(figures)] if runs_out(figures) else [])):
+    for note in (*found.notes, *filter(None, (window(figures) if runs_out(figures) else "", least_told(figures.waits)))):
         console.print(Text(visible(f"· {note}")))
     console.print(Text(f"\n{headline(figures)}"))
     for each in found.services:
@@ -58,8 +67,9 @@ def columns(figures: Tally) -> tuple[str, ...]:
 
 def cells(waits: Waits, figures: Tally) -> list[str]:
     """A row, as `columns` names it after the queue."""
-    everybody, spans = figures.waits[0], (waits.p50_s, waits.p95_s, waits.mean_s, waits.longest_s)
+    everybody, others = figures.waits[0], (waits.mean_s, waits.longest_s)
+    spans = (*waits_told(waits), *(at_least(seconds, waits.others_are_least) for seconds in others))
     left = (f"{waits.left_waiting:,}",) if everybody.left_waiting else ()
     counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", *left, hours(waits.gpu_hours))
     due = (f"{waits.due:,}", in_time(waits)) if everybody.due else ()
-    return ["all" if waits.queue is None else waits.queue, *counts, *(span(seconds) for seconds in spans), *due]
+    return ["all" if waits.queue is None else waits.queue, *counts, *(spans if waits.waited else [UNKNOWN] * len(spans)), *due]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from envs.tally import Tally, Waits
 from envs.unfit import Unfit
 from envs.words import counted
+from gyropilot.report.words import UNKNOWN
 
 
 def headline(found: Tally) -> str:
@@ -14,13 +15,37 @@ def headline(found: Tally) -> str:
     everybody = found.waits[0]
     never = f", {everybody.never_started:,} never started" if everybody.never_started else ""
     left = f", {everybody.left_waiting:,} left before starting" if everybody.left_waiting else ""
-    half = f"waited {span(everybody.p50_s)} or less" if everybody.p50_s else "did not wait"
     within = f" of the first {span(found.counted_s)}" if runs_out(found) else ""
     return (
         f"{counted(everybody.jobs, 'job')} used {hours(found.used_gpu_hours)} of {hours(found.provisioned_gpu_hours)} "
-        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}; half of them {half}, "
-        f"5 % more than {span(everybody.p95_s)}"
+        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}; half of them "
+        f"{_half(everybody)}, 5 % {'at least' if everybody.p95_is_least else 'more than'} {span(everybody.p95_s)}"
     )
+
+
+def _half(waits: Waits) -> str:
+    if waits.p50_is_least:
+        return f"waited at least {span(waits.p50_s)}"
+    return f"waited {span(waits.p50_s)} or less" if waits.p50_s else "did not wait"
+
+
+def waits_told(waits: Waits) -> tuple[str, str]:
+    """Half of all jobs, and nineteen in twenty, waited no longer than that: 12 min, ≥ 3.4 h; dashes where all left."""
+    if not waits.waited:
+        return UNKNOWN, UNKNOWN
+    return at_least(waits.p50_s, waits.p50_is_least), at_least(waits.p95_s, waits.p95_is_least)
+
+
+def at_least(seconds: float, is_least: bool) -> str:  # noqa: FBT001 - one of two words
+    """≥ 3.4 h: that long or longer."""
+    return f"≥ {span(seconds)}" if is_least else span(seconds)
+
+
+def least_told(some: Iterable[Waits]) -> str:
+    """What ≥ means beside waits, where any of them stands so; else empty."""
+    if not any(waits.never_started for waits in some):
+        return ""
+    return "≥ is that long or longer: jobs that never started count with all the time until the run ended."
 
 
 def counted_unfit(unfit: Sequence[Unfit]) -> str:

@@ -11,7 +11,8 @@ from gyropilot.report import courses
 from gyropilot.report.charts import extent_of, whisker
 from gyropilot.report.trials.charts import class_of, cost_bar, kind_swatch
 from gyropilot.report.trials.result import Difference, Trials, Yardstick
-from gyropilot.report.trials.words import dollars, interval, over_words, percent
+from gyropilot.report.trials.words import dollars, over_words, percent
+from gyropilot.report.words import less_or_more, less_to_more
 
 Part = dict[str, Any]
 
@@ -77,11 +78,11 @@ def _cost(found: Trials, nth: int, apart: Difference, extent: tuple[float, float
 
 
 def _apart(apart: Difference, first: str) -> str:
-    """−12.3 % to hold (−14.6 to −9.8 %)."""
+    """12.3 % less than hold (9.8 to 14.6 % less)."""
     if math.isnan(apart.mid):
         return ""
-    within = f" ({interval(apart)})" if interval(apart) else ""
-    return f"{percent(apart.mid)} to {first}{within}"
+    within = "" if math.isnan(apart.low) else f" ({less_to_more(apart.low, apart.high)})"
+    return f"{less_or_more(apart.mid)} than {first}{within}"
 
 
 def _bills(found: Trials) -> Iterator[Part]:

@@ -9,6 +9,7 @@ import numpy as np
 from envs.tally import Waits
 from envs.trial import Trial
 from gyropilot.report.services.json_report import to_object
+from gyropilot.report.simulation.json_report import quantiles
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import headline
@@ -61,8 +62,7 @@ def _waits(waits: Waits) -> dict[str, object]:
         "jobs": waits.jobs,
         "never_started": waits.never_started,
         "left_waiting": waits.left_waiting,
-        "wait_p50_s": waits.p50_s,
-        "wait_p95_s": waits.p95_s,
+        **quantiles(waits),
         "due": waits.due,
         "in_time_share": waits.in_time_share,
     }

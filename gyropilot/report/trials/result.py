@@ -74,7 +74,18 @@ class Trials:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader has to know."""
-        return (*self.file.notes, *(each.sentence for each in self.unfit), *self.aside)
+        unfit = (each.sentence for each in self.unfit)
+        return (*self.file.notes, *unfit, *self.aside, *filter(None, [self._power()]))
+
+    def _power(self) -> str:
+        """Why energy or carbon is not known, or not of all; empty where it is."""
+        pools, trial = self.trials[0].world.pools, self.trials[0]
+        silent = [pool.name for pool in pools if not pool.watts_busy_per_gpu]
+        if trial.kwh is None:
+            return "kWh and kg CO2 are not known: no flavor tells watts_busy_per_gpu"
+        if trial.kg_co2 is None:
+            return "kg CO2 are not known: neither prices nor a flavor tells carbon_g_per_kwh"
+        return f"kWh and kg CO2 are without {', '.join(silent)}, told without watts_busy_per_gpu" if silent else ""
 
     @property
     def days(self) -> float:

@@ -17,7 +17,7 @@ from gyropilot.report.simulation.words import hours, in_time, span
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent, window
-from gyropilot.report.words import visible
+from gyropilot.report.words import UNKNOWN, visible
 
 WIDTH = 170
 SERVICE = (
@@ -97,8 +97,7 @@ def service(found: Trials, trial: Trial) -> tuple[str, ...]:
         f"{100 * use.share:.0f} %",
         f"{int(trial.stops.sum()):,}",
         f"{trial.flows.lost.sum():,.1f}",
-        f"{trial.kwh:,.0f}",
-        f"{trial.kg_co2:,.0f}",
+        *(UNKNOWN if figure is None else f"{figure:,.0f}" for figure in (trial.kwh, trial.kg_co2)),
         *(f"{turns:.1f}" for turns in found.turns_per_day(trial)),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from envs.words import counted
-from gyropilot.report.simulation.words import in_time
+from gyropilot.report.simulation.words import in_time, least_told
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.waits import PANELS, Mark, queue_panels, waited, waits_chart
@@ -21,6 +21,7 @@ def parts(found: Trials) -> Part:
     """What the template names of waits."""
     return {
         "waits": list(_panels(found)),
+        "least": least_told(trial.waits[0] for trial in found.trials),
         "queues": _queues(found)[:TOLD_QUEUES],
         "more_queues": max(0, len(found.trials[0].waits) - 1 - TOLD_QUEUES),
         "deadlines": _deadlines(found)[:TOLD_QUEUES],

@@ -9,7 +9,7 @@ from envs.words import counted
 from envs.workloads import DAY_S
 from gyropilot.report.simulation.words import counted_while, span
 from gyropilot.report.trials.result import Difference, Trials, difference
-from gyropilot.report.words import MINUS, UNKNOWN
+from gyropilot.report.words import MINUS, UNKNOWN, less_or_more, less_to_more, tenths
 
 
 def headline(found: Trials) -> str:
@@ -26,11 +26,17 @@ def _first_place(found: Trials) -> str:
     alike = [other.pilot for other in others if same(other, best)]
     if alike:
         return f"{', '.join([best.pilot, *alike[:-1]])} and {alike[-1]} paid the same, {best.total_usd:,.0f} USD"
-    less = difference(best, others[0])
-    by = f"{_plain(less.mid)} % less than {others[0].pilot}"
-    if math.isnan(less.low):
-        return f"{best.pilot} is cheapest: {by} (too few days for an interval)"
-    return f"{best.pilot} is cheapest{': ' if less.high < 0 else ', but not surely: '}{by} (90 %: {interval(less)})"
+    apart = difference(best, others[0])
+    sure = ": " if math.isnan(apart.low) or apart.high < 0 else ", but not surely: "
+    return f"{best.pilot} is cheapest{sure}{compared(apart, others[0].pilot)}"
+
+
+def compared(apart: Difference, other: str) -> str:
+    """12.7 % less than hold (90 %: 8.0 to 20.0 % less)."""
+    by = f"{less_or_more(apart.mid)} than {other}"
+    if math.isnan(apart.low):
+        return f"{by} (too few days for an interval)"
+    return f"{by} (90 %: {less_to_more(apart.low, apart.high)})"
 
 
 def same(one: Trial, other: Trial) -> bool:
@@ -42,7 +48,7 @@ def _over_bound(found: Trials) -> str:
     over = found.over_bound(found.ranking[0])
     if over is None:
         return ""
-    return f"; {_plain(over)} % over the bound" if over >= 0.05 else "; no more than the bound"
+    return f"; {tenths(over)} % over the bound" if over >= 0.05 else "; no more than the bound"
 
 
 def bound_sentence(found: Trials) -> str:
@@ -90,9 +96,6 @@ def interval(found: Difference) -> str:
 
 
 def _signed(value: float) -> str:
-    sign = "" if _plain(value) == "0.0" else MINUS if value < 0 else "+"
-    return f"{sign}{_plain(value)}"
+    sign = "" if tenths(value) == "0.0" else MINUS if value < 0 else "+"
+    return f"{sign}{tenths(value)}"
 
-
-def _plain(value: float) -> str:
-    return f"{abs(value):,.1f}" if abs(value) < 99.95 else f"{abs(value):,.0f}"
