@@ -137,9 +137,15 @@ def row(trial: Trial, first: Trial, bound: Bound, seconds: float) -> str:
     waits = trial.waits[0]
     return (
         f"{trial.pilot:18}{trial.total_usd:12,.0f}{100 * (trial.total_usd / bound.usd - 1):+11.1f} %{mid:+9.1f}%  "
-        f"[{low:+7.1f}, {high:+7.1f}]{waits.p50_s / 60:10.1f}{waits.p95_s / 60:10.1f}{100 * trial.utilisation:7.0f}%"
+        f"[{low:+7.1f}, {high:+7.1f}]{minutes(waits.p50_s, waits.p50_is_least):>10}"
+        f"{minutes(waits.p95_s, waits.p95_is_least):>10}{100 * trial.utilisation:7.0f}%"
         f"{seconds:10.1f}"
     )
+
+
+def minutes(seconds: float, is_least: bool) -> str:  # noqa: FBT001 - one of two ways to say it
+    """12.4, ≥2,364.0: at least that, as jobs wait on that never started."""
+    return f"{'≥' if is_least else ''}{seconds / 60:,.1f}"
 
 
 def _between(jobs: JobTable, begin_s: float, end_s: float) -> JobTable:

@@ -1,8 +1,8 @@
 """The simulated cluster as Gymnasium knows environments: one, or many at once.
 
-    import envs, gymnasium
-    one = gymnasium.make("gyropilot/Cluster-v0")
-    many = gymnasium.make_vec("gyropilot/Cluster-v0", num_envs=64)
+    import gymnasium
+    one = gymnasium.make("envs:gyropilot/Cluster-v0")
+    many = gymnasium.make_vec("envs:gyropilot/Cluster-v0", num_envs=64)
 
 Stable-Baselines3's face is in `models.world`. All three stand before one `Fleet`.
 """

@@ -21,6 +21,7 @@ from gyropilot.terminal import (
     refuse_one_file_for_two,
     reply,
     say,
+    terminal_columns,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - its options
         else:
             found = _by_rules(file, cluster, steered, told)
         told("drawing the report")
-        answer = _render(found, format)
+        answer = _render(found, format, terminal_columns() if out is None else None)
     if jobs_out is not None:
         _write_jobs(jobs_out, found)
         say(f"jobs written to {jobs_out.resolve()}")
@@ -149,12 +150,12 @@ def _by_rules(
     return _with_quotas(file, cluster)
 
 
-def _render(found: Simulation | Trials, format: Format) -> str:  # noqa: A002 - the option's name
+def _render(found: Simulation | Trials, format: Format, width: int | None) -> str:  # noqa: A002 - the option's name
     from gyropilot.report import simulation, trials
 
     if isinstance(found, trials.Trials):
-        return trials.render(found, format.value)
-    return simulation.render(found, format.value)
+        return trials.render(found, format.value, width)
+    return simulation.render(found, format.value, width)
 
 
 def _write_jobs(path: Path, found: Simulation | Trials) -> None:
@@ -276,12 +277,14 @@ def _size(scenario: Scenario) -> str:
 def _tried(name: str, known: Known, asked: Steered, faults: Sequence[Fault], told: Callable[[str], None]) -> Trial:
     """By the name that was asked for; each pilot has a forecaster of its own."""
     from agents.pilots import make_pilot
+    from envs.heard import Heard
     from envs.trial import tried
     from forecasting.registry import make
 
     told(f"{name} steers")
     pilot, forecaster = make_pilot(asked.pilots[name], asked.forecaster), make(asked.forecaster)
-    trial = tried(known.world, known.jobs, pilot, known.prices, known.weather, forecaster, faults)
+    heard = Heard(pilot, known.steps, lambda words: told(words.replace(pilot.name, name, 1)))
+    trial = tried(known.world, known.jobs, heard, known.prices, known.weather, forecaster, faults)
     return replace(trial, pilot=name)
 
 

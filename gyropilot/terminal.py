@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -55,11 +57,14 @@ def _no_folder(out: Path | None) -> Path | None:
     return out
 
 
-COMPILING = "compiling the {whose} loops for this machine, once (a minute or more)"
+COMPILING = "compiling the {whose} loops for this machine (a minute or more); kept until they change"
 COMPILING_EACH_TIME = (
     "compiling the {whose} loops for this run (a minute or more); set NUMBA_CACHE_DIR to a folder that can be "
     "written, and they are kept"
 )
+
+NARROWEST, WIDEST = 60, 160
+"""Columns that text is drawn for: names and figures need some, and nobody follows a longer line."""
 
 _OUT = "Write the answer to this file instead of stdout."
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help=_OUT, callback=_no_folder)]
@@ -108,6 +113,13 @@ def refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[st
         if other:
             raise SettingsError(f"{option} {path} is also {other}, which it would replace; give another file")
         taken[option] = path
+
+
+def terminal_columns() -> int | None:
+    """Of the terminal that stdout is; None where it is none."""
+    if not sys.stdout.isatty():
+        return None
+    return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
 
 
 def say(text: str) -> None:

@@ -9,8 +9,8 @@ from gyropilot.report.simulation.result import Simulation
 __all__ = ["Simulation", "render", "write_jobs"]
 
 
-def render(found: Simulation, format: Format) -> str:  # noqa: A002 - the word that the operator types
-    """The simulation in one format."""
+def render(found: Simulation, format: Format, width: int | None = None) -> str:  # noqa: A002 - the word that is typed
+    """The simulation in one format; text for a terminal of so many columns."""
     if format == "html":
         from gyropilot.report.html import fill
         from gyropilot.report.simulation.page import page
@@ -22,4 +22,4 @@ def render(found: Simulation, format: Format) -> str:  # noqa: A002 - the word t
         return to_json(found)
     from gyropilot.report.simulation.text import to_text
 
-    return to_text(found)
+    return to_text(found, width)

@@ -23,9 +23,9 @@ from gyropilot.report.simulation.words import (
     waits_told,
     window,
 )
+from gyropilot.report.tables import WIDTH, folded
 from gyropilot.report.words import UNKNOWN, visible
 
-WIDTH = 160
 COLUMNS = ("GPU-hours", "wait p50", "wait p95", "mean", "longest")
 LEFT = "left waiting"
 """Told where anybody left before it started."""
@@ -34,11 +34,14 @@ IN_TIME = ("due", "in time")
 """Beside them where anything was due."""
 
 
-def to_text(found: Simulation) -> str:
-    """A line per queue, the longest waits first, and what all of it comes to."""
+def to_text(found: Simulation, width: int | None = None) -> str:
+    """A line per queue, the longest waits first, and what all of it comes to.
+
+    Without a width, which is a terminal's, sentences are a line each, however long.
+    """
     paper = StringIO()
-    console = Console(file=paper, width=WIDTH, force_terminal=False, color_system=None, _environ={})
-    console.print(Text(f"Simulation · {found.world}\n"))
+    console = Console(file=paper, width=width or WIDTH, force_terminal=False, color_system=None, _environ={})
+    console.print(Text(visible(f"Simulation · {found.world}\n")), soft_wrap=width is None)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("queue", overflow="fold", max_width=60)
     figures = found.tally
@@ -47,14 +50,13 @@ def to_text(found: Simulation) -> str:
     everybody, *queues = figures.waits
     for waits in (everybody, *sorted(queues, key=lambda waits: -waits.p95_s)):
         table.add_row(*(Text(visible(cell)) for cell in cells(waits, figures)))
-    console.print(table)
-    if found.services:
-        console.print(services.table([(each.service.name, each) for each in found.services], "service"))
+    served = services.table([(each.service.name, each) for each in found.services], "service")
+    for part in (*folded(table, console.width), *(folded(served, console.width) if found.services else ())):
+        console.print(part)
     for note in (*found.notes, *filter(None, (window(figures) if runs_out(figures) else "", least_told(figures.waits)))):
-        console.print(Text(visible(f"· {note}")))
-    console.print(Text(f"\n{headline(figures)}"))
-    for each in found.services:
-        console.print(Text(visible(sentence(each))))
+        console.print(Text(visible(f"· {note}")), soft_wrap=width is None)
+    for told in (f"\n{headline(figures)}", *(sentence(each) for each in found.services)):
+        console.print(Text(visible(told)), soft_wrap=width is None)
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 

@@ -9,8 +9,8 @@ from gyropilot.report.trials.result import Trials
 __all__ = ["Trials", "render", "write_jobs"]
 
 
-def render(found: Trials, format: Format) -> str:  # noqa: A002 - the word that the operator types
-    """The trials in one format."""
+def render(found: Trials, format: Format, width: int | None = None) -> str:  # noqa: A002 - the word that is typed
+    """The trials in one format; text for a terminal of so many columns."""
     if format == "html":
         from gyropilot.report.html import fill
         from gyropilot.report.trials.page import page
@@ -22,4 +22,4 @@ def render(found: Trials, format: Format) -> str:  # noqa: A002 - the word that 
         return to_json(found)
     from gyropilot.report.trials.text import to_text
 
-    return to_text(found)
+    return to_text(found, width)

@@ -13,32 +13,36 @@ from rich.text import Text
 from envs.tally import Waits
 from envs.trial import Trial
 from gyropilot.report.services import text as services
-from gyropilot.report.simulation.words import hours, in_time, span
+from gyropilot.report.simulation.words import hours, in_time, least_told, waits_told
+from gyropilot.report.tables import WIDTH, folded
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent, window
 from gyropilot.report.words import UNKNOWN, visible
 
-WIDTH = 170
 SERVICE = (
     "GPU-hours", "used", "in use", "preempted", "lost GPU-h", "kWh", "kg CO2",
     "turns/day", "reversed/day",
 )  # fmt: skip
 
 
-def to_text(found: Trials) -> str:
-    """A line per pilot for what it costs, one for what that bought, and one per queue for its waits."""
+def to_text(found: Trials, width: int | None = None) -> str:
+    """A line per pilot for what it costs, one for what that bought, and one per queue for its waits.
+
+    Without a width, which is a terminal's, sentences are a line each, however long.
+    """
     paper = StringIO()
-    width = max(WIDTH, 62 + 18 * len(found.trials))
-    console = Console(file=paper, width=width, force_terminal=False, color_system=None, _environ={})
-    console.print(Text(f"Simulation · {found.world}\n"))
+    console = Console(file=paper, width=width or WIDTH, force_terminal=False, color_system=None, _environ={})
+    console.print(Text(visible(f"Simulation · {found.world}\n")), soft_wrap=width is None)
     deadlines = [_deadlines(found)] if found.trials[0].waits[0].due else []
     for table in (_costs(found), _service(found), *_services(found), _waits(found), *deadlines):
-        console.print(table)
-    for note in (*found.notes, *(event.sentence for event in events(found))):
-        console.print(Text(visible(f"· {note}")))
+        for part in folded(table, console.width):
+            console.print(part)
+    least = least_told(trial.waits[0] for trial in found.trials)
+    for note in (*found.notes, *filter(None, [least]), *(event.sentence for event in events(found))):
+        console.print(Text(visible(f"· {note}")), soft_wrap=width is None)
     for sentence in filter(None, (f"\n{met(found)}", window(found), bound_sentence(found), visible(headline(found)))):
-        console.print(Text(sentence))
+        console.print(Text(sentence), soft_wrap=width is None)
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 
@@ -88,8 +92,7 @@ def service(found: Trials, trial: Trial) -> tuple[str, ...]:
     everybody, use = trial.waits[0], found.use(trial)
     left = (f"{everybody.left_waiting:,}",) if "left waiting" in service_names(found) else ()
     return (
-        span(everybody.p50_s),
-        span(everybody.p95_s),
+        *waits_told(everybody),
         f"{everybody.never_started:,}",
         *left,
         hours(use.provisioned_gpu_hours),
@@ -128,8 +131,8 @@ def _deadlines(found: Trials) -> Table:
 
 
 def _both(waits: Waits) -> str:
-    """12 min / 3.4 h."""
-    return "never" if not waits.started else f"{span(waits.p50_s)} / {span(waits.p95_s)}"
+    """12 min / ≥ 3.4 h."""
+    return " / ".join(waits_told(waits)) if waits.started else "never"
 
 
 def _cell(words: str) -> Text:
