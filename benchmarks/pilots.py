@@ -143,7 +143,7 @@ def row(trial: Trial, first: Trial, bound: Bound, seconds: float) -> str:
     )
 
 
-def minutes(seconds: float, is_least: bool) -> str:  # noqa: FBT001 - one of two ways to say it
+def minutes(seconds: float, is_least: bool) -> str:
     """12.4, ≥2,364.0: at least that, as jobs wait on that never started."""
     return f"{'≥' if is_least else ''}{seconds / 60:,.1f}"
 

@@ -49,7 +49,9 @@ def test_the_first_run_says_that_loops_are_compiled_and_the_next_does_not(tmp_pa
 
     first, second = (gyropilot(*asked, folder=tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "kept")) for _ in range(2))
 
-    assert first.stderr == "compiling the simulator's loops for this machine (a minute or more); kept until they change\n"
+    assert (
+        first.stderr == "compiling the simulator's loops for this machine (a minute or more); kept until they change\n"
+    )
     assert second.stderr == ""
     assert first.stdout == second.stdout
 

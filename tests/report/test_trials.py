@@ -126,7 +126,9 @@ def test_a_lead_that_days_drawn_anew_may_reverse_is_not_sure() -> None:
 
     told = headline(Trials("w", trialled.as_file(one.jobs), (one, other), None))
 
-    assert re.fullmatch(r"a is cheapest, but not surely: [\d.]+ % less than b \(90 %: [\d.]+ % less to [\d.]+ % more\)", told)
+    assert re.fullmatch(
+        r"a is cheapest, but not surely: [\d.]+ % less than b \(90 %: [\d.]+ % less to [\d.]+ % more\)", told
+    )
 
 
 def test_one_pilot_is_told_by_what_it_paid() -> None:

@@ -7,7 +7,17 @@ from datetime import timedelta
 import pytest
 
 from gyropilot.domain import Effect, Interval
-from gyropilot.report.words import count, duration, less_to_more, nothing_expected, number, percent, signed, usd, visible
+from gyropilot.report.words import (
+    count,
+    duration,
+    less_to_more,
+    nothing_expected,
+    number,
+    percent,
+    signed,
+    usd,
+    visible,
+)
 
 
 @pytest.mark.parametrize(

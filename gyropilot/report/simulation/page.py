@@ -69,7 +69,7 @@ def _figures(figures: Tally) -> list[Part]:
     ]
 
 
-def _or_more(is_least: bool, other: str) -> str:  # noqa: FBT001 - one of two words
+def _or_more(is_least: bool, other: str) -> str:
     """Of a figure that is a lower bound, as jobs that never started wait on."""
     return "at least" if is_least else other
 

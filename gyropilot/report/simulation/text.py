@@ -53,7 +53,10 @@ def to_text(found: Simulation, width: int | None = None) -> str:
     served = services.table([(each.service.name, each) for each in found.services], "service")
     for part in (*folded(table, console.width), *(folded(served, console.width) if found.services else ())):
         console.print(part)
-    for note in (*found.notes, *filter(None, (window(figures) if runs_out(figures) else "", least_told(figures.waits)))):
+    for note in (
+        *found.notes,
+        *filter(None, (window(figures) if runs_out(figures) else "", least_told(figures.waits))),
+    ):
         console.print(Text(visible(f"· {note}")), soft_wrap=width is None)
     for told in (f"\n{headline(figures)}", *(sentence(each) for each in found.services)):
         console.print(Text(visible(told)), soft_wrap=width is None)
@@ -74,4 +77,9 @@ def cells(waits: Waits, figures: Tally) -> list[str]:
     left = (f"{waits.left_waiting:,}",) if everybody.left_waiting else ()
     counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", *left, hours(waits.gpu_hours))
     due = (f"{waits.due:,}", in_time(waits)) if everybody.due else ()
-    return ["all" if waits.queue is None else waits.queue, *counts, *(spans if waits.waited else [UNKNOWN] * len(spans)), *due]
+    return [
+        "all" if waits.queue is None else waits.queue,
+        *counts,
+        *(spans if waits.waited else [UNKNOWN] * len(spans)),
+        *due,
+    ]

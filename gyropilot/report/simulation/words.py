@@ -36,7 +36,7 @@ def waits_told(waits: Waits) -> tuple[str, str]:
     return at_least(waits.p50_s, waits.p50_is_least), at_least(waits.p95_s, waits.p95_is_least)
 
 
-def at_least(seconds: float, is_least: bool) -> str:  # noqa: FBT001 - one of two words
+def at_least(seconds: float, is_least: bool) -> str:
     """≥ 3.4 h: that long or longer."""
     return f"≥ {span(seconds)}" if is_least else span(seconds)
 

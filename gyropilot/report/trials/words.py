@@ -98,4 +98,3 @@ def interval(found: Difference) -> str:
 def _signed(value: float) -> str:
     sign = "" if tenths(value) == "0.0" else MINUS if value < 0 else "+"
     return f"{sign}{tenths(value)}"
-
