@@ -70,6 +70,11 @@ WIDE = Frame(1120, 170, 56, time_ticks=12)
 NARROW = Frame(340, 140, 48, time_ticks=5)
 
 
+def framed(frame: Frame, axes: Axes) -> Frame:
+    """With more room for what waits where demand is not drawn above it."""
+    return frame if axes.demand else replace(frame, waiting=2 * frame.waiting)
+
+
 class Event(NamedTuple):
     """Something that went wrong, as a picture shades it."""
 
@@ -149,20 +154,26 @@ class Axes:
     gpus: float
     waiting: float
     fineness: int  # pixels to a column
+    demand: bool = True  # whether its line is drawn: not where it would run far above all else
 
 
 def shared(courses: Sequence[Course]) -> Axes:
-    """High enough for all that was there, and for most of what was asked for: no wild backlog hides anything."""
+    """High enough for all that was there, and for most of what was asked for: no wild backlog hides anything.
+
+    Of jobs on a cluster that never changes a wild backlog is drawn below alone, where all of it has room.
+    """
     there = max(max(course.top.peak, course.limit or 0.0) for course in courses)
     demand = min(tamed([course.demand.peak for course in courses]), CUT * there or np.inf)
     waiting = tamed([course.waiting.peak for course in courses])
+    drowned = all(course.limit is not None and course.demand.peak > CUT * there for course in courses)
     first, layers = courses[0], sum(len(course.layers) for course in courses)
     return Axes(
         first.begin_s,
         first.demand.end_s,
-        gpus=1.08 * max(1.0, there, demand),
+        gpus=1.08 * max(1.0, there, 0.0 if drowned else demand),
         waiting=1.1 * max(1.0, waiting),
         fineness=max(FINENESS, ceil(FINENESS * layers / LAYERS_AS_FINE)),
+        demand=not drowned,
     )
 
 
@@ -244,7 +255,7 @@ def _times(plot: _Plot) -> Iterator[Markup]:
             yield text(x, floor + 17, words, "tick", "middle")
 
 
-def mark_key(layers: Sequence[str], lost: bool, faults: bool = False) -> list[dict[str, object]]:
+def mark_key(layers: Sequence[str], lost: bool, faults: bool = False, demand: bool = True) -> list[dict[str, object]]:
     """The legend: what marks mean, and whose each layer is."""
     shade = (rect((0, 0), 22, 12, "fault"), rect((0, 0), 22, 3, "fault-edge"))
     wrong = [_sample(Markup("").join(shade), "something went wrong, as numbered below")] if faults else []
@@ -253,8 +264,8 @@ def mark_key(layers: Sequence[str], lost: bool, faults: bool = False) -> list[di
         _sample(strokes, "work lost: a job had to stop") if lost else _sample(_stroke("limit"), "GPUs that are there")
     )
     colours = [_sample(rect((0, 0), 22, 12, f"p{nth}"), name) for nth, name in enumerate(layers)]
-    demand = _sample(_stroke("asked"), "demand: running and waiting")
-    return [demand, *colours, _sample(rect((0, 0), 22, 12, "pending"), "waiting, below"), last, *wrong]
+    asked = [_sample(_stroke("asked"), "demand: running and waiting")] if demand else []
+    return [*asked, *colours, _sample(rect((0, 0), 22, 12, "pending"), "waiting, below"), last, *wrong]
 
 
 def _stroke(class_: str) -> Markup:
@@ -281,8 +292,9 @@ def _there(plot: _Plot) -> Iterator[Markup]:
         stair_area(layer.thinned(plot.columns), plot.x, plot.y, f"layer p{nth}")
         for nth, layer in reversed(list(enumerate(plot.course.layers)))
     ]
-    demand = stair_line(plot.course.demand.thinned(plot.columns), plot.x, plot.y, "asked")
-    yield tag("g", *stack, demand, clip_path=f"url(#{plot.ident}-c)")
+    if plot.axes.demand:
+        stack.append(stair_line(plot.course.demand.thinned(plot.columns), plot.x, plot.y, "asked"))
+    yield tag("g", *stack, clip_path=f"url(#{plot.ident}-c)")
     if plot.course.limit is not None:
         level = plot.y(plot.course.limit)
         yield line((plot.x.start, level), (plot.x.end, level), "limit")
@@ -308,7 +320,7 @@ def _lost(plot: _Plot) -> Iterator[Markup]:
 def _cut(plot: _Plot) -> Iterator[Markup]:
     """Says how high a peak is that leaves its frame, above it: there no line runs."""
     for stair, y, above in ((plot.course.demand, plot.y, 20), (plot.course.waiting, plot.below, 4)):
-        if stair.peak > y.high:
+        if stair.peak > y.high and (stair is plot.course.waiting or plot.axes.demand):
             x = plot.x(float(stair.times_s[int(stair.values.argmax())]))
             inside = min(max(x, plot.x.start + 34), plot.x.end - 34)
             yield text(inside, y.end - above, f"▲ {number(stair.peak)}", "label strong halo", "middle")

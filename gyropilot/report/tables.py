@@ -10,14 +10,14 @@ from rich.table import Column, Table
 WIDTH = 100
 """Columns, where no terminal says how wide it is."""
 
-GAP = 2
-"""Between columns; a space stands before the first and after the last."""
+GAP, EDGES = 3, 2
+"""Spaces between columns, and before the first and after the last together."""
 
 
 def folded(table: Table, width: int = WIDTH) -> Iterator[Table]:
     """The table itself where it fits, else parts that do; one column that is too wide alone stays so."""
     first, *others = table.columns
-    parts, room = list[list[Column]]([[]]), width - GAP - _wide(first)
+    parts, room = list[list[Column]]([[]]), width - EDGES - _wide(first)
     for column in others:
         if parts[-1] and sum(GAP + _wide(each) for each in (*parts[-1], column)) > room:
             parts.append([])

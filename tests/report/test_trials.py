@@ -465,6 +465,36 @@ def test_of_many_queues_and_pools_the_largest_are_told() -> None:
     assert "23 Nov" in page
 
 
+def test_a_backlog_far_above_the_gpus_is_not_cut_off_on_the_page_of_a_plain_simulation() -> None:
+    found = trialled.simulation(late_s=900_000.0)
+    course = course_of_simulation(found)
+
+    page = simulation.render(found, "html")
+
+    assert course.demand.peak > 3 * 64 > course.top.peak
+    assert "▲" not in page
+    assert 'class="asked"' not in page
+    assert "on a scale of its own, of jobs that wait: far more than there are." in page
+    assert 'class="asked"' in drawn("plain")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_no_table_of_text_is_wider_than_its_terminal(width: int) -> None:
+    for told in (trials.render(serving(), "text", width), simulation.render(trialled.simulation(), "text", width)):
+        assert max(map(len, told.splitlines())) <= width
+
+
+def test_a_table_that_is_too_wide_goes_on_below_under_the_names_of_its_rows() -> None:
+    told = trials.render(full(), "text", 80)
+
+    assert re.search(r"\n pilot .*kWh .*\n.*\n hold .*\n reactive .*\n newsvendor ", told)
+    assert told.count("\n newsvendor ") > trials.render(full(), "text", 160).count("\n newsvendor ")
+
+
+def test_sentences_are_not_folded_where_no_terminal_asks_for_it() -> None:
+    assert trials.render(full(), "text").splitlines()[-1] == headline(full())
+
+
 def stair(*values: float, step_s: float = 1.0) -> Stair:
     return Stair(step_s * np.arange(len(values), dtype=np.float64), np.array(values), step_s * len(values))
 
