@@ -20,6 +20,9 @@ ASIDE = frozenset((
 ))  # fmt: skip
 """What public traces, and tables that `simulate` wrote, tell beside that: known, and not read."""
 
+MOVES_NOTHING = "user"
+"""No job runs otherwise for it: a column called almost so, such as how many users one has, is said to be unread."""
+
 SO_LIKE = 0.8
 """A name that is so like one that is missing is that one, mistyped."""
 
@@ -43,7 +46,7 @@ def refuse_mistyped(path: Path, names: Sequence[str]) -> None:
     free = [name for name in OPTIONAL if name not in names]
     for name in _strange(names):
         meant = nearest(name, free, SO_LIKE)
-        if meant:
+        if meant and meant != MOVES_NOTHING:
             raise SettingsError(
                 f"{path} has a column {name}, which nothing reads; call it {meant} if that is meant, else leave it out"
             )

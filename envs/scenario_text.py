@@ -44,13 +44,14 @@ class _Loader(yaml.SafeLoader):
     """Refuses what is told twice, of which YAML itself would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        told = [(key.value, key) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for nth, (name, key) in enumerate(told):
-            if name != "<<" and any(name == earlier for earlier, _ in told[:nth]):
+        told = set[str]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value != "<<" and key.value in told:
                 line = key.start_mark.line + 1
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{name} is told twice, last in line {line}; keep one"
+                    None, None, f"{key.value} is told twice, last in line {line}; keep one"
                 )
+            told.add(key.value)
         return super().construct_mapping(node, deep)
 
 

@@ -172,7 +172,8 @@ class _Told(NamedTuple):
     left: Bools  # before it started
 
     def of(self, rows: Bools) -> _Told:
-        return _Told(*(column[rows] for column in self))
+        spans = (self.waited[rows], self.started[rows], self.gpu_hours[rows])
+        return _Told(*spans, self.due[rows], self.in_time[rows], self.left[rows])
 
 
 def _waits(queue: str | None, told: _Told) -> Waits:

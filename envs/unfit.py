@@ -94,13 +94,17 @@ def unfit(room: Room, file: JobFile, never: Bools, services: Sequence[Hosted] = 
 
 def _alike(room: Room, file: JobFile, rows: Ints, service: str | None) -> Iterator[Unfit]:
     """By queue and reason; the first of the table stands for all."""
-    groups: dict[tuple[int, str], list[int]] = {}
-    for row in rows.tolist():
-        queue = int(file.table.queue[row])
-        groups.setdefault((queue, room.why(queue, float(file.table.least_gpus[row]))), []).append(row)
-    for (queue, why), mine in groups.items():
-        gpus = float(file.table.least_gpus[mine[0]])
-        yield Unfit(room.queues[queue], service, len(mine), str(file.ids[mine[0]]), gpus, why)
+    queues, sizes = file.table.queue[rows], file.table.least_gpus[rows]
+    kinds, firsts, counts = np.unique(np.column_stack([queues, sizes]), axis=0, return_index=True, return_counts=True)
+    groups: dict[tuple[int, str], tuple[int, int]] = {}  # the first row, how many
+    for nth in np.argsort(firsts, kind="stable").tolist():
+        queue, gpus = int(kinds[nth, 0]), float(kinds[nth, 1])
+        first, before = groups.get((queue, why := room.why(queue, gpus)), (int(firsts[nth]), 0))
+        groups[queue, why] = (first, before + int(counts[nth]))
+    for (queue, why), (first, many) in groups.items():
+        example = rows[first]
+        gpus = float(file.table.least_gpus[example])
+        yield Unfit(room.queues[queue], service, many, str(file.ids[example]), gpus, why)
 
 
 def _gpus(many: float) -> str:

@@ -289,3 +289,9 @@ def test_parts_of_gpus_are_multiples_of_the_largest_part_that_fits_all(
 
     assert parts_of(found) == parts
     assert sorted(found.tolist()) == pytest.approx(sorted(read), abs=1e-12)
+
+
+def test_a_column_of_users_is_said_to_be_unread_and_refused_by_nobody(tmp_path: Path) -> None:
+    found = read_jobs(written(tmp_path, {"users": [3, 1, 2]}, without=("user",)))
+
+    assert found.notes == ("nothing reads column users",)

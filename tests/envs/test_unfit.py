@@ -88,3 +88,21 @@ def test_alone_on_the_cluster_all_others_run(nodes: dict[str, int]) -> None:
             file = asked(gpus, queue=queue)
             started = np.isfinite(replay(file.table, cluster, np.inf).start_s)
             assert bool(told(room(**nodes), file)) is not bool(started[0])
+
+
+def test_of_a_hundred_thousand_that_cannot_run_each_size_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [11 + nth % 3 for nth in range(100_000)]
+    asked_why, why = list[float](), Room.why
+
+    def counted(mine: Room, queue: int, gpus: float) -> str:
+        asked_why.append(gpus)
+        return why(mine, queue, gpus)
+
+    monkeypatch.setattr(Room, "why", counted)
+
+    sentences = told(room(x=100, y=100), asked(*sizes))
+
+    assert sorted(asked_why) == [11, 12, 13]
+    assert [sentence.split(":")[0] for sentence in sentences] == [
+        "100,000 jobs of a can never run, such as 1 (11 GPUs)"
+    ]

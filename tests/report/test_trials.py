@@ -474,7 +474,7 @@ def test_a_backlog_far_above_the_gpus_is_not_cut_off_on_the_page_of_a_plain_simu
     assert course.demand.peak > 3 * 64 > course.top.peak
     assert "▲" not in page
     assert 'class="asked"' not in page
-    assert "on a scale of its own, of jobs that wait: far more than there are." in page
+    assert "below, on a scale of its own, of jobs that wait." in page
     assert 'class="asked"' in drawn("plain")
 
 
