@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 from rich.table import Column, Table
 
-WIDTH = 100
+WIDTH = 120
 """Columns, where no terminal says how wide it is."""
 
 GAP, EDGES = 3, 2

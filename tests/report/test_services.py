@@ -44,9 +44,9 @@ def side_by_side() -> Trials:
 
 
 def test_text_tells_each_service_and_whether_it_kept_its_target() -> None:
-    told = simulation.render(alone(good(), bad()), "text")
+    told, wide = (simulation.render(alone(good(), bad()), "text", width) for width in (None, 160))
 
-    assert re.search(r"service +asked +replicas wanted +answering +within target +p50 +p95 +p99 +most waiting", told)
+    assert re.search(r"service +asked +replicas wanted +answering +within target +p50 +p95 +p99 +most waiting", wide)
     assert "1.7 M requests" in told
     assert [line for line in told.splitlines() if line.startswith("chat ")][-2:] == [sentence(good()), sentence(bad())]
     assert sentence(good()) == "chat kept its target: 99.3 % of requests answered within 20 s, 95 % promised"
