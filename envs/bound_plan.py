@@ -51,7 +51,7 @@ def most_nodes(pool: PoolTerms) -> int:
 
 def _least_gpus(pool: PoolTerms, taken: bool) -> int:
     """That are there whatever the pilot does: none where the market may take them."""
-    may_go = pool.market is Market.SPOT or pool.interruptions_per_day or pool.mass_losses_per_day or taken
+    may_go = pool.market is Market.SPOT or pool.may_lose or taken
     return 0 if may_go else min(pool.nodes, pool.min_nodes) * pool.gpus_per_node
 
 

@@ -123,7 +123,7 @@ class Fleet:
         nth, nodes = int(self.run.nth[0]), self.run.sites.nodes
         wanted = np.rint(self.base() * np.array(FACTORS)[factors]).astype(np.int64)
         self.recent = np.concatenate([self.recent[:, :, 1:], self._plain()[:, :, None]], axis=2)
-        wanted = np.where(self.dark[:, nth, None], nodes.there + nodes.coming, wanted)
+        wanted = np.where(self.dark[:, nth, None], self.run.staying + nodes.coming, wanted)
         costs = rates_at(self.costs, nth)
         flows = self.run.step(wanted)
         rewards: Floats = -bill(flows, costs).sum(axis=-1) / self.scale_usd
@@ -165,8 +165,8 @@ class Fleet:
         sites, task = self.run.sites, self.task
         most = np.array([max(1, pool.max_gpus) for pool in task.world.pools])
         per_node = sites.terms.per_node / self.run.parts
-        there, coming = (nodes * per_node / most for nodes in (sites.nodes.there, sites.nodes.coming))
-        idle = self.run.idle / most
+        there, coming = (nodes * per_node / most for nodes in (self.run.staying, sites.nodes.coming))
+        idle = self.run.open / most
         now = rates_at(self.costs, min(nth, task.steps - 1)).there
         price = np.broadcast_to(now / max(1e-9, task.prices.waiting_usd_per_gpu_hour), there.shape)
         everything = max(1, int(most.sum()))

@@ -89,7 +89,10 @@ class Blind(Fault):
 
 def weathered(faults: Sequence[Fault], weather: Weather, pools: Sequence[PoolTerms], step_s: float) -> Weather:
     """The weather with what outages take and what comes late."""
-    lead, loss = weather.lead.copy(), weather.loss.copy()
+    lead, loss, harm = weather.lead.copy(), weather.loss.copy(), weather.harm
+    # Told apart where causes are, and without notice.
+    harm = None if harm is None else harm._replace(outage=harm.outage.copy())
+    taken = loss if harm is None else harm.outage
     for fault in faults:
         if isinstance(fault, Outage | Stuck):
             first, last = fault.steps(lead.shape[1], step_s)
@@ -97,8 +100,8 @@ def weathered(faults: Sequence[Fault], weather: Weather, pools: Sequence[PoolTer
                 if fault.pool in {None, pool.name} and first < last:
                     _come_after(lead[row], first, last)
                     if isinstance(fault, Outage):
-                        loss[row, first] = max(loss[row, first], fault.share)
-    return weather._replace(lead=lead, loss=loss)
+                        taken[row, first] = max(taken[row, first], fault.share)
+    return weather._replace(lead=lead, loss=loss, harm=harm)
 
 
 def _come_after(lead: Ints, first: int, last: int) -> None:

@@ -82,7 +82,7 @@ class Seen:
         if nth != self.nth:
             raise ValueError("the cluster is not what it was; look at a view before the next step")
         run, nodes = self.run, self.run.sites.nodes
-        pools = self.pools.of(_rows(nodes.there[0], nodes.coming[0], run.idle[0], *self.hourly[nth]))
+        pools = self.pools.of(_rows(run.staying[0], nodes.coming[0], run.open[0], *self.hourly[nth]))
         quotas = self.quotas.of(_rows(run.nominal[0], used)) if run.world.shares else [()] * len(used)
         waits = pending.tolist()
         largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
@@ -137,9 +137,8 @@ class Seen:
 
     @property
     def asked(self) -> Ints:
-        """(P,) nodes that are there or asked for."""
-        nodes = self.run.sites.nodes
-        asked: Ints = nodes.there[0] + nodes.coming[0]
+        """(P,) nodes that are there, and not told that they go, or asked for."""
+        asked: Ints = self.run.staying[0] + self.run.sites.nodes.coming[0]
         return asked
 
     @property

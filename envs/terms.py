@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from envs.workloads import KINDS as JOB_KINDS
 from envs.workloads import Floats
 from gyropilot.domain import Market
+
+if TYPE_CHECKING:
+    from envs.interruptions import Interruptions
 
 HOUR_S = 3_600.0
 
@@ -68,6 +71,10 @@ class PoolTerms:
     interruptions_per_day: float = 0.0  # of one node, by chance and alone
     mass_losses_per_day: float = 0.0  # moments at which the market takes back many nodes at once
     mass_loss_share: float = 0.5  # of the nodes that are there then
+    notice_s: float = 0.0  # from the market's telling that it takes nodes back until they are gone; less than a step
+    interruptions: Interruptions | None = None  # that were recorded, in place of those by chance
+    mean_time_between_failures_h: float | None = None  # of one node's hardware; None: it does not fail
+    repair_h: float = 24.0  # until an own node that failed is back; others have to be asked for anew
     watts_idle_per_gpu: float = 0.0
     watts_busy_per_gpu: float = 0.0
     hourly: Hourly = field(default_factory=Hourly)
@@ -77,6 +84,17 @@ class PoolTerms:
     @property
     def max_gpus(self) -> int:
         return self.max_nodes * self.gpus_per_node
+
+    @property
+    def troubled(self) -> bool:
+        """Whether nodes go otherwise than by chance and without notice."""
+        return self.notice_s > 0 or self.interruptions is not None or self.mean_time_between_failures_h is not None
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether nodes may go that nobody gave back."""
+        by_chance = self.interruptions_per_day > 0 or self.mass_losses_per_day > 0
+        return by_chance or self.interruptions is not None or self.mean_time_between_failures_h is not None
 
     @property
     def typical_speed(self) -> float:

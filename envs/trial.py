@@ -12,6 +12,7 @@ import numpy as np
 
 from agents.protocols import Pilot
 from envs.faults import Fault, blind, misled
+from envs.losses import Loss
 from envs.presence import Presence, leavers
 from envs.replay import Spells
 from envs.seen import Seen
@@ -41,6 +42,8 @@ class Trial:
     flavor: Ints  # (N,) along the world's pools, in which each ran last; NOWHERE: it waits
     quota_moves: int
     carbon_g_per_kwh: Floats | float  # (T, P) where it changes by the hour
+    losses: tuple[Loss, ...] = ()  # of nodes, by cause, where causes are told apart
+    hits: Ints | None = None  # (C, N) how often each job was on nodes that were lost, along losses
     replicas: Spells = field(default_factory=Spells.none)  # when those jobs ran that leave at a moment of their own
 
     @property
@@ -184,6 +187,8 @@ def _counted(name: str, run: Run, jobs: JobTable, prices: Prices, flows: Sequenc
         flavor=runs.flavor[0],
         quota_moves=dials.quota_moves,
         carbon_g_per_kwh=carbon_g_per_kwh(run.world.pools, prices, at_s),
+        losses=run.losses(prices.lost_usd_per_gpu_hour),
+        hits=run.hits,
     )
 
 

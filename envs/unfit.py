@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Bools = NDArray[np.bool_]
 
+ROUNDING = 1e-9
+"""GPUs: parts of them, as .143 is of a seventh, add up to a whole one within it."""
+
 
 class Unfit(NamedTuple):
     """Some that can never run for one reason."""
@@ -82,7 +85,7 @@ class Room:
 def unfit(room: Room, file: JobFile, never: Bools, services: Sequence[Hosted] = ()) -> tuple[Unfit, ...]:
     """Of jobs in the room's queues that never started, (N,), those that never could: most of one kind first."""
     table = file.table
-    too_large = never & (table.least_gpus > room.most[table.queue] + 1e-9)
+    too_large = never & (table.least_gpus > room.most[table.queue] + ROUNDING)
     found = []
     for hosted in services:
         mine = hosted.rows[too_large[hosted.rows]]

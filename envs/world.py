@@ -4,8 +4,9 @@ Jobs run by the rules of `envs.replay`, event by event; what is written here is 
 five minutes:
 
 - Nodes that were asked for are there when their lead time is over. They are paid for while they are there.
-- The market takes nodes back: single ones by chance, many at once now and then. Jobs on them stop; which ones, their
-  lots say. Work since the last checkpoint is lost, and a restart costs work too.
+- The market takes nodes back: single ones by chance, many at once now and then, or as it was recorded. Jobs on them
+  stop; which ones, their lots say. Work since the last checkpoint is lost, and a restart costs work too. With notice
+  such nodes take no more work, and jobs on them write a checkpoint if they can. Nodes fail, too (`envs.losses`).
 - Dials are turned: how many nodes a pool should have (idle ones leave, oldest first; what runs is never stopped for
   it), how many GPUs are taken back from a queue (by the preemptor's rule; these jobs are held back a while), and how
   many go from one pool to another (by its rule, too; these jobs write a checkpoint and lose their restart alone).
@@ -26,6 +27,7 @@ import numpy as np
 
 from envs.cargo import cargo
 from envs.leaving import exits, leavers
+from envs.losses import Harm, Loss, losses, troubles
 from envs.pauses import making_way, moving, ranks
 from envs.replay import (
     NOWHERE,
@@ -54,6 +56,9 @@ STEP_S = 300.0
 HOLD_S = 1_800.0
 """For which jobs are held back that had to stop for others."""
 
+CHECKPOINT_WRITE_S = 60.0
+"""What a job needs to write a checkpoint: with as much notice it does so before its nodes go."""
+
 NEVER = np.inf
 
 
@@ -63,6 +68,7 @@ class Weather(NamedTuple):
     lead: Ints  # steps until nodes that are asked for then can be used
     loss: Floats  # share of nodes that the market takes back
     chance: Floats  # from 0 to 1: whether what is less than a node counts as one
+    harm: Harm | None = None  # what else takes nodes; None: nothing
 
     @classmethod
     def drawn(cls, pools: Sequence[PoolTerms], steps: int, rng: np.random.Generator, step_s: float = STEP_S) -> Self:
@@ -77,7 +83,11 @@ class Weather(NamedTuple):
         days = step_s / DAY_S
         many = rng.random(shape) < -np.expm1(-mass * days)
         loss = 1 - np.exp(-single * days) * np.where(many, 1 - share, 1.0)
-        return cls(np.ceil(lead_s / step_s - 1e-9).astype(np.int64), loss, rng.random(shape))
+        for row, pool in enumerate(pools):
+            if pool.interruptions is not None:
+                loss[row] = 1 - (1 - loss[row]) * (1 - pool.interruptions.share_by_step(steps, step_s))
+        lead = np.ceil(lead_s / step_s - 1e-9).astype(np.int64)
+        return cls(lead, loss, rng.random(shape), Harm.drawn(pools, steps, rng, step_s))
 
     @classmethod
     def calm(cls, pools: Sequence[PoolTerms], steps: int, step_s: float = STEP_S) -> Self:
@@ -111,6 +121,7 @@ class World:
     step_s: float = STEP_S
     hold_s: float = HOLD_S
     restart_s: float = RESTART_S
+    checkpoint_write_s: float = CHECKPOINT_WRITE_S
     preemption: Mapping[str, Preemption] = field(default_factory=dict)  # as `envs.replay.Cluster`
     fair_sharing: tuple[FairRule, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -160,7 +171,7 @@ class World:
             for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
         )
         billed = np.array([ceil(pool.billed_at_least_s / self.step_s) for pool in pools], dtype=np.int64)
-        terms = core.Terms(per_node * parts, least, most, *weather, billed)
+        terms = core.Terms(per_node * parts, least, most, weather.lead, weather.loss, weather.chance, billed)
         none = np.zeros((len(pools), steps + 1), dtype=np.int64)
         nodes = core.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
         nodes.born[:, 0] = there
@@ -174,7 +185,8 @@ class World:
             leaving,
         )
         state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)._replace(cargo=data)
-        return core.Site(work, kinds, rules, terms, state, nodes, fates), met
+        met_with = troubles(pools, weather.harm, (count, steps), self.step_s, self.checkpoint_write_s)
+        return core.Site(work, kinds, rules, terms, state, nodes, fates, met_with), met
 
     def _beside(self, jobs: JobTable, shape: Shape) -> tuple[Exits, Cargo] | tuple[None, None]:
         """What jobs do beside waiting and running: both or neither, so that fewer worlds have to be compiled."""
@@ -255,8 +267,46 @@ class Run:
     def _there(self) -> Floats:
         """(B, P) GPU-hours of a step on nodes that are there in it: they come and go as it begins."""
         hours = self.sites.nodes.there * self.sites.terms.per_node * (self.world.step_s / HOUR_S)
+        if self.sites.troubles is not None:
+            told = self.sites.troubles
+            hours = hours + told.going * self.sites.terms.per_node * (told.notice_s / HOUR_S)
         there: Floats = hours / self.parts
         return there
+
+    @property
+    def staying(self) -> Ints:
+        """(B, P) nodes that are there, without those that go in the next step."""
+        there: Ints = self.sites.nodes.there
+        return there if self.sites.troubles is None else there - np.minimum(there, self.going)
+
+    @property
+    def open(self) -> Amounts:
+        """(B, P) idle GPUs that take work in the next step."""
+        if self.sites.troubles is None:
+            return self.idle
+        idle = self.sites.state.ledger.idle - self.going * self.sites.terms.per_node
+        return self._whole(np.maximum(0, idle))
+
+    @property
+    def going(self) -> Ints:
+        """(B, P) nodes that go in the next step, as is told when it begins."""
+        sites = self.sites
+        if sites.troubles is None or int(self.nth[0]) >= self.steps:
+            return np.zeros_like(sites.nodes.there)
+        now = (np.arange(len(self.nth)), slice(None), self.nth)
+        there = sites.nodes.there + sites.nodes.due[now]
+        taken = (there * sites.terms.loss[now] + sites.terms.chance[now]).astype(np.int64) + sites.troubles.recorded[now]
+        told: Ints = np.where(sites.troubles.notice_s > 0, np.minimum(taken, there), 0)
+        return told
+
+    def losses(self, lost_usd_per_gpu_hour: float) -> tuple[Loss, ...]:
+        """Of the first cluster until now, by cause; none where causes are not told apart."""
+        return losses(self.sites.troubles, self.parts, lost_usd_per_gpu_hour)
+
+    @property
+    def hits(self) -> Ints | None:
+        """(C, N) how often each job of the first cluster was on nodes that were lost, by cause; None: not told."""
+        return None if self.sites.troubles is None else self.sites.troubles.hits[0]
 
     def _stopping(self, pause: Floats | None) -> Ints:
         """(B, K) jobs that make way; where quotas moved nobody may be among them, but all are looked at then."""

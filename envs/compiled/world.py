@@ -11,12 +11,11 @@ from envs.compiled.events import advance, settled
 from envs.compiled.handed import handed_one
 from envs.compiled.heaps import popped, pushed
 from envs.compiled.lean import lean
+from envs.compiled.losses import announced_end, befallen, going, gone_with_notice, paid
 from envs.compiled.quotas import (
     NOWHERE,
     Ledger,
     Rules,
-    State,
-    Work,
     any_hope,
     counted,
     fits,
@@ -25,42 +24,12 @@ from envs.compiled.quotas import (
     started,
     waits,
 )
-from envs.compiled.stops import (
-    HOUR_S,
-    Contest,
-    Course,
-    Fates,
-    Kinds,
-    saved,
-    stopped,
-    unsaved,
-)
+from envs.compiled.site import Nodes, Site, Terms, Troubles, course, gone
+from envs.compiled.stops import HOUR_S, Contest, Course, saved, stopped, unsaved
 from forecasting.compiled.loops import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class Terms(NamedTuple):
-    """Of pools, which are the flavors of the rules; what chance will do is written down beforehand."""
-
-    per_node: Ints  # (P,) GPUs
-    least: Ints  # (P,) nodes
-    most: Ints  # (P,)
-    lead: Ints  # (P, T) steps until nodes that are asked for in a step can be used
-    loss: Floats  # (P, T) share of nodes that the market takes back in a step
-    chance: Floats  # (P, T) from 0 to 1: whether what is less than a node counts as one
-    billed: Ints  # (P,) steps that a node is paid for at least
-
-
-class Nodes(NamedTuple):
-    """What is there and what is to come; changes."""
-
-    there: Ints  # (P,) nodes
-    coming: Ints  # (P,)
-    due: Ints  # (P, T + 1) nodes that come at the beginning of a step
-    born: Ints  # (P, T + 1) nodes that are there since a step
-    oldest: Ints  # (P,) the first step since which any is there
 
 
 class Flow(NamedTuple):
@@ -72,18 +41,6 @@ class Flow(NamedTuple):
     waiting_jobs: Floats  # (Q,) job-hours
     lost: Floats  # (1,) GPU-hours
     asked: Floats  # (P,) nodes
-
-
-class Site(NamedTuple):
-    """A cluster: what it is and where it stands."""
-
-    work: Work
-    kinds: Kinds
-    rules: Rules
-    terms: Terms
-    state: State
-    nodes: Nodes
-    fates: Fates
 
 
 class Moves(NamedTuple):
@@ -104,19 +61,13 @@ class Dials(NamedTuple):
 @lean
 def step(site: Site, contest: Contest | None, dials: Dials, nth: int, step_s: float, hold_s: float, flow: Flow) -> None:
     """The `nth` step: nodes come and go, dials are turned, then jobs run; `flow` is what happened."""
-    now, state, meter, nodes, terms = nth * step_s, site.state, site.state.meter, site.nodes, site.terms
-    meter.waiting_s[:], meter.waiting_jobs_s[:], meter.busy_s[:], flow.lost[0] = 0.0, 0.0, 0.0, 0.0
+    now, state, meter, nodes = nth * step_s, site.state, site.state.meter, site.nodes
+    meter.waiting_s[:], meter.waiting_jobs_s[:], meter.busy_s[:] = 0.0, 0.0, 0.0
     measure(state.clock, meter, now)
-    _come(nodes, terms, state.ledger, nth)
-    freed = False
-    for pool in range(len(nodes.there)):
-        taken = int(nodes.there[pool] * terms.loss[pool, nth] + terms.chance[pool, nth])
-        if taken:
-            flow.lost[0] += _taken_back(site, pool, min(taken, nodes.there[pool]), now)
-            freed = True
-    _turn(nodes, terms, state.ledger, nth, dials.nodes, flow.asked, flow.there)
-    for pool in range(len(flow.there)):
-        flow.there[pool] *= step_s / HOUR_S
+    _come(nodes, site.terms, state.ledger, nth)
+    flow.lost[0], freed = befallen(site, site.troubles, nth, now)
+    _turn(site, site.troubles, nth, dials.nodes, flow)
+    paid(site, site.troubles, flow.there, step_s)
     if len(dials.stop):
         flow.lost[0] += _paused(site, dials.stop, now, now + hold_s)
         freed = True
@@ -128,10 +79,17 @@ def step(site: Site, contest: Contest | None, dials: Dials, nth: int, step_s: fl
     if contest is not None:
         contest.lost[0] = 0.0
         freed = freed or _any_came(nodes, nth)
-    if freed or any_hope(site.work, site.rules, state):
-        recall(state.lines)
-        settled(_course(site), contest, now)
-    advance(_course(site), contest, now + step_s)
+    moment, end = now, now + step_s
+    while True:
+        if freed or any_hope(site.work, site.rules, state):
+            recall(state.lines)
+            settled(course(site), contest, moment)
+        moment = announced_end(site.troubles, now, moment, end)
+        advance(course(site), contest, moment)
+        if moment == end:
+            break
+        flow.lost[0] += gone_with_notice(site, site.troubles, now, moment)
+        freed = True
     if contest is not None:
         flow.lost[0] += contest.lost[0]
     for pool in range(len(flow.busy)):
@@ -139,11 +97,6 @@ def step(site: Site, contest: Contest | None, dials: Dials, nth: int, step_s: fl
     for line in range(len(flow.waiting)):
         flow.waiting[line] = meter.waiting_s[line] / HOUR_S
         flow.waiting_jobs[line] = meter.waiting_jobs_s[line] / HOUR_S
-
-
-@lean
-def _course(site: Site) -> Course:
-    return Course(site.work, site.rules, site.state, site.kinds, site.fates)
 
 
 @lean
@@ -167,12 +120,17 @@ def _come(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int) -> None:
 
 
 @lean
-def _turn(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int, wanted: Ints, asked: Floats, there: Floats) -> None:
-    """Asks for nodes, or gives idle ones back; fills `asked` (P,) nodes and `there` (P,) GPUs that are paid for."""
+def _turn(site: Site, troubles: Troubles | None, nth: int, wanted: Ints, flow: Flow) -> None:
+    """Asks for nodes, or gives idle ones back; fills `asked` (P,) nodes and `there` (P,) GPUs that are paid for.
+
+    Nodes that were told that they go do not count.
+    """
+    nodes, terms, ledger = site.nodes, site.terms, site.state.ledger
     for pool in range(len(nodes.there)):
         target = min(max(wanted[pool], terms.least[pool]), terms.most[pool])
-        more, unused = target - nodes.there[pool] - nodes.coming[pool], 0.0
-        asked[pool] = max(0, more)
+        leave = going(troubles, pool)
+        more, unused = target - (nodes.there[pool] - leave) - nodes.coming[pool], 0.0
+        flow.asked[pool] = max(0, more)
         if more > 0 and terms.lead[pool, nth] == 0:
             nodes.there[pool] += more
             nodes.born[pool, nth] += more
@@ -180,58 +138,11 @@ def _turn(nodes: Nodes, terms: Terms, ledger: Ledger, nth: int, wanted: Ints, as
         elif more > 0:
             nodes.coming[pool] += more
             nodes.due[pool, min(nth + terms.lead[pool, nth], nodes.due.shape[1] - 1)] += more
-        fewer = min(nodes.there[pool] - target, ledger.idle[pool] // terms.per_node[pool])
+        fewer = min(nodes.there[pool] - leave - target, ledger.idle[pool] // terms.per_node[pool])
         if fewer > 0:
-            unused = _gone(nodes, pool, fewer, nth, terms.billed[pool])
+            unused = gone(nodes, pool, fewer, nth, terms.billed[pool])
             ledger.idle[pool] -= fewer * terms.per_node[pool]
-        there[pool] = (nodes.there[pool] + unused) * terms.per_node[pool]
-
-
-@lean
-def _taken_back(site: Site, pool: int, taken: int, now: float) -> float:
-    """The market takes nodes back, idle or not; GPU-hours of work that are lost."""
-    nodes, ledger = site.nodes, site.state.ledger
-    gpus = taken * site.terms.per_node[pool]
-    there = nodes.there[pool] * site.terms.per_node[pool]
-    busy = gpus - ledger.idle[pool] * gpus // there  # those that are hit, as far as chance goes
-    lost = 0.0
-    while busy > 0:
-        job = _drawn(site, pool)
-        if job == NOWHERE:
-            break
-        busy -= site.state.runs.gpus[job]
-        lost += stopped(_course(site), job, now)
-        waits(site.work, site.state, job)
-    _gone(nodes, pool, taken)
-    ledger.idle[pool] -= gpus
-    return lost
-
-
-@lean
-def _drawn(site: Site, pool: int) -> int:
-    """Of the jobs that run in a pool the one with the lowest lot."""
-    clock, found = site.state.clock, NOWHERE
-    for nth in range(clock.running[0]):
-        job = clock.gangs[nth]
-        if site.state.runs.flavor[job] == pool and (found == NOWHERE or site.kinds.lot[job] < site.kinds.lot[found]):
-            found = job
-    return found
-
-
-@lean
-def _gone(nodes: Nodes, pool: int, fewer: int, nth: int = 0, billed: int = 0) -> float:
-    """The oldest nodes leave; node-steps that are paid for and not used."""
-    nodes.there[pool] -= fewer
-    unused = 0.0
-    while fewer > 0:
-        since = nodes.oldest[pool]
-        leave = min(fewer, nodes.born[pool, since])
-        nodes.born[pool, since] -= leave
-        unused += leave * max(0, since + billed - nth)
-        fewer -= leave
-        if nodes.born[pool, since] == 0 and fewer > 0:
-            nodes.oldest[pool] += 1
-    return unused
+        flow.there[pool] = (nodes.there[pool] - leave + unused) * terms.per_node[pool]
 
 
 @lean
@@ -241,7 +152,7 @@ def _paused(site: Site, stop: Ints, now: float, until_s: float) -> float:
     for job in stop:
         if job == NOWHERE or site.state.runs.flavor[job] == NOWHERE:
             continue
-        lost += stopped(_course(site), job, now)
+        lost += stopped(course(site), job, now)
         fates.holds[0] = pushed(fates.until, fates.held, fates.holds[0], until_s, job)
         meter.waiting[site.work.queue[job]] += site.work.gpus[job]
         meter.waiting_jobs[site.work.queue[job]] += 1
@@ -266,7 +177,7 @@ def _goes_on(site: Site, job: int, to: int, now: float) -> float:
     line, gpus = work.queue[job], state.runs.gpus[job]
     if not fits(line, to, gpus, rules, state.ledger):
         return 0.0
-    lost = saved(_course(site), job, now)
+    lost = saved(course(site), job, now)
     state.meter.waiting[line] += work.gpus[job]  # as if it waited, for no time
     state.meter.waiting_jobs[line] += 1
     counted(state.lines, line, work.least[job], 1)
