@@ -84,10 +84,12 @@ def _numbers(path: Path, frame: pd.DataFrame, name: str, most: float) -> Floats:
     """Raises SettingsError naming the first row that has no number from 0 to `most`."""
     import pandas as pd
 
-    numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
+    numbers: Floats = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
     wrong = ~((numbers >= 0) & (numbers <= most) & np.isfinite(numbers))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         upto = "a number of zero or more" if most > 1 else "a number from 0 to 1"
-        raise SettingsError(f"{path}: {name} is {frame[name].iloc[row]} in data row {frame.index[row] + 1}; give {upto}")
+        raise SettingsError(
+            f"{path}: {name} is {frame[name].iloc[row]} in data row {frame.index[row] + 1}; give {upto}"
+        )
     return numbers

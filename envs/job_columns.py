@@ -17,6 +17,7 @@ OPTIONAL = (
 ASIDE = frozenset((
     "submit_ts", "wait_s", "gpu_type", "class", "nodes", "cpus", "min_cpus", "max_cpus", "start_s", "end_s",
     "held_gpus", "preemptions", "flavor", "pilot", "due_s", "in_time",
+    "interruptions", "failures", "outages",
 ))  # fmt: skip
 """What public traces, and tables that `simulate` wrote, tell beside that: known, and not read."""
 

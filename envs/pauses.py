@@ -16,7 +16,7 @@ from envs.workloads import KINDS, Floats, Ints, JobTable
 from gyropilot.domain import WorkloadKind
 
 if TYPE_CHECKING:
-    from envs.compiled.world import Site
+    from envs.compiled.site import Site
 
 Bools = NDArray[np.bool_]
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
+from envs.interruptions import read_interruptions
 from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
 from envs.scenario_services import PRIORITIES, FileLoad, ServicePart, refuse_strange
@@ -19,7 +31,7 @@ from envs.scenario_text import BY_WAY, GPUS, ONE_PRICE, POOL, RULES, WHETHER, do
 from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
 from envs.words import counted
 from envs.workloads import JobTable
-from envs.world import World
+from envs.world import CHECKPOINT_WRITE_S, STEP_S, World
 from gyropilot.domain import Market, WorkloadKind
 from gyropilot.errors import SettingsError
 
@@ -42,6 +54,10 @@ flavors:
     # interruptions_per_day: 1   # of each node, on average, as spot markets take nodes back
     # mass_losses_per_day: 0.1   # moments at which many nodes are taken back at once,
     # mass_loss_share: 0.5       # and how many of those that are there
+    # interruptions: losses.csv  # or those that were recorded, beside this file: t_s and nodes, or share, maybe pool
+    # notice_s: 120              # before nodes are taken back: they take no work, and jobs write a checkpoint
+    # mean_time_between_failures_h: 20000   # of a node's hardware, by chance; it does not fail, unless told
+    # repair_h: 24               # of own nodes (market: reserved), that come back then; 24, unless told
     # provider: aws              # whose nodes they are, and where: data of jobs that start there is sent there
     # region: us-east-1
     watts_idle_per_gpu: 60
@@ -62,6 +78,9 @@ prices:
   carbon_g_per_kwh: 300
   # carbon_usd_per_tonne: 100    # 0, unless told: carbon is counted, and costs nothing
   # egress_usd_per_gb: 0.02      # of data that is sent to another region; or {us-east-1: {eu-west-1: 0.02}}
+
+# What a job needs to write a checkpoint, if it writes any; it does so where that much notice is given.
+# checkpoint_write_s: 60
 
 # Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:
 # [less_than_or_equal_to_final_share], [less_than_initial_share].
@@ -118,6 +137,14 @@ PRICE = "price_usd_per_gpu_hour"
 
 def _ways(told: object) -> str:
     return BY_WAY if isinstance(told, dict) else ONE_PRICE
+
+
+def _recorded(told: object, info: ValidationInfo) -> Path:
+    """The name of a file, beside the scenario's."""
+    if not isinstance(told, str | Path) or not str(told):
+        raise ValueError("give the name of a file beside this one")
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / told
 
 
 _Egress = Annotated[
@@ -183,6 +210,10 @@ class _Pool(_Part):
     interruptions_per_day: float = Field(default=0.0, ge=0)
     mass_losses_per_day: float = Field(default=0.0, ge=0)
     mass_loss_share: float = Field(default=0.5, ge=0, le=1)
+    interruptions: Annotated[Path, PlainValidator(_recorded)] | None = None
+    notice_s: float = Field(default=0.0, ge=0, lt=STEP_S)
+    mean_time_between_failures_h: float | None = Field(default=None, gt=0)
+    repair_h: float = Field(default=24.0, ge=0, le=366 * 24.0)
     watts_idle_per_gpu: float = Field(default=0.0, ge=0)
     watts_busy_per_gpu: float = Field(default=0.0, ge=0)
     hourly: _Hourly = _Hourly()
@@ -289,9 +320,17 @@ class Scenario(_Part):
     flavors: dict[str, _Flavor] = Field(min_length=1)
     queues: dict[str, _Queue] = Field(min_length=1)
     prices: _Prices = _Prices()
+    checkpoint_write_s: float = Field(default=CHECKPOINT_WRITE_S, ge=0)
     fair_sharing: _Fair = False
     faults: tuple[_AnyFault, ...] = ()
     services: tuple[ServicePart, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_fewer_than_none(self) -> Scenario:
+        for name, told in self.flavors.items():
+            if isinstance(told, int) and told < 0:
+                raise ValueError(f"flavors.{name} has {told} GPUs; give zero or more")
+        return self
 
     def gpus_per_node(self, flavor: str) -> int | None:
         """None where a flavor is so many GPUs, on whatever nodes."""
@@ -299,12 +338,15 @@ class Scenario(_Part):
         return told.gpus_per_node if isinstance(told, _Pool) else None
 
     def load_files(self, folder: Path) -> dict[str, Path]:
-        """Files beside those in `folder` from which services have their loads, by what they are."""
-        return {
+        """Files from which services have their loads, beside those in `folder`, and pools their losses."""
+        loads = {
             f"the load of service {service.name}": folder / service.load.file
             for service in self.services
             if isinstance(service.load, FileLoad)
         }
+        pools = {name: told for name, told in self.flavors.items() if isinstance(told, _Pool)}
+        recorded = {name: told.interruptions for name, told in pools.items() if told.interruptions is not None}
+        return {**loads, **{f"the interruptions of {name}": path for name, path in recorded.items()}}
 
     @property
     def surprises(self) -> tuple[Fault, ...]:
@@ -316,7 +358,7 @@ class Scenario(_Part):
         """On nodes when it begins, of all flavors."""
         return sum(pool.nodes * pool.gpus_per_node for pool in self.pools)
 
-    @property
+    @cached_property
     def pools(self) -> tuple[PoolTerms, ...]:
         """What `envs.world` takes. GPUs of which nothing is told are reserved, and stay."""
         return tuple(_terms(name, told) for name, told in self.flavors.items())
@@ -332,6 +374,7 @@ class Scenario(_Part):
             preemption=cluster.preemption,
             fair_sharing=cluster.fair_sharing,
             weights=cluster.weights,
+            checkpoint_write_s=self.checkpoint_write_s,
             homes={name: queue.region for name, queue in self.queues.items() if queue.region},
         )
 
@@ -380,7 +423,7 @@ class Scenario(_Part):
 def read_scenario(path: Path) -> Scenario:
     """The scenario in a file. Raises SettingsError naming each field that is not what it should be."""
     try:
-        found = Scenario.model_validate(document(path) or {})
+        found = Scenario.model_validate(document(path) or {}, context={"folder": path.parent})
     except ValidationError as problem:
         raise SettingsError(f"{path} is no scenario:\n" + "\n".join(sentences(problem, Scenario))) from problem
     _refuse_strange(path, found)
@@ -409,6 +452,12 @@ def refuse_contested(scenario: Scenario) -> None:
     """Raises SettingsError where jobs may stop others: when each ran is not told by one start."""
     if scenario.faults:
         raise SettingsError("faults of this scenario happen to whoever steers it; add --pilot hold, or leave them out")
+    failing = [pool.name for pool in scenario.pools if pool.interruptions or pool.mean_time_between_failures_h]
+    if failing:
+        raise SettingsError(
+            f"nodes of {failing[0]} are lost to whoever steers it, as recorded or by failing; add --pilot hold, or "
+            "leave interruptions and mean_time_between_failures_h out"
+        )
     if scenario.cluster.contested:
         raise SettingsError(
             "jobs of this scenario may stop others, or share fairly; add --pilot hold, which tells what is lost by it"
@@ -421,6 +470,7 @@ def refuse_changes(scenario: Scenario, who: str) -> None:
         "faults": scenario.faults,
         "services": scenario.services,
         "prices by the hour": any(pool.hourly for pool in scenario.pools),
+        "recorded interruptions": any(pool.interruptions for pool in scenario.pools),
     }
     what = next((what for what, there in told.items() if there), None)
     if what is not None:
@@ -461,10 +511,10 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
 
 def _refuse_strange_flavors(path: Path, found: Scenario) -> None:
     for name, told in found.flavors.items():
-        if isinstance(told, int) and told < 0:
-            raise SettingsError(f"{path}: flavors.{name} has {told} GPUs; give zero or more")
         if isinstance(told, _Pool) and told.hourly.price_usd_per_gpu_hour and PRICE in told.model_fields_set:
             raise SettingsError(f"{path}: flavors.{name} tells {PRICE} and hourly.{PRICE}; leave one of them out")
+        if isinstance(told, _Pool):
+            _refuse_strange_losses(f"{path}: flavors.{name}", told)
     for pool in found.pools:
         if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
             raise SettingsError(
@@ -476,6 +526,25 @@ def _refuse_strange_flavors(path: Path, found: Scenario) -> None:
                 f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
                 f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
             )
+
+
+_BY_CHANCE = ("interruptions_per_day", "mass_losses_per_day", "mass_loss_share")
+
+
+def _refuse_strange_losses(where: str, told: _Pool) -> None:
+    """Raises SettingsError where losses are told twice, or something of them that cannot be."""
+    twice = [name for name in _BY_CHANCE if name in told.model_fields_set]
+    if told.interruptions is not None and twice:
+        raise SettingsError(f"{where} tells interruptions and {twice[0]}; leave one of them out")
+    if "repair_h" not in told.model_fields_set:
+        return
+    if told.mean_time_between_failures_h is None:
+        raise SettingsError(f"{where}.repair_h is of nodes that fail; tell mean_time_between_failures_h too")
+    if told.market is not Market.RESERVED:
+        raise SettingsError(
+            f"{where}.repair_h is of own nodes, and its market is {told.market.value}: whoever buys one asks for "
+            "another when it fails; leave repair_h out, or tell market: reserved"
+        )
 
 
 def _refuse_strange_places(path: Path, found: Scenario) -> None:
@@ -504,8 +573,8 @@ def _refuse_strange_places(path: Path, found: Scenario) -> None:
 
 def _terms(name: str, told: int | _Pool) -> PoolTerms:
     if isinstance(told, int):
-        gpus = max(0, told)
-        return PoolTerms(name, gpus, gpus, gpus, gpus_per_node=1, market=Market.RESERVED)
+        return PoolTerms(name, told, told, told, gpus_per_node=1, market=Market.RESERVED)
     most = told.nodes if told.max_nodes is None else told.max_nodes
     hourly = Hourly(**told.hourly.model_dump())
-    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly})
+    recorded = None if told.interruptions is None else read_interruptions(told.interruptions, name)
+    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly, "interruptions": recorded})

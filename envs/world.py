@@ -47,8 +47,9 @@ from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
 
 if TYPE_CHECKING:
     from envs.compiled.quotas import Cargo
+    from envs.compiled.site import Site
     from envs.compiled.stops import Contest, Exits
-    from envs.compiled.world import Flow, Moves, Site
+    from envs.compiled.world import Flow, Moves
 
     _Begun = tuple[Site, Contest | None]
 
@@ -152,8 +153,7 @@ class World:
         return Run(self, queues, every, contests, np.zeros(len(sites), dtype=np.int64), parts)
 
     def _site(self, jobs: JobTable, weather: Weather, lots: Floats | None, shape: Shape) -> _Begun:
-        from envs.compiled import quotas, stops
-        from envs.compiled import world as core
+        from envs.compiled import quotas, site, stops
         from envs.contests import contest
 
         pools, steps, count, parts = self.pools, weather.lead.shape[1], len(jobs), shape.parts
@@ -171,9 +171,9 @@ class World:
             for name in ("gpus_per_node", "min_nodes", "max_nodes", "nodes")
         )
         billed = np.array([ceil(pool.billed_at_least_s / self.step_s) for pool in pools], dtype=np.int64)
-        terms = core.Terms(per_node * parts, least, most, weather.lead, weather.loss, weather.chance, billed)
+        terms = site.Terms(per_node * parts, least, most, weather.lead, weather.loss, weather.chance, billed)
         none = np.zeros((len(pools), steps + 1), dtype=np.int64)
-        nodes = core.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
+        nodes = site.Nodes(there, np.zeros_like(there), none, none.copy(), np.zeros_like(there))
         nodes.born[:, 0] = there
         leaving, data = self._beside(jobs, shape)
         fates = stops.Fates(
@@ -186,7 +186,7 @@ class World:
         )
         state = quotas.beginning(work, jobs.duration_s, ledger, 0.0)._replace(cargo=data)
         met_with = troubles(pools, weather.harm, (count, steps), self.step_s, self.checkpoint_write_s)
-        return core.Site(work, kinds, rules, terms, state, nodes, fates, met_with), met
+        return site.Site(work, kinds, rules, terms, state, nodes, fates, met_with), met
 
     def _beside(self, jobs: JobTable, shape: Shape) -> tuple[Exits, Cargo] | tuple[None, None]:
         """What jobs do beside waiting and running: both or neither, so that fewer worlds have to be compiled."""
@@ -295,7 +295,9 @@ class Run:
             return np.zeros_like(sites.nodes.there)
         now = (np.arange(len(self.nth)), slice(None), self.nth)
         there = sites.nodes.there + sites.nodes.due[now]
-        taken = (there * sites.terms.loss[now] + sites.terms.chance[now]).astype(np.int64) + sites.troubles.recorded[now]
+        taken = (there * sites.terms.loss[now] + sites.terms.chance[now]).astype(np.int64) + sites.troubles.recorded[
+            now
+        ]
         told: Ints = np.where(sites.troubles.notice_s > 0, np.minimum(taken, there), 0)
         return told
 

@@ -49,9 +49,7 @@ def _taken_back(site: Site, troubles: Troubles | None, pool: int, taken: int, no
 
 
 @lean
-def _cut_off(  # noqa: PLR0913, PLR0917 - who loses what, when and why
-    site: Site, troubles: Troubles | None, pool: int, taken: int, now: float, cause: int
-) -> float:
+def _cut_off(site: Site, troubles: Troubles | None, pool: int, taken: int, now: float, cause: int) -> float:
     """Nodes go at once; GPU-hours of work that are lost."""
     busy, lost = _busy(site, pool, taken), 0.0
     while busy > 0:
@@ -111,9 +109,7 @@ def _leave(site: Site, troubles: Troubles | None, pool: int, taken: int, cause: 
 
 
 @lean
-def _broken(  # noqa: PLR0913, PLR0917 - who loses what, when
-    site: Site, troubles: Troubles, pool: int, most: int, nth: int, now: float
-) -> float:
+def _broken(site: Site, troubles: Troubles, pool: int, most: int, nth: int, now: float) -> float:
     """Of so many nodes at most some go in an outage and some fail; GPU-hours of work that are lost."""
     there, lost = site.nodes.there[pool], 0.0
     out = min(most, int(there * troubles.outage[pool, nth] + site.terms.chance[pool, nth]))
@@ -127,9 +123,7 @@ def _broken(  # noqa: PLR0913, PLR0917 - who loses what, when
 
 
 @lean
-def _failed(  # noqa: PLR0913, PLR0917 - who loses what, when
-    site: Site, troubles: Troubles, pool: int, failed: int, nth: int, now: float
-) -> float:
+def _failed(site: Site, troubles: Troubles, pool: int, failed: int, nth: int, now: float) -> float:
     """Nodes fail, whoever is on them: the more GPUs a job has the likelier it is hit; GPU-hours that are lost."""
     ledger, gpus, lost = site.state.ledger, failed * site.terms.per_node[pool], 0.0
     there, lot = site.nodes.there[pool] * site.terms.per_node[pool], troubles.whom[pool, nth]
@@ -148,14 +142,14 @@ def _failed(  # noqa: PLR0913, PLR0917 - who loses what, when
 
 @lean
 def _at_lot(site: Site, pool: int, gpus: float) -> int:
-    """Of the jobs that run in a pool, one after the other, the one that has the GPU of such a number."""
-    clock, runs, found, counted = site.state.clock, site.state.runs, NOWHERE, 0
-    for nth in range(clock.running[0]):
-        job = clock.gangs[nth]
-        if runs.flavor[job] == pool and counted <= gpus:
-            found = job
+    """Of the jobs that run in a pool, in the table's order, the one that has the GPU of such a number."""
+    runs, now, counted = site.state.runs, site.state.clock.now_s[0], 0
+    for job in range(len(runs.flavor)):
+        if runs.flavor[job] == pool and runs.end_s[job] > now:
             counted += runs.gpus[job]
-    return found
+            if counted > gpus:
+                return job
+    return NOWHERE
 
 
 @lean

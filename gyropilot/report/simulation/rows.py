@@ -25,7 +25,7 @@ class Rows:
     end_s: Floats
     held: Amounts  # GPUs
     stops: Ints
-    where: Mapping[str, Any]  # by name of the column: nodes, or the flavor
+    where: Mapping[str, Any]  # by name of the column: nodes, or the flavor, and what took those
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from envs.table_file import write_frame
 from envs.trial import Trial
 from envs.workloads import DAY_S
 from gyropilot.report.simulation.rows import Rows, named
+from gyropilot.report.trials import losses
 from gyropilot.report.trials.result import Trials
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def _frame(found: Trials, trial: Trial) -> pd.DataFrame:
     over_s = trial.days * DAY_S
     start_s, end_s = (np.where(s <= over_s, s + found.began_s, np.inf) for s in (trial.start_s, trial.end_s))
     pools = tuple(pool.name for pool in trial.world.pools)
-    rows = Rows(found.file, start_s, end_s, trial.held, trial.stops, {"flavor": named(pools, trial.flavor)})
+    where = {**losses.columns(trial), "flavor": named(pools, trial.flavor)}
+    rows = Rows(found.file, start_s, end_s, trial.held, trial.stops, where)
     frame = rows.frame
     frame.insert(0, "pilot", trial.pilot)
     return frame

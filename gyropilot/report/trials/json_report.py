@@ -10,6 +10,7 @@ from envs.tally import Waits
 from envs.trial import Trial
 from gyropilot.report.services.json_report import to_object
 from gyropilot.report.simulation.json_report import quantiles
+from gyropilot.report.trials import losses
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import headline
@@ -46,6 +47,7 @@ def _object(found: Trials, nth: int, trial: Trial) -> dict[str, object]:
         "utilisation": use.share,
         "preemptions": int(trial.stops.sum()),
         "lost_gpu_hours": float(trial.flows.lost.sum()),
+        **losses.to_object(trial),
         "sent_gb": float(trial.flows.sent.sum()),
         "kwh": trial.kwh,
         "kg_co2": trial.kg_co2,

@@ -15,7 +15,7 @@ from gyropilot.report import courses
 from gyropilot.report.services import page as served
 from gyropilot.report.simulation.words import counted_unfit, kept_together
 from gyropilot.report.svg import line, tag
-from gyropilot.report.trials import charts, costs, waits
+from gyropilot.report.trials import charts, costs, losses, waits
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.courses import course_of, layer_names
 from gyropilot.report.trials.faults import events
@@ -52,6 +52,8 @@ def page(found: Trials) -> Part:
             {"pilot": trial.pilot, "class_": class_of(found, trial), "cells": service(found, trial)}
             for trial in found.trials
         ],
+        "losses": list(losses.rows(found)),
+        "loss_names": losses.NAMES,
         "notes": found.notes,
         "cannot_run": counted_unfit(found.unfit),
     }

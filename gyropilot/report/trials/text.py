@@ -15,6 +15,7 @@ from envs.trial import Trial
 from gyropilot.report.services import text as services
 from gyropilot.report.simulation.words import hours, in_time, least_told, waits_told
 from gyropilot.report.tables import WIDTH, folded
+from gyropilot.report.trials import losses
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent, window
@@ -35,7 +36,7 @@ def to_text(found: Trials, width: int | None = None) -> str:
     console = Console(file=paper, width=width or WIDTH, force_terminal=False, color_system=None, _environ={})
     console.print(Text(visible(f"Simulation · {found.world}\n")), soft_wrap=width is None)
     deadlines = [_deadlines(found)] if found.trials[0].waits[0].due else []
-    for table in (_costs(found), _service(found), *_services(found), _waits(found), *deadlines):
+    for table in (_costs(found), _service(found), *_losses(found), *_services(found), _waits(found), *deadlines):
         for part in folded(table, console.width):
             console.print(part)
     least = least_told(trial.waits[0] for trial in found.trials)
@@ -103,6 +104,16 @@ def service(found: Trials, trial: Trial) -> tuple[str, ...]:
         *(UNKNOWN if figure is None else f"{figure:,.0f}" for figure in (trial.kwh, trial.kg_co2)),
         *(f"{turns:.1f}" for turns in found.turns_per_day(trial)),
     )
+
+
+def _losses(found: Trials) -> Iterator[Table]:
+    """Where nodes were lost, and causes are told apart."""
+    lost = list(losses.rows(found))
+    if lost:
+        table = _table("pilot", *losses.NAMES)
+        for row in lost:
+            table.add_row(*map(_cell, row))
+        yield table
 
 
 def _services(found: Trials) -> Iterator[Table]:
