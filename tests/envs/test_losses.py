@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envs import faces
+from envs.control import Fleet
 from envs.faults import Outage, weathered
 from envs.interruptions import Interruptions, read_interruptions
 from envs.losses import CAUSES
-from envs.terms import Flows, PoolTerms
+from envs.replay import Preemption, Share, Shares
+from envs.seen import Seen
+from envs.terms import Flows, PoolTerms, Prices
 from envs.workloads import Floats, JobTable
 from envs.world import STEP_S, Run, Weather, World
 from gyropilot.domain import Market
@@ -237,25 +241,48 @@ def rough(seed: int, steps: int = 150) -> tuple[JobTable, Weather, np.random.Gen
 def test_gpu_seconds_that_go_in_are_run_waited_for_or_lost_to_a_cause(seed: int) -> None:
     jobs, weather, rng = rough(seed)
     world = World(ROUGH, hold_s=0.0).begin(jobs, weather)
-    busy, waited, lost = 0.0, 0.0, 0.0
 
-    for nth in range(150):
-        flow = world.step(rng.integers(0, 7, (1, 3)) if nth < 100 else np.full((1, 3), 8))
+    lost = lived(world, jobs, rng)
+
+    told = world.losses(1.0)
+    assert lost == pytest.approx(sum(each.gpu_hours for each in told))
+    assert world.sites.fates.stops[0].sum() == sum(each.stops for each in told)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_holds_where_jobs_stop_others_and_make_way(seed: int) -> None:
+    jobs, weather, rng = rough(seed)
+    shares: Shares = {queue: {each.name: Share(int(rng.integers(4, 17))) for each in ROUGH} for queue in "ab"}
+    rules = dict.fromkeys("ab", Preemption(within="lower_priority", reclaim="any"))
+    world = World(ROUGH, shares, dict.fromkeys("ab", "all"), preemption=rules).begin(jobs, weather)
+
+    lost = lived(world, jobs, rng, pauses=0.1)
+
+    told = world.losses(1.0)
+    assert lost >= sum(each.gpu_hours for each in told) - 1e-9
+    assert world.sites.fates.stops[0].sum() >= sum(each.stops for each in told)
+
+
+def lived(world: Run, jobs: JobTable, rng: np.random.Generator, pauses: float = 0.0) -> float:
+    """GPU-hours lost in all steps, in each of which the books were kept and at the end of which they were closed."""
+    busy, waited, lost = 0.0, 0.0, 0.0
+    for nth in range(world.steps):
+        wanted = rng.integers(0, 7, (1, 3)) if nth < 100 else np.full((1, 3), 8)
+        pause = rng.random((1, 2)) * 6 * (rng.random() < pauses)
+        flow = world.step(wanted, pause)
         busy, waited, lost = busy + flow.busy.sum(), waited + flow.waiting.sum(), lost + flow.lost.sum()
         keeps_its_books(world)
-
-    runs, fates, now = world.sites.state.runs, world.sites.fates, 150 * STEP_S
+    runs, fates, now = world.sites.state.runs, world.sites.fates, world.steps * STEP_S
     ended = runs.end_s[0] <= now
     running = (runs.flavor[0] >= 0) & ~ended
     done = np.where(ended, jobs.duration_s, fates.saved_s[0]) + np.where(running, now - runs.began_s[0], 0.0)
     # A restart is lost as a job stops, and done as it runs again.
     due = np.where(ended | (fates.stops[0] == 0), 0.0, world.world.restart_s)
-    work = (jobs.gpus * (done - due)).sum() / HOUR_S
-    assert busy == pytest.approx(work + lost)
+    assert busy == pytest.approx((jobs.gpus * (done - due)).sum() / HOUR_S + lost)
     there = np.where(ended, runs.end_s[0], now) - np.minimum(jobs.submit_s, now)
     assert waited + busy == pytest.approx((jobs.gpus * there).sum() / HOUR_S)
-    assert lost == pytest.approx(sum(each.gpu_hours for each in world.losses(1.0)))
-    assert fates.stops[0].sum() == sum(each.stops for each in world.losses(1.0))
+    return float(lost)
 
 
 @settings(max_examples=30, deadline=None)
@@ -325,3 +352,31 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, text: str, told: str) -
 
     with pytest.raises(SettingsError, match=told):
         read_interruptions(path, "x")
+
+
+def test_pilots_see_a_cluster_without_nodes_that_go() -> None:
+    world = noticed([("a", 0, 6_000, 4)])
+    seen = Seen(world, Prices())
+    run(world, [2], 3)
+
+    (told,) = seen.view().state.pools
+
+    assert (told.nodes, told.ready_nodes, told.dial_value, told.idle_gpus) == (1, 1, 1, 0.0)
+    assert seen.asked.tolist() == [1]
+
+
+def test_learners_meet_notice_and_failures_and_the_same_seed_meets_the_same() -> None:
+    pools = tuple(replace(each, notice_s=120.0, mean_time_between_failures_h=5.0) for each in faces.SAMPLE.world.pools)
+    task = replace(faces.SAMPLE, world=replace(faces.SAMPLE.world, pools=pools))
+
+    def told(seed: int) -> tuple[Floats, list[int]]:
+        fleet = Fleet(task, 2, np.random.default_rng(seed))
+        shown = [fleet.begin()]
+        while not fleet.over:
+            shown.append(fleet.step(np.full((2, len(pools)), 4))[0])
+        return np.stack(shown), [each.nodes for each in fleet.run.losses(1.0)]
+
+    first, lost = told(3)
+
+    assert min(lost[: CAUSES.index("outages")]) > 0
+    np.testing.assert_array_equal(first, told(3)[0])
