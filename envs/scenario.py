@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import (
@@ -14,25 +14,23 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    PlainValidator,
     Tag,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 
 from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
-from envs.interruptions import read_interruptions
 from envs.job_file import ONLY_QUEUE
 from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
+from envs.scenario_pools import MOST, Amount, Count, PoolPart, terms_of
+from envs.scenario_pools import refuse_strange as refuse_strange_pools
 from envs.scenario_services import PRIORITIES, FileLoad, ServicePart, refuse_strange
 from envs.scenario_services import SAMPLE as SERVICES_SAMPLE
 from envs.scenario_text import BY_WAY, GPUS, ONE_PRICE, POOL, RULES, WHETHER, document, sentences
-from envs.terms import HOUR_S, Hourly, PoolTerms, Prices, Speed
+from envs.terms import HOUR_S, PoolTerms, Prices
 from envs.words import counted
 from envs.workloads import JobTable
-from envs.world import CHECKPOINT_WRITE_S, STEP_S, World
-from gyropilot.domain import Market, WorkloadKind
+from envs.world import CHECKPOINT_WRITE_S, World
 from gyropilot.errors import SettingsError
 
 SAMPLE = (
@@ -125,46 +123,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-MOST = 10**9
-"""GPUs, or nodes, of anything: what is meant to be no limit is left out instead."""
-
-_Count = Annotated[int, Field(ge=0, le=MOST)]
-_Amount = Annotated[float, Field(ge=0)]
-_Amounts = Annotated[tuple[_Amount, ...], Field(min_length=1)]
-
-PRICE = "price_usd_per_gpu_hour"
-
-
 def _ways(told: object) -> str:
     return BY_WAY if isinstance(told, dict) else ONE_PRICE
 
 
-def _recorded(told: object, info: ValidationInfo) -> Path:
-    """The name of a file, beside the scenario's."""
-    if not isinstance(told, str | Path) or not str(told):
-        raise ValueError("give the name of a file beside this one")
-    folder: Path = (info.context or {}).get("folder", Path())
-    return folder / told
-
-
 _Egress = Annotated[
-    Annotated[_Amount, Tag(ONE_PRICE)] | Annotated[dict[str, dict[str, _Amount]], Tag(BY_WAY)], Discriminator(_ways)
+    Annotated[Amount, Tag(ONE_PRICE)] | Annotated[dict[str, dict[str, Amount]], Tag(BY_WAY)], Discriminator(_ways)
 ]
 
 
-def _speed(told: object) -> Speed:
-    """One number, or some by kind of job; told in one sentence what they may be."""
-    values = told.values() if isinstance(told, dict) else [told]
-    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < np.inf for n in values)
-    if not numbers or (isinstance(told, dict) and not set(told) <= set(WorkloadKind)):
-        raise ValueError(f"give a number above 0, or one for some of the kinds of jobs, {', '.join(WorkloadKind)}")
-    return cast(Speed, told)
-
-
 class _Share(_Part):
-    nominal: _Count
-    borrowing_limit: _Count | None = None
-    lending_limit: _Count | None = None
+    nominal: Count
+    borrowing_limit: Count | None = None
+    lending_limit: Count | None = None
 
 
 class _Preemption(_Part):
@@ -184,41 +155,6 @@ class _Queue(_Part):
     region: str = ""
     preemption: _Preemption = _Preemption()
     shares: dict[str, _Share] = Field(min_length=1)
-
-
-class _Hourly(_Part):
-    """`envs.terms.Hourly`."""
-
-    price_usd_per_gpu_hour: _Amounts = ()
-    usd_per_kwh: _Amounts = ()
-    carbon_g_per_kwh: _Amounts = ()
-
-
-class _Pool(_Part):
-    """`PoolTerms`, whose name is the flavor's."""
-
-    nodes: _Count
-    max_nodes: _Count | None = None
-    min_nodes: _Count = 0
-    gpus_per_node: int = Field(default=8, ge=1, le=10_000)
-    market: Market = Market.ON_DEMAND
-    price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
-    speed: Annotated[Speed, PlainValidator(_speed)] = 1.0
-    lead_s: float = Field(default=600.0, ge=0, le=7 * 86_400.0)
-    lead_sigma: float = Field(default=0.0, ge=0, le=3)
-    billed_at_least_s: float = Field(default=0.0, ge=0)
-    interruptions_per_day: float = Field(default=0.0, ge=0)
-    mass_losses_per_day: float = Field(default=0.0, ge=0)
-    mass_loss_share: float = Field(default=0.5, ge=0, le=1)
-    interruptions: Annotated[Path, PlainValidator(_recorded)] | None = None
-    notice_s: float = Field(default=0.0, ge=0, lt=STEP_S)
-    mean_time_between_failures_h: float | None = Field(default=None, gt=0)
-    repair_h: float = Field(default=24.0, ge=0, le=366 * 24.0)
-    watts_idle_per_gpu: float = Field(default=0.0, ge=0)
-    watts_busy_per_gpu: float = Field(default=0.0, ge=0)
-    hourly: _Hourly = _Hourly()
-    provider: str = ""
-    region: str = ""
 
 
 class _Prices(_Part):
@@ -303,14 +239,14 @@ _AnyFault = Annotated[_Outage | _Stuck | _Burst | _Shift | _Bias | _Blind, Field
 
 
 def _shape(told: object) -> str:
-    return POOL if isinstance(told, dict | _Pool) else GPUS
+    return POOL if isinstance(told, dict | PoolPart) else GPUS
 
 
 def _fairness(told: object) -> str:
     return RULES if isinstance(told, list | tuple) else WHETHER
 
 
-_Flavor = Annotated[Annotated[int, Field(le=MOST), Tag(GPUS)] | Annotated[_Pool, Tag(POOL)], Discriminator(_shape)]
+_Flavor = Annotated[Annotated[int, Field(le=MOST), Tag(GPUS)] | Annotated[PoolPart, Tag(POOL)], Discriminator(_shape)]
 _Fair = Annotated[Annotated[bool, Tag(WHETHER)] | Annotated[tuple[FairRule, ...], Tag(RULES)], Discriminator(_fairness)]
 
 
@@ -335,7 +271,7 @@ class Scenario(_Part):
     def gpus_per_node(self, flavor: str) -> int | None:
         """None where a flavor is so many GPUs, on whatever nodes."""
         told = self.flavors[flavor]
-        return told.gpus_per_node if isinstance(told, _Pool) else None
+        return told.gpus_per_node if isinstance(told, PoolPart) else None
 
     def load_files(self, folder: Path) -> dict[str, Path]:
         """Files from which services have their loads, beside those in `folder`, and pools their losses."""
@@ -344,7 +280,7 @@ class Scenario(_Part):
             for service in self.services
             if isinstance(service.load, FileLoad)
         }
-        pools = {name: told for name, told in self.flavors.items() if isinstance(told, _Pool)}
+        pools = {name: told for name, told in self.flavors.items() if isinstance(told, PoolPart)}
         recorded = {name: told.interruptions for name, told in pools.items() if told.interruptions is not None}
         return {**loads, **{f"the interruptions of {name}": path for name, path in recorded.items()}}
 
@@ -361,7 +297,7 @@ class Scenario(_Part):
     @cached_property
     def pools(self) -> tuple[PoolTerms, ...]:
         """What `envs.world` takes. GPUs of which nothing is told are reserved, and stay."""
-        return tuple(_terms(name, told) for name, told in self.flavors.items())
+        return tuple(terms_of(name, told) for name, told in self.flavors.items())
 
     @property
     def world(self) -> World:
@@ -493,7 +429,7 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
         raise SettingsError(
             f"{path}: queues.{weighed[0]}.weight counts with fair_sharing alone; set it, or leave weights out"
         )
-    _refuse_strange_flavors(path, found)
+    refuse_strange_pools(path, found.flavors, found.pools)
     _refuse_strange_places(path, found)
     for fault in found.faults:
         named = (getattr(fault, "pool", None), found.flavors), (getattr(fault, "queue", None), found.queues)
@@ -507,44 +443,6 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
             raise SettingsError(
                 f"{path}: queues.{name}.shares names {strange[0]}, no flavor; there are {', '.join(found.flavors)}"
             )
-
-
-def _refuse_strange_flavors(path: Path, found: Scenario) -> None:
-    for name, told in found.flavors.items():
-        if isinstance(told, _Pool) and told.hourly.price_usd_per_gpu_hour and PRICE in told.model_fields_set:
-            raise SettingsError(f"{path}: flavors.{name} tells {PRICE} and hourly.{PRICE}; leave one of them out")
-        if isinstance(told, _Pool):
-            _refuse_strange_losses(f"{path}: flavors.{name}", told)
-    for pool in found.pools:
-        if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
-            raise SettingsError(
-                f"{path}: flavors.{pool.name} draws {pool.watts_busy_per_gpu:g} W busy and "
-                f"{pool.watts_idle_per_gpu:g} W idle; give a watts_busy_per_gpu that is not less"
-            )
-        if not pool.min_nodes <= pool.nodes <= pool.max_nodes:
-            raise SettingsError(
-                f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
-                f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
-            )
-
-
-_BY_CHANCE = ("interruptions_per_day", "mass_losses_per_day", "mass_loss_share")
-
-
-def _refuse_strange_losses(where: str, told: _Pool) -> None:
-    """Raises SettingsError where losses are told twice, or something of them that cannot be."""
-    twice = [name for name in _BY_CHANCE if name in told.model_fields_set]
-    if told.interruptions is not None and twice:
-        raise SettingsError(f"{where} tells interruptions and {twice[0]}; leave one of them out")
-    if "repair_h" not in told.model_fields_set:
-        return
-    if told.mean_time_between_failures_h is None:
-        raise SettingsError(f"{where}.repair_h is of nodes that fail; tell mean_time_between_failures_h too")
-    if told.market is not Market.RESERVED:
-        raise SettingsError(
-            f"{where}.repair_h is of own nodes, and its market is {told.market.value}: whoever buys one asks for "
-            "another when it fails; leave repair_h out, or tell market: reserved"
-        )
 
 
 def _refuse_strange_places(path: Path, found: Scenario) -> None:
@@ -569,12 +467,3 @@ def _refuse_strange_places(path: Path, found: Scenario) -> None:
                 f"{path}: region {pool.region} is of {providers[pool.region] or 'nobody'} and of "
                 f"{pool.provider or 'nobody'} (flavors.{pool.name}); name regions of two providers apart"
             )
-
-
-def _terms(name: str, told: int | _Pool) -> PoolTerms:
-    if isinstance(told, int):
-        return PoolTerms(name, told, told, told, gpus_per_node=1, market=Market.RESERVED)
-    most = told.nodes if told.max_nodes is None else told.max_nodes
-    hourly = Hourly(**told.hourly.model_dump())
-    recorded = None if told.interruptions is None else read_interruptions(told.interruptions, name)
-    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly, "interruptions": recorded})

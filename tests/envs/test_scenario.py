@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from envs import scenario as told_scenario
-from envs import scenario_services
+from envs import scenario_pools, scenario_services
 from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.replay import FAIR, Preemption
 from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
@@ -27,7 +27,7 @@ def test_the_sample_names_every_field_that_a_scenario_may_have() -> None:
 
     fields = {
         field
-        for module in (told_scenario, scenario_services)
+        for module in (told_scenario, scenario_pools, scenario_services)
         for part in vars(module).values()
         if isinstance(part, type) and issubclass(part, BaseModel)
         for field in part.model_fields

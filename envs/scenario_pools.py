@@ -1,0 +1,131 @@
+"""Pools as a scenario tells them: nodes of one kind, what they cost, and how they are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
+
+from envs.interruptions import read_interruptions
+from envs.terms import Hourly, PoolTerms, Speed
+from envs.world import STEP_S
+from gyropilot.domain import Market, WorkloadKind
+from gyropilot.errors import SettingsError
+
+MOST = 10**9
+"""GPUs, or nodes, of anything: what is meant to be no limit is left out instead."""
+
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Amount = Annotated[float, Field(ge=0)]
+_Amounts = Annotated[tuple[Amount, ...], Field(min_length=1)]
+
+
+PRICE = "price_usd_per_gpu_hour"
+
+
+def _recorded(told: object, info: ValidationInfo) -> Path:
+    """The name of a file, beside the scenario's."""
+    if not isinstance(told, str | Path) or not str(told):
+        raise ValueError("give the name of a file beside this one")
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / told
+
+
+def _speed(told: object) -> Speed:
+    """One number, or some by kind of job; told in one sentence what they may be."""
+    values = told.values() if isinstance(told, dict) else [told]
+    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < np.inf for n in values)
+    if not numbers or (isinstance(told, dict) and not set(told) <= set(WorkloadKind)):
+        raise ValueError(f"give a number above 0, or one for some of the kinds of jobs, {', '.join(WorkloadKind)}")
+    return cast(Speed, told)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class HourlyPart(_Part):
+    """`envs.terms.Hourly`."""
+
+    price_usd_per_gpu_hour: _Amounts = ()
+    usd_per_kwh: _Amounts = ()
+    carbon_g_per_kwh: _Amounts = ()
+
+
+class PoolPart(_Part):
+    """`PoolTerms`, whose name is the flavor's."""
+
+    nodes: Count
+    max_nodes: Count | None = None
+    min_nodes: Count = 0
+    gpus_per_node: int = Field(default=8, ge=1, le=10_000)
+    market: Market = Market.ON_DEMAND
+    price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
+    speed: Annotated[Speed, PlainValidator(_speed)] = 1.0
+    lead_s: float = Field(default=600.0, ge=0, le=7 * 86_400.0)
+    lead_sigma: float = Field(default=0.0, ge=0, le=3)
+    billed_at_least_s: float = Field(default=0.0, ge=0)
+    interruptions_per_day: float = Field(default=0.0, ge=0)
+    mass_losses_per_day: float = Field(default=0.0, ge=0)
+    mass_loss_share: float = Field(default=0.5, ge=0, le=1)
+    interruptions: Annotated[Path, PlainValidator(_recorded)] | None = None
+    notice_s: float = Field(default=0.0, ge=0, lt=STEP_S)
+    mean_time_between_failures_h: float | None = Field(default=None, gt=0)
+    repair_h: float = Field(default=24.0, ge=0, le=366 * 24.0)
+    watts_idle_per_gpu: float = Field(default=0.0, ge=0)
+    watts_busy_per_gpu: float = Field(default=0.0, ge=0)
+    hourly: HourlyPart = HourlyPart()
+    provider: str = ""
+    region: str = ""
+
+
+def terms_of(name: str, told: int | PoolPart) -> PoolTerms:
+    """What `envs.world` takes. GPUs of which nothing is told are reserved, and stay. Reads what was recorded."""
+    if isinstance(told, int):
+        return PoolTerms(name, told, told, told, gpus_per_node=1, market=Market.RESERVED)
+    most = told.nodes if told.max_nodes is None else told.max_nodes
+    hourly = Hourly(**told.hourly.model_dump())
+    recorded = None if told.interruptions is None else read_interruptions(told.interruptions, name)
+    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly, "interruptions": recorded})
+
+
+def refuse_strange(path: Path, flavors: Mapping[str, int | PoolPart], pools: Sequence[PoolTerms]) -> None:
+    """Raises SettingsError where a pool tells something twice, or something that cannot be."""
+    for name, told in flavors.items():
+        if isinstance(told, PoolPart) and told.hourly.price_usd_per_gpu_hour and PRICE in told.model_fields_set:
+            raise SettingsError(f"{path}: flavors.{name} tells {PRICE} and hourly.{PRICE}; leave one of them out")
+        if isinstance(told, PoolPart):
+            _refuse_strange_losses(f"{path}: flavors.{name}", told)
+    for pool in pools:
+        if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
+            raise SettingsError(
+                f"{path}: flavors.{pool.name} draws {pool.watts_busy_per_gpu:g} W busy and "
+                f"{pool.watts_idle_per_gpu:g} W idle; give a watts_busy_per_gpu that is not less"
+            )
+        if not pool.min_nodes <= pool.nodes <= pool.max_nodes:
+            raise SettingsError(
+                f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
+                f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
+            )
+
+
+_BY_CHANCE = ("interruptions_per_day", "mass_losses_per_day", "mass_loss_share")
+
+
+def _refuse_strange_losses(where: str, told: PoolPart) -> None:
+    """Raises SettingsError where losses are told twice, or something of them that cannot be."""
+    twice = [name for name in _BY_CHANCE if name in told.model_fields_set]
+    if told.interruptions is not None and twice:
+        raise SettingsError(f"{where} tells interruptions and {twice[0]}; leave one of them out")
+    if "repair_h" not in told.model_fields_set:
+        return
+    if told.mean_time_between_failures_h is None:
+        raise SettingsError(f"{where}.repair_h is of nodes that fail; tell mean_time_between_failures_h too")
+    if told.market is not Market.RESERVED:
+        raise SettingsError(
+            f"{where}.repair_h is of own nodes, and its market is {told.market.value}: whoever buys one asks for "
+            "another when it fails; leave repair_h out, or tell market: reserved"
+        )
