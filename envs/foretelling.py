@@ -13,7 +13,7 @@ from envs.terms import HOUR_S
 from envs.workloads import DAY_S
 from forecasting.forecast import forecast
 from forecasting.protocol import Forecaster, updated
-from gyropilot.domain import ClusterState, DemandForecast, View
+from gyropilot.domain import ALL_QUEUES, ClusterState, DemandForecast, DemandHistory, Floats, Line, View
 from gyropilot.settings import ForecastSettings
 
 REFIT_S = DAY_S
@@ -47,25 +47,51 @@ class Glance(View):
         return part
 
 
-@dataclass(eq=False, slots=True)
-class Foretelling:
-    """A forecast every FORECAST_S, by a forecaster that learns whether or not anybody looks at what it says."""
+class Foretold(DemandForecast):
+    """A forecast of totals, which works out those of queues when they are first read: where no quota binds nobody does.
 
-    record: Record
+    Only for what a forecaster says that looks at each line alone.
+    """
+
+    __slots__ = ("_totals", "_whole")
+    _totals: DemandForecast
+    _whole: Callable[[], DemandForecast]
+
+    @classmethod
+    def of_totals(cls, totals: DemandForecast, lines: tuple[Line, ...], whole: Callable[[], DemandForecast]) -> Self:
+        """`lines` are those of the `whole`."""
+        told = cls.__new__(cls)
+        vars(told).update({**vars(totals), "lines": lines})
+        del vars(told)["gpus"]
+        object.__setattr__(told, "_totals", totals)
+        object.__setattr__(told, "_whole", whole)
+        return told
+
+    def of(self, line: Line) -> Floats:
+        return self._totals.of(line) if line.queue == ALL_QUEUES else super().of(line)
+
+    def __getattr__(self, name: str) -> object:
+        # Only what is not there yet is asked for here.
+        if name != "gpus":
+            raise AttributeError(f"a forecast has no {name}")
+        gpus = self._whole().gpus
+        object.__setattr__(self, name, gpus)
+        return gpus
+
+
+@dataclass(eq=False, slots=True)
+class Course:
+    """One forecaster on its way through a record: it learns whether or not anybody looks at what it says."""
+
     forecaster: Forecaster
+    history: Callable[[int], DemandHistory]  # until a step
+    record: Record
     fitted_s: float = 0.0
     dues: list[int] = field(default_factory=list)  # steps whose forecast nobody has looked at
-    newest: int | None = None  # step whose forecast was due last
     told: tuple[int, DemandForecast] | None = None  # the last one looked at, and its step
 
-    def by(self, nth: int) -> Callable[[], DemandForecast]:
-        """The newest forecast at a step, for whoever looks at it."""
-        if self.newest is None or (nth - self.newest) * self.record.step_s >= FORECAST_S:
-            self.newest = nth
-            self.dues.append(nth)
-        return partial(self._of, self.newest)
-
-    def _of(self, nth: int) -> DemandForecast:
+    def of(self, nth: int) -> DemandForecast:
+        """The forecast of a step that was due."""
         while self.dues and self.dues[0] <= nth:
             self._learn(self.dues.pop(0), nth)
         if self.told is None or self.told[0] != nth:
@@ -74,9 +100,43 @@ class Foretelling:
 
     def _learn(self, due: int, nth: int) -> None:
         """From all until a step that was due; the forecast of the one that is asked for."""
-        history, now_s = self.record.whole(due), due * self.record.step_s
+        history, now_s = self.history(due), due * self.record.step_s
         if now_s - self.fitted_s >= min(REFIT_S, max(self.fitted_s, HOUR_S)):
             self.forecaster, self.fitted_s = self.forecaster.fit(history), now_s
         self.forecaster = updated(self.forecaster, history)
         if due == nth:
             self.told = due, forecast(self.forecaster, history, WANTED, self.record.at(due))
+
+
+@dataclass(eq=False, slots=True)
+class Foretelling:
+    """A forecast every FORECAST_S, made when somebody looks."""
+
+    whole: Course
+    totals: Course | None  # of these alone, where the forecaster needs no other lines for them
+    newest: int | None = None  # step whose forecast was due last
+    told: tuple[int, DemandForecast] | None = None  # the last one of totals, and its step
+
+    @classmethod
+    def of(cls, record: Record, forecaster: Forecaster) -> Self:
+        alone = getattr(forecaster, "each_alone", False)
+        totals = Course(forecaster, record.totals, record) if alone else None
+        return cls(Course(forecaster, record.whole, record), totals)
+
+    def by(self, nth: int) -> Callable[[], DemandForecast]:
+        """The newest forecast at a step, for whoever looks at it."""
+        if self.newest is None or (nth - self.newest) * self.whole.record.step_s >= FORECAST_S:
+            self.newest = nth
+            self.whole.dues.append(nth)
+            if self.totals is not None:
+                self.totals.dues.append(nth)
+        return partial(self._of, self.newest)
+
+    def _of(self, nth: int) -> DemandForecast:
+        # Who has read of queues once will do so again.
+        if self.totals is None or self.whole.told is not None:
+            return self.whole.of(nth)
+        if self.told is None or self.told[0] != nth:
+            lines = self.whole.record.lines
+            self.told = nth, Foretold.of_totals(self.totals.of(nth), lines, partial(self.whole.of, nth))
+        return self.told[1]

@@ -63,12 +63,19 @@ class Record:
 
     def whole(self, nth: int) -> DemandHistory:
         """The same with the total, as forecasters get it."""
+        return self._of_lines(slice(None), nth)
+
+    def totals(self, nth: int) -> DemandHistory:
+        """Of the total alone, for forecasters who need no more for it."""
+        return self._of_lines(slice(-1, None), nth)
+
+    def _of_lines(self, rows: slice, nth: int) -> DemandHistory:
         until = self._until(nth)
-        running, pending, demand = self.readings[:, :, until]
-        whole = DemandHistory(self.lines, self.times[until], running, pending)
-        seen = len(whole.times) - np.count_nonzero(self.unseen[until])
-        vars(whole).update(demand=demand, seen=np.full(len(self.lines), seen))
-        return whole
+        lines, (running, pending, demand) = self.lines[rows], self.readings[:, rows, until]
+        history = DemandHistory(lines, self.times[until], running, pending)
+        seen = len(history.times) - np.count_nonzero(self.unseen[until])
+        vars(history).update(demand=demand, seen=np.full(len(lines), seen))
+        return history
 
     def _until(self, nth: int) -> slice:
         return slice(max(0, nth + 1 - round(REMEMBERED.total_seconds() / self.step_s)), nth + 1)

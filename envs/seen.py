@@ -65,7 +65,7 @@ class Seen:
     def __post_init__(self) -> None:
         run = self.run
         self.record = Record.blank(run.queues, GPU.resource, run.steps, self.began_s, run.world.step_s)
-        self.foretelling = Foretelling(self.record, self.forecaster)
+        self.foretelling = Foretelling.of(self.record, self.forecaster)
         pools, at_s = run.world.pools, run.world.step_s * np.arange(run.steps + 1, dtype=np.float64)
         self.hourly = np.stack([prices_at(pools, at_s), carbon_g_per_kwh(pools, self.prices, at_s)], axis=1)
         self.pools, self.quotas, self.queues = Kept(self._pool), Kept(self._quotas), Kept(self._queue)

@@ -27,6 +27,8 @@ class Naive:
     bands: Bands = field(default_factory=Bands.none)
 
     name = "naive"
+    each_alone = True
+    """What it says of a line follows from the past of that line."""
 
     def fit(self, history: DemandHistory) -> Self:
         """Measures past changes once, so that `predict` only looks them up."""
