@@ -5,7 +5,7 @@
 
 Thirty days are 8,640 steps of five minutes. At each the pilot looks at the cluster, a forecast is made if it looks
 ahead and the last one is fifteen minutes old, dials turn, and jobs run for five minutes. Seconds are of one core, and
-without those of the linear programmes that `receding` solves at each step, which are told apart.
+without those in which HiGHS solves the linear programmes that `receding` writes at each step, which are told apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 
 from agents.pilots import ALL_PILOTS, make_pilot
-from agents.pilots.purchases import Purchases, cheapest
+from agents.pilots.purchases import solved
 from agents.protocols import Pilot
 from envs.bound import natural
 from envs.job_file import read_jobs
@@ -33,7 +33,7 @@ from envs.trial import Trial, tried
 from envs.workloads import DAY_S, JobTable, generate
 from envs.world import STEP_S, Weather, World
 from forecasting.registry import make
-from gyropilot.domain import Market
+from gyropilot.domain import Floats, Market
 from gyropilot.settings import PilotSettings
 
 DAYS = 30.0
@@ -71,16 +71,16 @@ def _replay(world: World, jobs: JobTable, pilot: Pilot, steps: int, forecaster: 
 
 @contextmanager
 def _solving() -> Iterator[list[float]]:
-    """Seconds of each linear programme that a pilot solves meanwhile."""
+    """Seconds in which HiGHS is handed a linear programme and solves it; to write its rows is the pilot's own."""
     spent: list[float] = []
 
-    def timed(*programme: Any) -> Purchases | None:
+    def timed(*programme: Any) -> tuple[Floats, float] | None:
         began = time.process_time()
-        plan = cheapest(*programme)
+        found = solved(*programme)
         spent.append(time.process_time() - began)
-        return plan
+        return found
 
-    with patch("agents.pilots.outlook.cheapest", timed):
+    with patch("agents.pilots.purchases.solved", timed):
         yield spent
 
 

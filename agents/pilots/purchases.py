@@ -15,8 +15,10 @@ imply (the newsvendor's), in time for its lead time; with one course it is the p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from threading import local
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,33 +68,78 @@ class _Columns(NamedTuple):
     there: Ints
     waiting: Ints
 
-    @property
-    def size(self) -> int:
-        return sum(part.size for part in self)
-
 
 Matrix = tuple[NDArray[np.int32], NDArray[np.int32], Floats]  # where each row begins, columns, coefficients
+Rows = tuple[Floats, Floats]  # the least and the most of each
 
 
 def cheapest(offers: Sequence[Offer], demand: Floats, waiting_usd: float, edges_hours: Floats) -> Purchases | None:
     """The plan for (K, T) GPUs of demand in the steps between T + 1 edges; None where HiGHS finds no optimum."""
-    columns = _columns(len(offers), *demand.shape)
-    costs = _costs(offers, len(demand), waiting_usd, np.diff(edges_hours))
-    upper = _upper(offers, columns, edges_hours)
-    lower_rows = np.concatenate([_inflow(offers, edges_hours).ravel(), demand.ravel()])
-    upper_rows = np.concatenate([_inflow(offers, edges_hours).ravel(), np.full(demand.size, np.inf)])
-    matrix = _matrix(tuple(offer.lead_hours for offer in offers), len(demand), tuple(edges_hours.tolist()))
-    solved = _solved(costs, upper, (lower_rows, upper_rows), matrix)
-    if solved is None:
-        return None
-    values, usd = solved
-    bought, released, there, waiting = (values[part] for part in columns)
-    return Purchases(bought, released, there, waiting, usd)
+    leads_hours = tuple([offer.lead_hours for offer in offers])
+    frame = _frame(leads_hours, len(demand), tuple(edges_hours.tolist()))
+    prices = tuple([(offer.start_up_usd, offer.price_usd_per_hour) for offer in offers])
+    costs = _costs(frame, prices, waiting_usd)
+    found = solved(costs, frame.upper_of(offers), frame.rows_of(offers, demand), frame.matrix)
+    return None if found is None else frame.plan(*found)
 
 
 def arrivals(lead_hours: float, edges_hours: Floats) -> Ints:
     """(T,) the step from whose beginning on can be used what is bought at the beginning of each; T: none."""
     return np.searchsorted(edges_hours[:-1], edges_hours[:-1] + lead_hours - 1e-9)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Frame:
+    """What of a programme follows from lead times and steps: the same at every look, as long as pools keep theirs.
+
+    P pools, K courses, T steps.
+    """
+
+    pools: int
+    courses: int
+    hours: Floats  # (T,) of steps
+    first: tuple[int, ...]  # (P,) the step in which comes what is asked for now, or came before; T: none
+    upper: Floats  # of columns, what follows from no offer
+    matrix: Matrix
+
+    def upper_of(self, offers: Sequence[Offer]) -> Floats:
+        upper, steps = self.upper.copy(), len(self.hours)
+        for row, (offer, first) in enumerate(zip(offers, self.first, strict=True)):
+            bought, released, there = (steps * (row + part * self.pools) for part in range(3))
+            upper[bought] = max(0.0, offer.most - offer.there - offer.coming) if first < steps else 0.0
+            upper[released] = offer.removable
+            upper[there : there + steps] = max(offer.most, offer.there + offer.coming)
+        return upper
+
+    def rows_of(self, offers: Sequence[Offer], demand: Floats) -> Rows:
+        """GPUs that come without being bought, which is what is there at first and what is on its way; then demand."""
+        steps = len(self.hours)
+        least = np.zeros((self.pools + self.courses) * steps)
+        for row, (offer, first) in enumerate(zip(offers, self.first, strict=True)):
+            least[row * steps] += offer.there
+            if first < steps:
+                least[row * steps + first] += offer.coming
+        most = least.copy()
+        least[self.pools * steps :], most[self.pools * steps :] = demand.ravel(), np.inf
+        return least, most
+
+    def plan(self, values: Floats, usd: float) -> Purchases:
+        """What columns say."""
+        parts = values.reshape(-1, len(self.hours))
+        bought, released, there = (parts[nth * self.pools : (nth + 1) * self.pools] for nth in range(3))
+        return Purchases(bought, released, there, parts[3 * self.pools :], usd)
+
+
+@lru_cache(maxsize=64)
+def _frame(leads_hours: tuple[float, ...], courses: int, edges_hours: tuple[float, ...]) -> _Frame:
+    pools, edges = len(leads_hours), np.array(edges_hours)
+    columns = _columns(pools, courses, len(edges) - 1)
+    when = [arrivals(lead, edges) for lead in leads_hours]
+    upper = np.full((3 * pools + courses) * (len(edges) - 1), np.inf)
+    for row, steps in enumerate(when):
+        upper[columns.bought[row, steps == len(edges) - 1]] = 0.0
+    first = tuple(int(steps[0]) for steps in when)
+    return _Frame(pools, courses, np.diff(edges), first, upper, _matrix(columns, when))
 
 
 def _columns(pools: int, courses: int, steps: int) -> _Columns:
@@ -103,49 +150,25 @@ def _columns(pools: int, courses: int, steps: int) -> _Columns:
     )
 
 
-def _costs(offers: Sequence[Offer], courses: int, waiting_usd: float, hours: Floats) -> Floats:
-    price = np.array([offer.price_usd_per_hour for offer in offers])
-    bought = [offer.start_up_usd + A_TRIFLE_USD * (1 + rank) for rank, offer in enumerate(offers)]
-    return np.concatenate(
-        [
-            np.repeat(bought, len(hours)),
-            np.full(len(offers) * len(hours), A_TRIFLE_USD),
-            np.outer(price, hours).ravel(),
-            np.tile(waiting_usd / courses * hours, courses),
-        ]
-    )
-
-
-def _upper(offers: Sequence[Offer], columns: _Columns, edges_hours: Floats) -> Floats:
-    upper = np.full(columns.size, np.inf)
-    upper[columns.released[:, 0]] = [offer.removable for offer in offers]
-    for row, offer in enumerate(offers):
-        upper[columns.there[row]] = max(offer.most, offer.there + offer.coming)
-        upper[columns.bought[row, 0]] = max(0.0, offer.most - offer.there - offer.coming)
-        late = arrivals(offer.lead_hours, edges_hours) == len(edges_hours) - 1
-        upper[columns.bought[row, late]] = 0.0
-    return upper
-
-
-def _inflow(offers: Sequence[Offer], edges_hours: Floats) -> Floats:
-    """(P, T) GPUs that come without being bought: what is there at first, and what is on its way."""
-    inflow = np.zeros((len(offers), len(edges_hours) - 1))
-    for row, offer in enumerate(offers):
-        inflow[row, 0] += offer.there
-        when = int(arrivals(offer.lead_hours, edges_hours)[0])
-        if when < inflow.shape[1]:
-            inflow[row, when] += offer.coming
-    return inflow
-
-
 @lru_cache(maxsize=64)
-def _matrix(leads_hours: tuple[float, ...], courses: int, edges_hours: tuple[float, ...]) -> Matrix:
+def _costs(frame: _Frame, prices: tuple[tuple[float, float], ...], waiting_usd: float) -> Floats:
+    """Of columns, from what each pool's GPUs cost to start and by the hour."""
+    bought = [start_up_usd + A_TRIFLE_USD * (1 + rank) for rank, (start_up_usd, _) in enumerate(prices)]
+    costs = [
+        np.repeat(bought, len(frame.hours)),
+        np.full(len(prices) * len(frame.hours), A_TRIFLE_USD),
+        np.outer([price for _, price in prices], frame.hours).ravel(),
+        np.tile(waiting_usd / frame.courses * frame.hours, frame.courses),
+    ]
+    return for_reading(np.concatenate(costs))
+
+
+def _matrix(columns: _Columns, when: Sequence[Ints]) -> Matrix:
     """Of the rows that say what is there, then of those that say that it, or waiting, covers demand.
 
-    The same at every look, as long as pools keep their lead times.
+    What is bought is there from the step on that `when` says, of each pool (T,).
     """
-    pools, steps = len(leads_hours), len(edges_hours) - 1
-    columns = _columns(pools, courses, steps)
+    (pools, steps), courses = columns.there.shape, len(columns.waiting)
     stock = np.arange(pools * steps).reshape(pools, steps)
     cover = pools * steps + np.arange(courses * steps).reshape(courses, steps)
     parts = [
@@ -155,9 +178,8 @@ def _matrix(leads_hours: tuple[float, ...], courses: int, edges_hours: tuple[flo
         (cover, columns.waiting, 1.0),
         *((cover, columns.there[row], 1.0) for row in range(pools)),
     ]
-    for row, lead_hours in enumerate(leads_hours):
-        when = arrivals(lead_hours, np.array(edges_hours))
-        parts.append((stock[row][when[when < steps]], columns.bought[row][when < steps], -1.0))
+    for row, comes in enumerate(when):
+        parts.append((stock[row][comes[comes < steps]], columns.bought[row][comes < steps], -1.0))
     whole = [np.broadcast_arrays(*part) for part in parts]
     return for_reading(_by_rows(*(np.concatenate([part[at].ravel() for part in whole]) for at in range(3))))
 
@@ -168,8 +190,8 @@ def _by_rows(row: Ints, column: Ints, value: Floats) -> Matrix:
     return start.astype(np.int32), column[order].astype(np.int32), value[order]
 
 
-def _solved(costs: Floats, upper: Floats, rows: tuple[Floats, Floats], matrix: Matrix) -> tuple[Floats, float] | None:
-    """The columns at the optimum and what it costs, by one thread."""
+def solved(costs: Floats, upper: Floats, rows: Rows, matrix: Matrix) -> tuple[Floats, float] | None:
+    """The columns at the optimum and what it costs, by one thread. What was solved before changes nothing."""
     import highspy
 
     model = highspy.HighsLp()
@@ -178,11 +200,25 @@ def _solved(costs: Floats, upper: Floats, rows: tuple[Floats, Floats], matrix: M
     model.row_lower_, model.row_upper_ = rows
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = matrix
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    for name, setting in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex")):
-        solver.setOptionValue(name, setting)
-    solver.passModel(model)
+    solver = _solver()
+    # One that it refuses, such as of demand without end, would leave the last one to be solved again.
+    if solver.passModel(model) == highspy.HighsStatus.kError:
+        return None
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     return np.array(solver.getSolution().col_value), float(solver.getObjectiveValue())
+
+
+_of_thread = local()
+
+
+def _solver() -> Any:
+    """One for each thread: to make one takes as long as a solution. It begins each programme from nothing."""
+    if not hasattr(_of_thread, "solver"):
+        import highspy
+
+        _of_thread.solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        for name, setting in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex")):
+            _of_thread.solver.setOptionValue(name, setting)
+    return _of_thread.solver
