@@ -83,13 +83,14 @@ class Bands:
 
     def for_lines(self, history: DemandHistory) -> Bands:
         """Rows in the order of `history`; those not known, or known from half as much, are measured anew."""
-        at, seen, scale = rows_of(self.lines, history.lines), seen_s(history), scale_gpus(history)
+        seen, scale = seen_s(history), scale_gpus(history)
+        if self.lines == history.lines and (seen < 2 * self.seen_s + 1).all():  # as a rule
+            return Bands(self.lines, self.errors, np.maximum(seen, self.seen_s), np.maximum(scale, self.scale))
+        at = rows_of(self.lines, history.lines)
         known_s, known_scale = np.append(self.seen_s, 0.0)[at], np.append(self.scale, 0.0)[at]
         old = (at >= 0) & (seen < 2 * known_s + 1)
         seen = np.where(old, np.maximum(seen, known_s), seen)
         scale = np.where(old, np.maximum(scale, known_scale), scale)
-        if self.lines == history.lines and old.all():
-            return Bands(history.lines, self.errors, seen, scale)
         errors, new = np.empty((len(at), len(LEADS_S), len(LEVELS))), np.flatnonzero(~old)
         if len(new):
             errors[new] = Bands.of_changes(some_lines(history, new)).errors

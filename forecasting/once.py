@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,17 +18,18 @@ KEPT = 256
 
 
 def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory], Answer]:
-    """`measure`, which works out its answer at the first question about each history, and keeps it as long as that.
+    """`measure`, which works out its answer at the first question about each history, and keeps it beside its fields.
 
-    Nobody may write to its arrays. It must not hold the history itself, or neither would ever be forgotten.
+    Nobody may write to its arrays.
     """
-    known: WeakKeyDictionary[DemandHistory, Answer] = WeakKeyDictionary()
+    name = f"{measure.__module__}.{measure.__qualname__}"
 
     @wraps(measure)
     def asked(history: DemandHistory) -> Answer:
-        found = known.get(history)
-        if found is None:
-            found = known[history] = for_reading(measure(history))
+        known = vars(history)
+        if name not in known:
+            known[name] = for_reading(measure(history))
+        found: Answer = known[name]
         return found
 
     return asked
