@@ -23,10 +23,13 @@ def once(fact: Callable[[Subject, *Question], Answer]) -> Callable[[Subject, *Qu
 
     @wraps(fact)
     def asked(subject: Subject, *question: *Question) -> Answer:
-        answers = vars(subject).setdefault(name, {})
-        if question not in answers:
-            answers[question] = for_reading(fact(subject, *question))
-        known: Answer = answers[question]
-        return known
+        known = vars(subject)
+        answers: dict[object, Answer] | None = known.get(name)
+        if answers is None:
+            answers = known[name] = {}
+        elif question in answers:
+            return answers[question]
+        answer = answers[question] = for_reading(fact(subject, *question))
+        return answer
 
     return asked

@@ -12,7 +12,11 @@ from gyropilot.domain import ClusterState, Dial, Market, Pool, Queue, Quota
 
 def merit_order(pools: Iterable[Pool]) -> list[Pool]:
     """Reserved first, because it is paid for; then the cheapest; by name where prices are equal."""
-    return sorted(pools, key=lambda p: (p.market is not Market.RESERVED, p.running_price_usd_per_gpu_hour, p.name))
+    return sorted(pools, key=_merit)
+
+
+def _merit(pool: Pool) -> tuple[bool, float, str]:
+    return pool.market is not Market.RESERVED, pool.running_price_usd_per_gpu_hour, pool.name
 
 
 def wanted_nodes(pool: Pool) -> int:
@@ -65,10 +69,18 @@ def offers(pool: Pool, flavor: str) -> bool:
 
 @once
 def served(state: ClusterState) -> Mapping[str, tuple[Queue, ...]]:
-    """Queues whose work may run in each pool, by its name; those that are stopped, too."""
+    """Queues whose work may run in each pool, by its name; those that are stopped, too.
+
+    One tuple for all pools that serve the same: what follows from it need be worked out once.
+    """
     if not any(q.quotas or q.regions or q.allowed_pools for q in state.queues):
         return dict.fromkeys([p.name for p in state.pools], state.queues)
-    return {p.name: tuple([q for q in state.queues if serves(p, q)]) for p in state.pools}
+    of_some: dict[tuple[str, ...], tuple[Queue, ...]] = {}
+    found: dict[str, tuple[Queue, ...]] = {}
+    for pool in state.pools:
+        queues = tuple([q for q in state.queues if serves(pool, q)])
+        found[pool.name] = of_some.setdefault(tuple([q.name for q in queues]), queues)
+    return found
 
 
 def served_by_any(state: ClusterState, pools: Sequence[Pool]) -> list[Queue]:

@@ -64,7 +64,10 @@ _WRITABLE = (list, np.ndarray)
 
 def for_reading(answer: Answer) -> Answer:
     """The same, to whose arrays nobody can write any more: several have it."""
-    for part in answer if isinstance(answer, tuple) else (answer,):
-        if isinstance(part, np.ndarray):
-            part.flags.writeable = False
+    if isinstance(answer, np.ndarray):
+        answer.flags.writeable = False
+    elif isinstance(answer, tuple):
+        for part in answer:
+            if isinstance(part, np.ndarray):
+                part.flags.writeable = False
     return answer

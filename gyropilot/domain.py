@@ -289,6 +289,13 @@ class DemandHistory:
             vars(newest)["totals"] = {resource: total[last] for resource, total in self.totals.items()}
         return newest
 
+    def newest_totals(self, steps: int) -> Mapping[str, Floats]:
+        """`totals` of the last so many steps, of which no others are added up."""
+        if "totals" not in vars(self):
+            return self.newest(steps).totals
+        last = slice(max(0, len(self.times) - steps), None)
+        return {resource: total[last] for resource, total in self.totals.items()}
+
     def with_totals(self) -> DemandHistory:
         """The same with one more line per resource: the sum over queues, NaN only where no queue was seen.
 

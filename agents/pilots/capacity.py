@@ -116,14 +116,13 @@ def _waiting_price(state: ClusterState, pool: Pool) -> float:
 @once
 def _waiting_prices(state: ClusterState, resource: str) -> Mapping[str, float]:
     """USD of one GPU-hour of waiting of those whom each pool serves."""
-    of_some: dict[tuple[str, ...], float] = {}  # by queues: most pools serve the same
+    of_some: dict[int, float] = {}  # by tuple of queues: most pools serve the same
     prices: dict[str, float] = {}
     for pool in state.pools_of(resource):
         queues = served(state)[pool.name]
-        names = tuple([q.name for q in queues])
-        if names not in of_some:
-            of_some[names] = waiting_price(queues, resource)
-        prices[pool.name] = of_some[names]
+        if id(queues) not in of_some:
+            of_some[id(queues)] = waiting_price(queues, resource)
+        prices[pool.name] = of_some[id(queues)]
     return prices
 
 

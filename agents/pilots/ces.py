@@ -31,7 +31,7 @@ from agents.asked import asked
 from agents.paths import mean_gpus
 from agents.pilots.growth import awaited, grown, spare, waits_first
 from agents.pilots.kinds import Kind, kinds
-from agents.pilots.past import peak_demand, total_demand
+from agents.pilots.past import latest_demand, peak_demand
 from agents.pilots.placing import shrink_to, stock
 from agents.pilots.present import present_demand, served_gpus
 from agents.shares import whole
@@ -93,7 +93,7 @@ class Ces:
         if peak_demand(state, resource, self.keep) is None:
             return True
         steps = max(1, -(-self.keep // state.history.step))
-        seen = np.append(total_demand(state.history.newest(steps), resource), present_demand(state, resource))
+        seen = np.append(latest_demand(state.history, resource, steps), present_demand(state, resource))
         near = kind.share * seen > kind.supply_gpus - (self.buffer_nodes + 1) * kind.node_gpus
         return bool((near[1:] & ~near[:-1]).any())
 
@@ -130,7 +130,7 @@ def _used(state: ClusterState, kind: Kind, resource: str) -> int:
 def _recent_mean(state: ClusterState, kind: Kind, resource: str, window: timedelta) -> float:
     """GPUs of the whole nodes that demand took on the mean before now; NaN where nothing was seen."""
     steps = max(1, -(-window // state.history.step))
-    seen = kind.share * total_demand(state.history.newest(steps + 1), resource)[:-1]
+    seen = kind.share * latest_demand(state.history, resource, steps + 1)[:-1]
     nodes = np.ceil(seen[~np.isnan(seen)] / max(1, kind.node_gpus) - 1e-6)
     return float(nodes.mean()) * kind.node_gpus if nodes.size else float("nan")
 

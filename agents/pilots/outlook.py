@@ -12,14 +12,14 @@ import numpy as np
 
 from agents.asked import asked
 from agents.once import once
-from agents.paths import hours, in_hours
+from agents.paths import hours, in_hours, places
 from agents.pilots.growth import Room
 from agents.pilots.kinds import Kind
-from agents.pilots.past import total_demand
+from agents.pilots.past import latest_demand
 from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
-from agents.supply import admissible_pending, removable_gpus, room_gpus, served_by_any, supply_gpus
+from agents.supply import admissible_pending, removable_gpus, room_gpus, served_by_any
 from forecasting.once import for_reading
 from gyropilot.domain import ALL_QUEUES, ClusterState, DemandForecast, Floats, Line, Market, Pool, Queue, View
 
@@ -99,30 +99,36 @@ def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floa
     What has come or gone since the forecast was made is taken to stay.
     """
     forecast, state = view.forecast, view.state
-    now = asked(state, resource).demand
-    age = max(0.0, hours(state.seen_at - forecast.made_at))
-    ahead = in_hours(forecast.horizons) - age
+    knots = _knots(forecast.horizons, max(0.0, hours(state.seen_at - forecast.made_at)))
     table = _at_levels(forecast, resource, tuple(levels.tolist()))
-    since = _come_since(state, resource, forecast.made_at)
-    knots = np.concatenate([[0.0], ahead[ahead > 0]])
-    values = np.concatenate([np.full((1, len(levels)), now), np.maximum(0.0, table[ahead > 0] + since)])
-    return np.array([np.interp(at_hours, knots, column) for column in values.T])
+    values = np.empty((len(knots), len(levels)))
+    values[0] = asked(state, resource).demand
+    coming = table[len(table) + 1 - len(knots) :] + _come_since(state, resource, forecast.made_at)
+    np.maximum(0.0, coming, out=values[1:])
+    return places(knots, tuple(at_hours.tolist())).read(values).T
+
+
+@lru_cache(maxsize=64)
+def _knots(horizons: tuple[timedelta, ...], age_hours: float) -> tuple[float, ...]:
+    """Hours from now until now and until each of a forecast's horizons that is still to come."""
+    ahead = in_hours(horizons) - age_hours
+    return (0.0, *ahead[ahead > 0].tolist())
 
 
 @once
 def _at_levels(forecast: DemandForecast, resource: str, levels: tuple[float, ...]) -> Floats:
     """(H, K) GPUs of all queues at some quantiles."""
     total = forecast.of(Line(ALL_QUEUES, resource))
-    return np.array([np.interp(levels, forecast.quantiles, row) for row in total])
+    return places(forecast.quantiles, levels).read(total.T).T
 
 
 def _come_since(state: ClusterState, resource: str, moment: datetime) -> float:
     """GPUs by which demand has changed since then, of one source: the history; none where it does not tell."""
     times = state.history.times
-    back = len(times) - int(np.searchsorted(times, moment.timestamp(), side="right")) + 1
+    back = len(times) - int(times.searchsorted(moment.timestamp(), side="right")) + 1
     if not 0 < back <= len(times):
         return 0.0
-    seen = total_demand(state.history.newest(back), resource)
+    seen = latest_demand(state.history, resource, back)
     change = float(seen[-1] - seen[0])
     return change if math.isfinite(change) else 0.0
 
@@ -167,11 +173,11 @@ def _waited(state: ClusterState, queues: Sequence[Queue], resource: str) -> dict
 
 def offer(pool: Pool, start_up: timedelta, growth: float) -> Offer:
     """What a pool has and may be asked for. Reserved nodes stay: they are paid for either way."""
-    price = pool.running_price_usd_per_gpu_hour
+    there, coming, price = pool.gpus, pool.coming_gpus, pool.running_price_usd_per_gpu_hour
     return Offer(
-        there=pool.gpus,
-        coming=pool.coming_gpus,
-        most=supply_gpus(pool) + growth,
+        there=there,
+        coming=coming,
+        most=there + coming + growth,
         removable=0.0 if pool.market is Market.RESERVED else removable_gpus(pool),
         lead_hours=hours(pool.lead_time),
         price_usd_per_hour=price,

@@ -17,6 +17,12 @@ def total_demand(history: DemandHistory, resource: str) -> Floats:
     return np.full(len(history.times), np.nan) if total is None else total
 
 
+def latest_demand(history: DemandHistory, resource: str, steps: int) -> Floats:
+    """The same of the last so many steps."""
+    total = history.newest_totals(steps).get(resource)
+    return np.full(min(steps, len(history.times)), np.nan) if total is None else total
+
+
 @once
 def peak_demand(state: ClusterState, resource: str, window: timedelta) -> float | None:
     """The largest demand of all queues within the window, now included; None when not all of it was seen.

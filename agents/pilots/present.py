@@ -29,4 +29,5 @@ def servable(state: ClusterState, resource: str, demand: ArrayLike) -> Floats:
     """The same of demands of any shape."""
     now = asked(state, resource)
     of_others = np.asarray(demand, dtype=np.float64) - now.stopped_running - now.stopped_pending
-    return now.stopped_running + np.clip(of_others, 0.0, max(0.0, admissible_gpus(state, resource)))
+    admitted: Floats = np.minimum(np.maximum(of_others, 0.0), max(0.0, admissible_gpus(state, resource)))
+    return now.stopped_running + admitted

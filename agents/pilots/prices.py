@@ -17,12 +17,16 @@ def critical_ratio(price_usd: float, waiting_usd: float) -> float:
 
 def waiting_price(queues: Sequence[Queue], resource: str) -> float:
     """USD of one GPU-hour of waiting, over active queues weighted by their present demand for the resource."""
-    active = [q for q in queues if q.active]
-    weights = [q.demand_gpus(resource) for q in active]
-    if not (total := sum(weights)) > 0:
-        weights, total = [1.0] * len(active), float(len(active))
-    cost = sum([w * q.waiting_usd_per_gpu_hour for w, q in zip(weights, active, strict=True)])
-    return cost / total if active else 0.0
+    total = cost = 0.0
+    for queue in queues:
+        if queue.active:
+            weight = queue.demand_gpus(resource)
+            total += weight
+            cost += weight * queue.waiting_usd_per_gpu_hour
+    if total > 0:
+        return cost / total
+    equally = [q.waiting_usd_per_gpu_hour for q in queues if q.active]
+    return sum(equally) / float(len(equally)) if equally else 0.0
 
 
 def mean_price(pools: Sequence[Pool]) -> float:
