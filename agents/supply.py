@@ -135,6 +135,8 @@ def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float
     """GPUs that wait per active queue, as far as its cohort's quotas would admit them if nodes were there."""
     if not asked(state, resource).pending:
         return {q.name: 0.0 for q in state.queues if q.active}
+    if not quotas_bind(state):
+        return {q.name: max(0.0, q.pending_gpus.get(resource, 0.0)) for group in cohorts(state) for q in group}
     pending = dict.fromkeys([q.name for group in cohorts(state) for q in group], 0.0)
     for group in cohorts(state):
         if any(q.pending_gpus.get(resource, 0.0) > 0 for q in group):

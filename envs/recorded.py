@@ -43,7 +43,7 @@ class Record:
     def note(self, nth: int, running: Floats, pending: Floats) -> None:
         """The reading at the beginning of a step: (Q,) GPUs."""
         now = np.array((running, pending, running + pending))
-        self.readings[:, :-1, nth], self.readings[:, -1, nth] = now, now.sum(axis=1)
+        self.readings[:, :-1, nth], self.readings[:, -1, nth] = now, np.add.reduce(now, axis=1)
 
     def miss(self, nth: int) -> None:
         """No reading at the beginning of a step: a gap is not a zero."""

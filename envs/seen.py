@@ -74,7 +74,7 @@ class Seen:
         """The cluster now, and a forecast that is at most FORECAST_S old. Both are put together when looked at."""
         nth, run = self.nth, self.run
         used, pending = run.used[0], run.waiting[0]
-        running = used.sum(axis=1)
+        running = np.add.reduce(used, axis=1)
         self.record.note(nth, running, pending)
         return Glance.of(partial(self._state, nth, used, running, pending), self.foretelling.by(nth))
 

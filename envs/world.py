@@ -239,7 +239,7 @@ class Run:
         from envs.compiled import world as core
 
         clusters, queues = len(self.nth), len(self.queues)
-        if self.nth.max() >= self.steps:
+        if max(self.nth.tolist()) >= self.steps:
             raise ValueError(f"the run is over after its {self.steps} steps; begin another")
         back = (clusters, queues) if pause is None else pause.shape
         if nodes.shape != (clusters, len(self.world.pools)) or back != (clusters, queues):

@@ -97,6 +97,9 @@ def _told(
     later = _later(windows, late)
     reserved = Reservations.of(calendar, history)
     horizons = tuple(w.end for w in windows)
+    people = Believed(reserved, learnt_by(forecaster))
+    beforehand = told_beforehand(calendar, people, history.lines, now, now + horizons[-1])
+    believed = trust(forecaster, history.lines, now)
     return DemandForecast(
         made_at=now,
         lines=history.lines,
@@ -104,12 +107,7 @@ def _told(
         quantiles=quantiles,
         gpus=_expected(forecaster, history, later, quantiles, reserved),
         forecaster=forecaster.name,
-        trust=replace(
-            trust(forecaster, history.lines, now),
-            known=told_beforehand(
-                calendar, Believed(reserved, learnt_by(forecaster)), history.lines, now, now + horizons[-1]
-            ),
-        ),
+        trust=replace(believed, known=beforehand) if beforehand else believed,
     )
 
 

@@ -289,8 +289,16 @@ class DemandHistory:
             vars(newest)["totals"] = {resource: total[last] for resource, total in self.totals.items()}
         return newest
 
+    def newest_demand(self, steps: int) -> Floats:
+        """(L, steps) `demand` of the last so many steps, of which no others are added up."""
+        last = slice(max(0, len(self.times) - steps), None)
+        lately: Floats = (
+            self.demand[:, last] if "demand" in vars(self) else self.running[:, last] + self.pending[:, last]
+        )
+        return lately
+
     def newest_totals(self, steps: int) -> Mapping[str, Floats]:
-        """`totals` of the last so many steps, of which no others are added up."""
+        """(steps,) `totals` likewise."""
         if "totals" not in vars(self):
             return self.newest(steps).totals
         last = slice(max(0, len(self.times) - steps), None)

@@ -30,17 +30,17 @@ def peak_demand(state: ClusterState, resource: str, window: timedelta) -> float 
     A queue that exists no more may be missing from the history; one that exists may not.
     """
     steps = max(1, -(-window // state.history.step))
-    lately = state.history.newest(steps)
-    if len(lately.times) < steps or _has_gap(state, lately, resource):
+    if len(state.history.times) < steps or _has_gap(state, steps, resource):
         return None
-    past = np.fmax.reduce(total_demand(lately, resource), initial=0.0)
+    past = np.fmax.reduce(latest_demand(state.history, resource, steps), initial=0.0)
     return max(asked(state, resource).demand, float(past))
 
 
-def _has_gap(state: ClusterState, lately: DemandHistory, resource: str) -> bool:
-    known, missing = {q.name for q in state.queues}, np.isnan(lately.demand)
-    mine = (row for row, line in enumerate(lately.lines) if line.resource == resource and line.queue in known)
-    if not missing.any():
+def _has_gap(state: ClusterState, steps: int, resource: str) -> bool:
+    history = state.history
+    known, missing = {q.name for q in state.queues}, np.isnan(history.newest_demand(steps))
+    mine = (row for row, line in enumerate(history.lines) if line.resource == resource and line.queue in known)
+    if not np.logical_or.reduce(missing, axis=None):
         return next(mine, None) is None
     rows = [*mine]
     return not rows or bool(missing[rows].any())

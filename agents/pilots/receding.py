@@ -110,7 +110,7 @@ class Receding:
     def _bought(self, ahead: Outlook, plan: Purchases) -> dict[str, int]:
         """Whole nodes, in GPUs per pool, of what is to be bought now."""
         bought = np.maximum(0.0, plan.now)
-        if bought.sum() < self.dead_band_gpus - 1e-6:
+        if np.add.reduce(bought) < self.dead_band_gpus - 1e-6:
             return {}
         wanted = zip(ahead.pools, bought.tolist(), strict=True)
         grown = {pool.name: _nodes(pool, gpus, ahead) * pool.gpus_per_node for pool, gpus in wanted}
@@ -118,13 +118,13 @@ class Receding:
 
     def _removal(self, state: ClusterState, kind: Kind, resource: str, plan: Purchases) -> dict[str, int]:
         """Whole nodes that may go now and that were asked for by nobody lately, in GPUs per pool."""
-        peak = peak_demand(state, resource, self.scale_down_after)
+        idle = spare(state, kind, resource)
+        going = zip(kind.pools, plan.now.tolist(), strict=True)
+        allowed = {p.name: min(idle[p.name], math.floor(1e-6 - change)) for p, change in going}
+        peak = peak_demand(state, resource, self.scale_down_after) if max(allowed.values()) > 0 else None
         if peak is None:
             return {}
         floors = {p.name: whole(kind.share * peak) for p in kind.pools}
-        idle = spare(state, kind, resource)
-        going = zip(kind.pools, plan.now, strict=True)
-        allowed = {p.name: min(idle[p.name], math.floor(1e-6 - change)) for p, change in going}
         removed = shrink_to(kind.pools, sum(p.gpus for p in kind.pools), floors, allowed)
         return {name: gpus for name, gpus in removed.items() if -gpus >= max(1, self.dead_band_gpus)}
 

@@ -53,4 +53,4 @@ def plain(bands: Bands, history: DemandHistory, ahead_s: Floats, quantiles: Sequ
     """(L, N, Q) GPUs at instants: the newest reading within `bands`, which are those of the lines of `history`."""
     now, age_s = newest(history)
     leads_s = age_s[:, None] + ahead_s
-    return bands.around(np.broadcast_to(now[:, None], leads_s.shape), leads_s, quantiles)
+    return bands.around(np.repeat(now[:, None], leads_s.shape[1], axis=1), leads_s, quantiles)
