@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from envs.compiled.quotas import Cargo
     from envs.compiled.site import Site
     from envs.compiled.stops import Contest, Exits
-    from envs.compiled.world import Flow, Moves
+    from envs.compiled.world import Clusters, Flow, Moves
 
     _Begun = tuple[Site, Contest | None]
 
@@ -218,17 +218,22 @@ class Run:
 
     world: World
     queues: tuple[str, ...]
-    sites: Site
+    sites: Site  # arrays that are written to, and never others
     contests: Contest | None  # where jobs may stop others
     nth: Ints  # (B,) steps that passed
     parts: int  # of a GPU, in which all arrays of `sites` count GPUs
     stirred: bool = False  # by quotas that moved: who may stop others now is looked at in the next step
     flow: Flow = field(init=False)  # of the last step, in parts of GPUs; written anew by each
+    clusters: Clusters = field(init=False)  # all of these arrays, for loops, which write to them
     nobody: Ints = field(init=False)  # (B, 1) who makes way where nobody has to
     regions: int = field(init=False)
 
     def __post_init__(self) -> None:
+        from envs.compiled.laid import laid
+        from envs.compiled.world import Clusters
+
         self.flow, self.regions = self._nothing(), len(self.world.regions)
+        self.clusters = laid(Clusters(self.sites, self.contests, self.flow))
         self.nobody = np.full((len(self.nth), 1), NOWHERE)
 
     def step(self, nodes: Ints, pause: Floats | None = None, move: Floats | None = None) -> Flows:
@@ -254,7 +259,7 @@ class Run:
             )
         dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause), self._moving(move))
         flow = self.flow
-        core.step_all(self.sites, self.contests, dials, self.nth, self.world.step_s, self.world.hold_s, flow)
+        core.step_all(self.clusters, dials, self.nth, self.world.step_s, self.world.hold_s)
         self.nth += 1
         self.stirred = False
         paid, busy, waiting, lost = (

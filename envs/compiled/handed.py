@@ -99,13 +99,15 @@ def _handed(typing_context: Any, fields: Kind) -> tuple[Kind, Any]:
 
 @intrinsic
 def _handed_one(typing_context: Any, fields: Kind, b: Kind) -> tuple[Kind, Any]:
-    """`handed` of `one`."""
-    kinds = _Kinds(typing_context, b)
+    """`handed` of `one`, of a tuple or of what lies at an address."""
+    kinds, lies = _Kinds(typing_context, b), isinstance(fields, Address)
+    whole = fields.of if lies else fields
 
     def laid_down(context: Any, builder: ir.IRBuilder, _: object, values: list[ir.Value]) -> ir.Value:
-        return _Layer(kinds, context, builder, values[1]).laid_down(fields, values[0])
+        value = builder.load(values[0]) if lies else values[0]
+        return _Layer(kinds, context, builder, values[1]).laid_down(whole, value)
 
-    return kinds.of(fields)(fields, b), laid_down
+    return kinds.of(whole)(fields, b), laid_down
 
 
 handed = cast(Handed, _handed)

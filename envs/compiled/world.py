@@ -216,25 +216,22 @@ def lent(rules: Rules, ledger: Ledger) -> None:
             ledger.free[rules.cohort[line], flavor] -= max(0, ledger.used[line, flavor] - kept)
 
 
+class Clusters(NamedTuple):
+    """Several of them, and what flows in a step of each."""
+
+    sites: Site
+    contests: Contest | None  # where no job may stop another there is none
+    flows: Flow
+
+
 @compiled
-def step_all(
-    sites: Site, contests: Contest | None, dials: Dials, nth: Ints, step_s: float, hold_s: float, flows: Flow
-) -> None:
-    """A step of each of several clusters, `nth` (B,) of each; there is no contest where no job may stop another."""
+def step_all(clusters: Clusters, dials: Dials, nth: Ints, step_s: float, hold_s: float) -> None:
+    """A step of each of several clusters, `nth` (B,) of each."""
     for b in range(len(nth)):
-        _step_of(sites, contests, b, dials, nth[b], step_s, hold_s, flows)
+        _step_of(clusters, b, dials, nth[b], step_s, hold_s)
 
 
 @lean
-def _step_of(  # noqa: PLR0913, PLR0917 - a step is all of these
-    sites: Site,
-    contests: Contest | None,
-    b: int,
-    dials: Dials,
-    nth: int,
-    step_s: float,
-    hold_s: float,
-    flows: Flow,
-) -> None:
-    contest, dial, flow = handed_one(contests, b), handed_one(dials, b), handed_one(flows, b)
-    step(handed_one(sites, b), contest, dial, nth, step_s, hold_s, flow)
+def _step_of(clusters: Clusters, b: int, dials: Dials, nth: int, step_s: float, hold_s: float) -> None:
+    cluster = handed_one(clusters, b)
+    step(cluster.sites, cluster.contests, handed_one(dials, b), nth, step_s, hold_s, cluster.flows)

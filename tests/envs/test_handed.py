@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from numba.core import types
 from numpy.typing import NDArray
 
 from envs.compiled.handed import Address, handed, handed_one, one
+from envs.compiled.laid import laid
 from envs.compiled.lean import lean
 from forecasting.compiled.loops import compiled
 
@@ -58,6 +61,11 @@ def _day(place: Town, more: float) -> float:
 
 @compiled
 def of_one(places: Town, day: int, more: float) -> float:
+    return _of_one(places, day, more)
+
+
+@compiled
+def of_one_laid(places: Town, day: int, more: float) -> float:
     return _of_one(places, day, more)
 
 
@@ -143,3 +151,25 @@ def test_addresses_of_two_classes_that_print_alike_are_told_apart() -> None:
     assert str(one_of_ours) == str(one_of_theirs)
     assert one_of_ours == another
     assert one_of_ours != one_of_theirs
+
+
+@pytest.mark.parametrize("fair", [None, Prices(np.array([[5.0], [6.0]]), 2)], ids=["none", "fair"])
+def test_what_is_laid_down_once_is_what_is_handed_in_each_time(fair: Prices | None) -> None:
+    handed_in, lies = town(fair), town(fair)
+    address = laid(lies)
+
+    told = [of_one(handed_in, day, 1.0) for day in (0, 1, 1)]
+    found = [of_one_laid(address, day, 1.0) for day in (0, 1, 1)]
+
+    assert found == told
+    assert lies.shop.sold.tolist() == handed_in.shop.sold.tolist() == [[11.0, 21.0], [62.0, 82.0]]
+
+
+def test_what_is_laid_down_stays_for_as_long_as_its_address() -> None:
+    address = laid(town(Prices(np.array([[5.0], [6.0]]), 2)))
+
+    gc.collect()
+    others = [np.zeros((2, 2)) for _ in range(1_000)]
+
+    assert [of_one_laid(address, day, 1.0) for day in (0, 1)] == [10.0, 12.0]
+    assert not np.any(others)
