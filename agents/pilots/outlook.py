@@ -50,8 +50,7 @@ class Outlook:
 
 def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: timedelta, start_up: timedelta) -> Outlook:
     """From now until the horizon after the kind's longest lead time; the resource's total must be forecast."""
-    edges = _edges(tuple(p.lead_time for p in kind.pools), horizon)
-    middles = (edges[:-1] + edges[1:]) / 2
+    edges, middles = _steps(tuple([p.lead_time for p in kind.pools]), horizon)
     demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
     demand += stranded_gpus(view.state, kind, resource)
     room = Room.of(view.state, kind.growable, view.state.queues)
@@ -62,9 +61,10 @@ def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: time
 
 
 @lru_cache(maxsize=64)
-def _edges(leads: tuple[timedelta, ...], horizon: timedelta) -> Floats:
-    """The same at every look, as long as pools keep their lead times."""
-    return for_reading(edges_hours([hours(lead) for lead in leads], hours(horizon)))
+def _steps(leads: tuple[timedelta, ...], horizon: timedelta) -> tuple[Floats, Floats]:
+    """Edges and middles: the same at every look, as long as pools keep their lead times."""
+    edges = edges_hours([hours(lead) for lead in leads], hours(horizon))
+    return for_reading((edges, (edges[:-1] + edges[1:]) / 2))
 
 
 @lru_cache(maxsize=64)

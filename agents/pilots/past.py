@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import numpy as np
@@ -37,10 +38,9 @@ def peak_demand(state: ClusterState, resource: str, window: timedelta) -> float 
 
 
 def _has_gap(state: ClusterState, steps: int, resource: str) -> bool:
-    history = state.history
-    known, missing = {q.name for q in state.queues}, np.isnan(history.newest_demand(steps))
-    mine = (row for row, line in enumerate(history.lines) if line.resource == resource and line.queue in known)
-    if not np.logical_or.reduce(missing, axis=None):
+    lately, known = state.history.newest_demand(steps), {q.name for q in state.queues}
+    mine = (row for row, line in enumerate(state.history.lines) if line.resource == resource and line.queue in known)
+    if not math.isnan(np.add.reduce(lately, axis=None)):  # as a rule nothing is missing at all
         return next(mine, None) is None
     rows = [*mine]
-    return not rows or bool(missing[rows].any())
+    return not rows or bool(np.isnan(lately[rows]).any())
