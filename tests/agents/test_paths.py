@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from agents.paths import mean_gpus, on_grid, peak_gpus, quantile_path
+from agents.paths import mean_gpus, on_grid, peak_gpus, places, quantile_path
 from gyropilot.domain import DemandForecast, Line
 from tests.fakes import NOW
 
@@ -56,3 +56,15 @@ def test_what_was_asked_of_one_forecast_is_not_told_of_another() -> None:
 
     assert peaks[:2] == peaks[4:]
     assert len(set(peaks)) == 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("knots", [1, 2, 9])
+def test_what_is_read_at_places_is_what_numpy_interpolates(knots: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    among = np.sort(rng.random(knots)) * 24
+    points, values = np.concatenate([rng.random(7) * 30 - 3, among]), rng.random((knots, 3)) * 100
+
+    read = places(tuple(among.tolist()), tuple(points.tolist())).read(values)
+
+    assert read.tolist() == np.array([np.interp(points, among, column) for column in values.T]).T.tolist()

@@ -114,3 +114,18 @@ def test_what_is_bought_comes_at_the_first_edge_after_its_lead_time() -> None:
 
 def test_no_plan_is_made_for_a_demand_without_end() -> None:
     assert cheapest([BOUGHT], np.array([[np.inf, 1.0]]), 10.0, HOURLY[:3]) is None
+
+
+def test_nothing_is_left_of_the_plan_before() -> None:
+    waits, scarce = np.array([[8.0, 20.0, 12.0]]), np.array([[30.0, 30.0, 30.0]])
+    first = cheapest([FREE, BOUGHT], waits, 10.0, HOURLY)
+
+    cheapest([FREE, BOUGHT], scarce, 10.0, HOURLY)
+    refused = cheapest([FREE, BOUGHT], np.array([[np.inf, 1.0, 1.0]]), 10.0, HOURLY)
+    again = cheapest([FREE, BOUGHT], waits, 10.0, HOURLY)
+
+    assert refused is None
+    assert first is not None
+    assert again is not None
+    assert again.usd == first.usd
+    assert [part.tolist() for part in again[:4]] == [part.tolist() for part in first[:4]]

@@ -143,6 +143,13 @@ def test_a_pool_serves_the_queues_whose_flavors_regions_and_names_it_meets() -> 
     assert [q.name for q in served_by_any(seen, [foreign, own])] == ["research", "anywhere", "private"]
 
 
+def test_pools_that_serve_the_same_queues_have_the_same_tuple_of_them() -> None:
+    seen = state([pool("a"), pool("b"), pool("spot", flavors=("spot",))], [queue("research"), queue("free", quotas=())])
+
+    assert served(seen)["a"] is served(seen)["b"]
+    assert [q.name for q in served(seen)["spot"]] == ["free"]
+
+
 def test_a_pool_whose_queues_are_all_stopped_serves_nobody() -> None:
     free = queue("free", quotas=(), active=False)
     seen = state([pool("x", flavors=("spot",))], [queue("research"), free])
