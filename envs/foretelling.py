@@ -53,7 +53,6 @@ class Foretold(DemandForecast):
     Only for what a forecaster says that looks at each line alone.
     """
 
-    __slots__ = ("_totals", "_whole")
     _totals: DemandForecast
     _whole: Callable[[], DemandForecast]
 
@@ -61,10 +60,8 @@ class Foretold(DemandForecast):
     def of_totals(cls, totals: DemandForecast, lines: tuple[Line, ...], whole: Callable[[], DemandForecast]) -> Self:
         """`lines` are those of the `whole`."""
         told = cls.__new__(cls)
-        vars(told).update({**vars(totals), "lines": lines})
-        del vars(told)["gpus"]
-        object.__setattr__(told, "_totals", totals)
-        object.__setattr__(told, "_whole", whole)
+        known = {name: part for name, part in vars(totals).items() if name != "gpus"}
+        vars(told).update({**known, "lines": lines, "_totals": totals, "_whole": whole})
         return told
 
     def of(self, line: Line) -> Floats:

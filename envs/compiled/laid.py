@@ -44,6 +44,10 @@ class _Laid:
         self.at: int = self._memory.ctypes.data
         _laid_down(fields, self._memory)
 
+    def __reduce__(self) -> tuple[type[_Laid], tuple[object]]:
+        """A copy is of its own arrays, laid down anew."""
+        return _Laid, (self._fields,)
+
 
 @unbox(Address)  # type: ignore[no-untyped-call, untyped-decorator]
 def _address(kind: Kind, given: Any, c: Any) -> NativeValue:

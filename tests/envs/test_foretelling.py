@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -85,6 +86,16 @@ def test_totals_are_foretold_alone_as_they_are_with_all_queues() -> None:
     assert alone.whole.told is None  # nobody asked about a queue
     np.testing.assert_array_equal(looks[-1][0].of(queue), looks[-1][1].of(queue))
     assert alone.whole.told is not None
+
+
+def test_a_copy_goes_on_where_it_was_copied() -> None:
+    looked = Foretelling.of(recorded(), Naive())
+    looked.by(0)()
+
+    copied = deepcopy(looked)
+
+    np.testing.assert_array_equal(copied.by(1)().gpus, looked.by(1)().gpus)
+    np.testing.assert_array_equal(copied.by(3)().of(Line(ALL_QUEUES, GPU)), looked.by(3)().of(Line(ALL_QUEUES, GPU)))
 
 
 def test_a_forecast_is_at_most_a_quarter_of_an_hour_old() -> None:

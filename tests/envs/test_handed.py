@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,3 +174,14 @@ def test_what_is_laid_down_stays_for_as_long_as_its_address() -> None:
 
     assert [of_one_laid(address, day, 1.0) for day in (0, 1)] == [10.0, 12.0]
     assert not np.any(others)
+
+
+def test_a_copy_of_what_is_laid_down_has_arrays_of_its_own() -> None:
+    kept = town()
+    address = laid(kept)
+
+    arrays, copied = deepcopy((kept, address))
+    of_one_laid(copied, 0, 1.0)
+
+    assert arrays.shop.sold.tolist() == [[11.0, 21.0], [0.0, 0.0]]
+    assert kept.shop.sold.tolist() == [[0.0, 0.0], [0.0, 0.0]]
