@@ -27,9 +27,12 @@ OUTLOOK = tuple(Window(24 * day * HOUR - HOUR, 24 * day * HOUR) for day in range
 """Beyond a day what counts is the level of an hour, not of a minute: the hour that ends 48 h ahead, 72 h, ... 168 h."""
 
 
-def known(history: DemandHistory, pasts: Pasts = NO_PASTS) -> DemandHistory:
-    """`history` as forecasters get it: with the total of each resource, which is forecast directly, and `pasts`."""
-    return pasts.added_to(history.with_totals()) if history.lines else history
+def known(history: DemandHistory, pasts: Pasts = NO_PASTS, gone: DemandHistory | None = None) -> DemandHistory:
+    """`history` as forecasters get it: with the total of each resource, which is forecast directly, and `pasts`.
+
+    Totals are what was really demanded: by queues that are `gone` too, and without what others borrow.
+    """
+    return pasts.added_to(history.with_totals(gone)) if history.lines else history
 
 
 def forecast(

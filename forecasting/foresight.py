@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from forecasting.mixture.lessons import Lessons
 from forecasting.mixture.trust import lessons_of, shifts
 from forecasting.protocol import Forecaster, updated
 from forecasting.registry import make
-from gyropilot.domain import ClusterState, DemandForecast, DemandHistory
+from gyropilot.domain import ClusterState, DemandForecast, DemandHistory, Line
 from gyropilot.errors import ForecastError
 from gyropilot.settings import CalendarSettings, ForecastSettings
 
@@ -81,6 +81,7 @@ class Foresight:
     _pasts: Pasts = NO_PASTS
     _told: Told | None = None
     _looked_at: datetime | None = None
+    _known_names: Mapping[Line, Line] = field(default_factory=dict)  # new names that the fit in force knew
     _fit_begun_at: datetime | None = None
     _saved: Fitted | None = None
     _tried: Tried | None = None
@@ -125,12 +126,13 @@ class Foresight:
             return "nothing was seen yet, so there is nothing to fit"
         self._fit_begun_at = seen.at
         self.look_back()
-        history = self._as_got(seen)
+        history, names = self._as_got(seen), self._pasts.renamed
         before = self._blank() if self.fitted is None else self.fitted.forecaster
         fitted = Fitted(before.fit(history), seen.at, history.step, self.settings.model)
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
         with self._turn:
             self.fitted = self._caught_up(fitted)
+        self._known_names = names
         learnt_from = _learnt_from(seen.history)
         self.origin = f"fitted at {seen.at:%F %R} UTC on {learnt_from}"
         return f"fitted {fitted.forecaster.name} on {learnt_from}"
@@ -145,7 +147,7 @@ class Foresight:
         seen = self._seen
         if seen is None or not seen.history.lines:
             return ""
-        before, found = self._pasts.sentences, Pasts.of(known(seen.history), seen.gone)
+        before, found = self._pasts.sentences, Pasts.of(known(seen.history, gone=seen.gone), seen.gone)
         self._looked_at = seen.at
         if found.lines or self._pasts.lines:
             self._pasts = found
@@ -166,7 +168,9 @@ class Foresight:
         if self.fitted is None:
             return
         fit_at = self._fit_begun_at or self.fitted.at
-        if now - fit_at >= self.settings.early_fit_after and (shifts(self.fitted.forecaster) or self._event_is_over()):
+        renamed = self._pasts.renamed.items() - self._known_names.items()
+        strange = shifts(self.fitted.forecaster) or self._event_is_over() or renamed
+        if strange and now - fit_at >= self.settings.early_fit_after:
             yield self.fit
         elif self.look_back_is_due(now):
             yield self.look_back
@@ -194,6 +198,7 @@ class Foresight:
             return
         self.look_back()
         self.fitted = self._saved = restored
+        self._known_names = self._pasts.renamed  # what it did not know, it learns at the next night's fit
         self._tried = Tried(restored.at, seen.at)
         self.origin = f"restored from {self.path}, fitted at {restored.at:%F %R} UTC"
         log.info("%s", self.origin)
@@ -240,7 +245,7 @@ class Foresight:
         pasts, told = self._pasts, self._told
         history = told.of(seen, pasts) if told else None
         if history is None:
-            history = known(seen.history, pasts)
+            history = known(seen.history, pasts, seen.gone)
             self._told = Told(seen, pasts, ref(history))
         return history
 

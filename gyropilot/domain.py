@@ -304,20 +304,31 @@ class DemandHistory:
         last = slice(max(0, len(self.times) - steps), None)
         return {resource: total[last] for resource, total in self.totals.items()}
 
-    def with_totals(self) -> DemandHistory:
+    def with_totals(self, gone: DemandHistory | None = None) -> DemandHistory:
         """The same with one more line per resource: the sum over queues, NaN only where no queue was seen.
 
-        A queue that was not seen for up to an hour counts as it was: a gap is not a zero.
+        A queue that was not seen for up to an hour counts as it was: a gap is not a zero. What queues demanded that are
+        `gone` by now, on the same grid, was demand then: a total knows no names, and so no rename changes it.
         """
         patience = max(1, timedelta(hours=1) // self.step)
         resources = sorted({line.resource for line in self.lines})
-        rows = [[i for i, line in enumerate(self.lines) if line.resource == r] for r in resources]
+        sums = [_sums_seen(self, resource, patience) for resource in resources]
+        if gone is not None and gone.lines:
+            over = gone._over()
+            sums = [_either(now, _sums_seen(over, r, 0)) for r, now in zip(resources, sums, strict=True)]
         return DemandHistory(
             lines=self.lines + tuple(Line(ALL_QUEUES, r) for r in resources),
             times=self.times,
-            running=np.vstack([self.running, *(_sum_seen(self.running, some, patience) for some in rows)]),
-            pending=np.vstack([self.pending, *(_sum_seen(self.pending, some, patience) for some in rows)]),
+            running=np.vstack([self.running, *(running for running, _ in sums)]),
+            pending=np.vstack([self.pending, *(pending for _, pending in sums)]),
         )
+
+    def _over(self) -> DemandHistory:
+        """Of lines that demand nothing any more: what goes on is still somebody's, and no past."""
+        newest = self.demand[:, -1:].sum(axis=1)
+        rows = np.flatnonzero(np.isnan(newest) | (newest == 0))
+        lines = tuple(self.lines[row] for row in rows)
+        return DemandHistory(lines, self.times, self.running[rows], self.pending[rows])
 
     @classmethod
     def empty(cls) -> DemandHistory:
@@ -332,6 +343,17 @@ def _total(demand: Floats) -> Floats:
     return np.where(seen.any(axis=0), np.where(seen, demand, 0.0).sum(axis=0), np.nan)
 
 
+def _sums_seen(history: DemandHistory, resource: str, patience: int) -> Floats:
+    """(2, T) running and pending GPUs of all lines of a resource."""
+    rows = [row for row, line in enumerate(history.lines) if line.resource == resource]
+    return np.stack([_sum_seen(part, rows, patience) for part in (history.running, history.pending)])
+
+
+def _either(some: Floats, others: Floats) -> Floats:
+    """The sum of what was seen; NaN where neither was."""
+    return np.where(np.isnan(some), others, some + np.nan_to_num(others))
+
+
 def _sum_seen(values: Floats, rows: Sequence[int], patience: int) -> Floats:
     """Row by row: asked for at each tick, and copies of weeks of a thousand queues would cost more than the sum."""
     total, seen = np.zeros(values.shape[1]), np.zeros(values.shape[1], dtype=np.bool_)
@@ -342,7 +364,8 @@ def _sum_seen(values: Floats, rows: Sequence[int], patience: int) -> Floats:
             total += values[row]
             continue
         np.add(total, values[row], out=total, where=here)
-        total += _carried(values[row], here, patience)
+        if patience:
+            total += _carried(values[row], here, patience)
     total[~seen] = np.nan
     return total
 

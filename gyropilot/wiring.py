@@ -175,7 +175,7 @@ def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None
     told("forecasting")
     foresight, notes = foresight_of(settings), (*metrics.notes, *seen.notes)
     demand = foresight(ClusterState(now, (), (), (), seen.history, {"prometheus": metrics.age}, gone=seen.gone))
-    found = Foretold(seen.history.with_totals(), demand, foresight.outlook(), foresight.lessons(), notes)
+    found = Foretold(seen.history.with_totals(seen.gone), demand, foresight.outlook(), foresight.lessons(), notes)
     return with_cohorts(found, metrics.cohorts, foresight.copula()) if queue is None else found.of_queue(queue)
 
 

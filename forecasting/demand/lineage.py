@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from forecasting.demand.seen import NODE_GPUS, seen_s
+from forecasting.demand.seen import NODE_GPUS, newest, seen_s
 from forecasting.demand.signals import Bools, Rows
 from forecasting.once import kept
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line, Window
@@ -101,6 +101,16 @@ def quieted(table: Floats, history: DemandHistory, windows: Sequence[Window], qu
     result = table.copy()
     result[dead] = bursts.sizes(history.demand, dead, ranks, NODE_GPUS)
     return result
+
+
+def without_vanished(table: Floats, history: DemandHistory) -> Floats:
+    """(L, W, Q) GPUs that count towards totals: nothing of a line that was not seen for NEAR longer than others.
+
+    Totals count such a line as nothing from then on: it was deleted, or goes on under another name.
+    """
+    ago_s = newest(history)[1]
+    vanished = (history.seen > 0) & (ago_s - ago_s.min(initial=np.inf) > NEAR.total_seconds())
+    return np.where(vanished[:, None, None], 0.0, table) if vanished.any() else table
 
 
 def _chances(ahead_s: Floats, dead_s: Floats, share_used: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from forecasting.demand.calendar import UTC_PLACE, Place, place_of, settled
 from forecasting.demand.events import Named
-from forecasting.demand.lineage import quieted
+from forecasting.demand.lineage import quieted, without_vanished
 from forecasting.demand.seen import scale_gpus, some_lines
 from forecasting.mixture.copula import Copula, blended
 from forecasting.mixture.events import NO_EVENTS, Events
@@ -147,7 +147,7 @@ class Ensemble:
         mixed = self.events.moved(mixed, history, question.windows)
         if self.copula is None or all(line.queue != ALL_QUEUES for line in history.lines):
             return experts, correction.told(mixed)
-        queues = quieted(correction.told(mixed).told, history, *question)
+        queues = without_vanished(quieted(correction.told(mixed).told, history, *question), history)
         totals = self.copula.totals(history.lines, queues, *question)
         for row, line in enumerate(history.lines):
             if line in totals:

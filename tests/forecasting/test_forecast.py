@@ -60,6 +60,28 @@ def test_total_is_forecast_from_its_own_history() -> None:
     assert told.at(Line(ALL_QUEUES, GPU), HOUR, 0.9) == pytest.approx(24.0, abs=0.1)
 
 
+def test_a_total_knows_no_names() -> None:
+    nan = float("nan")
+    now = history({"language": [*[nan] * 6, 10.0, 12.0], "vision": [*[nan] * 4, *[4.0] * 4]})
+    before = history({"nlp": [*[8.0] * 5, nan, nan, nan], "old-vision": [*[4.0] * 3, nan, *[0.0] * 4]})
+
+    assert known(now, gone=before).of(Line(ALL_QUEUES, GPU)).tolist() == [12.0, 12.0, 12.0, 8.0, 12.0, 4.0, 14.0, 16.0]
+    assert known(now, gone=before).lines == (*now.lines, Line(ALL_QUEUES, GPU))
+
+
+def test_a_total_was_not_seen_where_nobody_was() -> None:
+    nan = float("nan")
+    now, before = history({"language": [nan, nan, nan, 8.0]}), history({"nlp": [8.0, nan, nan, nan]})
+
+    assert np.isnan(known(now, gone=before).of(Line(ALL_QUEUES, GPU))).tolist() == [False, True, True, False]
+
+
+def test_what_goes_on_outside_all_queues_is_in_no_total() -> None:
+    now, elsewhere = history({"research": [8.0] * 4}), history({"no-queue": [64.0] * 4})
+
+    assert known(now, gone=elsewhere).of(Line(ALL_QUEUES, GPU)).tolist() == [8.0] * 4
+
+
 def test_horizons_count_from_now_and_not_from_the_newest_reading() -> None:
     fixed = Fixed(np.array(1.0), [])
 

@@ -249,6 +249,23 @@ def test_a_shift_asks_for_a_fit_but_not_again_within_hours(monkeypatch: pytest.M
     assert names_of_due(mine, NOW + timedelta(hours=3)) == ["fit", "save"]
 
 
+def test_a_rename_asks_for_a_fit_that_knows_the_new_name() -> None:
+    was = history({"vision": [40.0, 48.0] * 1008, "other": [8.0, 16.0] * 1008})
+    vision = [*[40.0, 48.0] * 958, *[0.0] * 100]
+    now = history({"vision": vision, "vision-2": [*[0.0] * 1916, *[40.0, 48.0] * 50], "other": [8.0, 16.0] * 1008})
+    mine = foresight()
+    mine(seen(whole=was))
+    mine(seen(whole=now))
+    mine.look_back()
+
+    assert names_of_due(mine, NOW + timedelta(hours=2, minutes=59)) == ["look_back", "save"]
+    assert names_of_due(mine, NOW + timedelta(hours=3)) == ["fit", "save"]
+
+    mine.fit()
+
+    assert "fit" not in names_of_due(mine, NOW + timedelta(hours=6))
+
+
 def test_a_queue_that_was_renamed_keeps_its_past_and_it_is_said() -> None:
     rng = np.random.default_rng(3)
     level = 40.0 + 8.0 * rng.integers(-1, 2, 2016)

@@ -235,6 +235,23 @@ def test_a_total_counts_as_little_of_a_dead_queue_as_its_row_tells(monkeypatch: 
     assert told[2, :, 2] == pytest.approx([80.0] * 3)
 
 
+def test_a_queue_that_was_not_seen_for_longer_than_others_counts_for_nothing_in_a_total(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    living = walks(12, queues=1).demand[0]
+    gap = {missing: [*[400.0] * (12 * DAY - missing), *[np.nan] * missing] for missing in (12, 13)}
+
+    told = []
+    for row in gap.values():
+        seen = history({"busy": living, "late": row}).with_totals()
+        model = replace(naives(monkeypatch).fit(seen), lessons=None)  # nothing is added by what was learnt
+        told.append(replace(model, experts=(Stubborn(),)).predict(seen, SOON, QUANTILES)[2, :, 2])
+
+    # The expert says 80 of each queue and of the total; queues that are there add up to 160, or to 80.
+    assert told[0] == pytest.approx([120.0] * 3)
+    assert told[1] == pytest.approx([80.0] * 3)
+
+
 def test_a_queue_that_comes_later_is_forecast_at_once_and_learnt_about_from_then_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
