@@ -12,6 +12,7 @@ import numpy as np
 from forecasting.demand.calendar import UTC_PLACE, Place, place_of, settled
 from forecasting.demand.events import Named
 from forecasting.demand.lineage import quieted, without_vanished
+from forecasting.demand.outages import totals_without_outages, without_outages
 from forecasting.demand.seen import scale_gpus, some_lines
 from forecasting.mixture.copula import Copula, blended
 from forecasting.mixture.events import NO_EVENTS, Events
@@ -31,6 +32,9 @@ SPEAKS_EVERY = timedelta(minutes=30)
 CATCH_UP = timedelta(days=1)
 """After a pause, forecasts are made up for as far back: from what was known then, so that the lessons are honest."""
 
+REMEMBERED = timedelta(days=3)
+"""A forecast is scored within this: its windows end a day ahead, and CATCH_UP may make it late."""
+
 WARM_UP = timedelta(days=4)
 WARM_UP_SHARE = 0.25
 """Of the history, at most: experts need the rest to learn from."""
@@ -43,7 +47,7 @@ class Ensemble:
     """Predict, score, then learn: shares per line, window and quantile follow what each expert got wrong.
 
     On top of the experts' mixture offsets keep quantiles exceeded as often as they say, bands are widened while a line
-    surprises, and totals lie midway between their own forecast and what the queues' forecasts add up to. All of it
+    surprises, and totals lie between their own forecast and what the queues' forecasts add up to. All of it
     learns at `update`, from forecasts that were kept until it was known what came; the first `fit` replays the last
     days for a start.
     """
@@ -161,11 +165,12 @@ class Ensemble:
         return Heard.of(self.experts, history, question)
 
     def _fitted(self, history: DemandHistory) -> Self:
-        experts = tuple(expert.fit(history) for expert in self.experts)
+        taught = totals_without_outages(history)
+        experts = tuple(expert.fit(taught) for expert in self.experts)
         lessons = self._lessons_for(history) if self.lessons is not None else None
         lessons = lessons and lessons.refitted(self._prior(history), pace(history))
-        events = self.events.fit(history, self.place or UTC_PLACE)
-        return replace(self, experts=experts, lessons=lessons, copula=Copula.of(history), heard=None, events=events)
+        events, copula = self.events.fit(history, self.place or UTC_PLACE), Copula.of(without_outages(history))
+        return replace(self, experts=experts, lessons=lessons, copula=copula, heard=None, events=events)
 
     def _warmed_up(self, history: DemandHistory) -> Self:
         """With lessons from the last days of some lines, told by experts who did not know those days."""
@@ -231,7 +236,7 @@ class Ensemble:
         if self.lessons is None or not self.habit.due(self.kept, self.lessons.windows, int(history.times[-1])):
             return self
         lessons, every = self.lessons, max(SPEAKS_EVERY, history.step)
-        kept, rounds = feedback(self.kept, lessons.windows, history)
+        kept, rounds = feedback(self.kept, lessons.windows, totals_without_outages(history, REMEMBERED))
         now = datetime.fromtimestamp(int(history.times[-1]), UTC)
         for came in rounds:
             lessons = lessons.learnt(history.lines, came, now, every)
