@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from forecasting.backtest.entrants import Own
 from forecasting.forecasters.naive import Naive
 from forecasting.foresight import Foresight
 from forecasting.mixture import experts
+from forecasting.mixture.ensemble import Ensemble
 from forecasting.rolling import until
-from gyropilot.domain import ALL_QUEUES, ClusterState, DemandHistory, Floats, Line
+from gyropilot.domain import ALL_QUEUES, ClusterState, DemandHistory, Floats, Line, Window
 from gyropilot.settings import ForecastSettings
 from tests.fakes import GPU, history, state
 
@@ -62,6 +64,22 @@ def seen_at(whole: DemandHistory, column: int) -> ClusterState:
 def _some(whole: DemandHistory, rows: np.ndarray) -> DemandHistory:
     lines = tuple(whole.lines[row] for row in np.flatnonzero(rows))
     return DemandHistory(lines, whole.times, whole.running[rows], whole.pending[rows])
+
+
+def test_bands_of_a_total_hold_in_a_replay_that_shows_old_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experts, "EXPERTS", (Naive,))
+    whole = demand()
+    seen, total = renamed(whole).with_totals(), whole.sum(axis=0)
+    mine, inside = Own("gyropilot", Ensemble(), timedelta(days=1)), []
+    windows = [Window((hours - 1) * HOUR, hours * HOUR) for hours in (1, 6, 24)]
+
+    for column in range(24 * 6, 24 * (DAYS - 1), 3):
+        low, _, high = mine.forecast(until(seen, column), windows, (0.1, 0.5, 0.9))[-1].T
+        came = total[column + np.array([1, 6, 24])]
+        inside.append((low <= came) & (came <= high))
+
+    held = np.mean(inside[(FIRST_SCORED - 24 * 6) // 3 :], axis=0)
+    assert held == pytest.approx([0.8, 0.8, 0.8], abs=0.1)
 
 
 def test_bands_of_a_total_hold_while_queues_are_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
