@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -35,8 +36,8 @@ def demand() -> Floats:
     return 24.0 + np.cumsum(change, axis=1)[:, :-1]
 
 
-def renamed(whole: Floats) -> DemandHistory:
-    """Each half day a queue goes on under another name."""
+def renamed(whole: Floats, changes: Iterable[tuple[int, int]]) -> DemandHistory:
+    """A queue goes on under another name from each column."""
     names, since = [0] * QUEUES, [0] * QUEUES
     lines: dict[str, list[float]] = {}
 
@@ -46,8 +47,8 @@ def renamed(whole: Floats) -> DemandHistory:
         lines[f"queue-{queue}-{names[queue]}"] = row.tolist()
         names[queue], since[queue] = names[queue] + 1, end
 
-    for nth, at in enumerate(range(FIRST_RENAME, whole.shape[1], 12)):
-        closed(nth % QUEUES, at)
+    for queue, at in changes:
+        closed(queue, at)
     for queue in range(QUEUES):
         closed(queue, whole.shape[1])
     return history(lines, HOUR)
@@ -69,7 +70,8 @@ def _some(whole: DemandHistory, rows: np.ndarray) -> DemandHistory:
 def test_bands_of_a_total_hold_in_a_replay_that_shows_old_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experts, "EXPERTS", (Naive,))
     whole = demand()
-    seen, total = renamed(whole).with_totals(), whole.sum(axis=0)
+    turns = ((nth % QUEUES, at) for nth, at in enumerate(range(FIRST_RENAME, whole.shape[1], 12)))
+    seen, total = renamed(whole, turns).with_totals(), whole.sum(axis=0)
     mine, inside = Own("gyropilot", Ensemble(), timedelta(days=1)), []
     windows = [Window((hours - 1) * HOUR, hours * HOUR) for hours in (1, 6, 24)]
 
@@ -82,13 +84,16 @@ def test_bands_of_a_total_hold_in_a_replay_that_shows_old_names_too(monkeypatch:
     assert held == pytest.approx([0.8, 0.8, 0.8], abs=0.1)
 
 
-def test_bands_of_a_total_hold_while_queues_are_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_of_a_total_hold_while_all_queues_are_renamed_at_once_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(experts, "EXPERTS", (Naive,))
     whole = demand()
-    seen, total, mine = renamed(whole), whole.sum(axis=0), Foresight(SETTINGS)
+    together = ((queue, at) for at in range(FIRST_RENAME, whole.shape[1], 36) for queue in range(QUEUES))
+    seen, total, mine = renamed(whole, together), whole.sum(axis=0), Foresight(SETTINGS)
     inside = []
 
-    for column in range(24 * 6, 24 * (DAYS - 1)):
+    for column in range(24 * 6, 24 * (DAYS - 1), 2):
         now = seen_at(seen, column)
         low, _, high = mine(now).of(TOTAL).T
         for work in mine.due(now.seen_at):
@@ -96,5 +101,5 @@ def test_bands_of_a_total_hold_while_queues_are_renamed(monkeypatch: pytest.Monk
         came = total[column + np.array([1, 6, 24])]
         inside.append((low <= came) & (came <= high))
 
-    held = np.mean(inside[FIRST_SCORED - 24 * 6 :], axis=0)
+    held = np.mean(inside[(FIRST_SCORED - 24 * 6) // 2 :], axis=0)
     assert held == pytest.approx([0.8, 0.8, 0.8], abs=0.1)
