@@ -45,10 +45,6 @@ LEAST_LEADS = 7
 ROUND_GPUS = 6
 """Decimals of a change that count. What is beyond them comes from running sums, and would break ties by age."""
 
-JOINT = 0.75
-"""Share of a total's forecast that its queues add up to. On validation days of a cluster of sixteen queues it was the
-better half at each horizon, and its bands held where those of the total's own past were too narrow."""
-
 BLOCK_LINES = 64
 """Lines measured together, so that their running sums stay small."""
 
@@ -164,12 +160,13 @@ class Copula:
 
 
 def blended(direct: Floats, joint: Floats) -> Floats:
-    """(W, Q) between the forecast of a total from its own past and the one that its queues add up to.
+    """(W, Q) midway between the forecast of a total from its own past and the one that its queues add up to.
 
-    One knows how the total behaves, the other what goes on in each queue.
+    One knows how the total behaves, the other what goes on in each queue: which of them is better differs from
+    cluster to cluster.
     """
-    between: Floats = np.sort((1 - JOINT) * direct + JOINT * joint, axis=-1)
-    return between
+    middle: Floats = np.sort((direct + joint) / 2, axis=-1)
+    return middle
 
 
 @kept

@@ -47,7 +47,7 @@ class Ensemble:
     """Predict, score, then learn: shares per line, window and quantile follow what each expert got wrong.
 
     On top of the experts' mixture offsets keep quantiles exceeded as often as they say, bands are widened while a line
-    surprises, and totals lie between their own forecast and what the queues' forecasts add up to. All of it
+    surprises, and totals lie midway between their own forecast and what the queues' forecasts add up to. All of it
     learns at `update`, from forecasts that were kept until it was known what came; the first `fit` replays the last
     days for a start.
     """

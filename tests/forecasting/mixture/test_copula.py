@@ -241,10 +241,10 @@ def test_beyond_the_outermost_quantile_a_queue_goes_on_as_steeply_for_as_far_aga
     assert parts((0.5,), (0.0, 1.0)).tolist() == [[1.0], [1.0]]
 
 
-def test_a_blend_is_three_quarters_of_what_queues_add_up_to() -> None:
+def test_a_blend_is_midway_between_both_forecasts() -> None:
     direct, joint = np.array([[1.0, 2.0, 9.0]]), np.array([[3.0, 4.0, 5.0]])
 
-    assert blended(direct, joint).tolist() == [[2.5, 3.5, 6.0]]
+    assert blended(direct, joint).tolist() == [[2.0, 3.0, 7.0]]
 
 
 def test_is_restored_from_a_file(tmp_path: Path) -> None:
