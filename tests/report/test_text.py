@@ -76,7 +76,7 @@ def test_nothing_seen_is_told_in_words() -> None:
 
 def test_no_history_is_summed_for_a_table_so_that_a_thousand_queues_take_seconds() -> None:
     class Unsummed(DemandHistory):
-        def with_totals(self) -> DemandHistory:
+        def with_totals(self, gone: DemandHistory | None = None) -> DemandHistory:
             raise AssertionError("the sum over all queues is drawn nowhere in text")
 
     crowd = samples.crowded(60)
