@@ -307,12 +307,27 @@ def test_energy_and_carbon_that_nobody_tells_are_dashes_and_not_nothing(
     assert bool(why) == any("CO2 are" in note for note in told["notes"])
 
 
-def test_of_flavors_of_which_some_tell_watts_the_others_are_named(tmp_path: Path) -> None:
-    cluster = CLUSTER.replace("x: 8", f"x: {{nodes: 1, {WATTS}}}, y: 8") + "prices: {carbon_g_per_kwh: 300}\n"
+@pytest.mark.parametrize(
+    ("prices", "notes"),
+    [
+        ("carbon_g_per_kwh: 300", ["kWh and kg CO2 are without y, told without watts_busy_per_gpu"]),
+        (
+            "",
+            [
+                "kWh are without y, told without watts_busy_per_gpu",
+                "kg CO2 are not known: neither prices nor a flavor tells carbon_g_per_kwh",
+            ],
+        ),
+    ],
+)
+def test_of_flavors_of_which_some_tell_watts_the_others_are_named(
+    prices: str, notes: list[str], tmp_path: Path
+) -> None:
+    cluster = CLUSTER.replace("x: 8", f"x: {{nodes: 1, {WATTS}}}, y: 8") + f"prices: {{{prices}}}\n"
 
     told = json.loads(answered(*written(tmp_path, JOBS, cluster), "--pilot", "hold", "--format", "json"))
 
-    assert told["notes"] == ["kWh and kg CO2 are without y, told without watts_busy_per_gpu"]
+    assert told["notes"] == notes
 
 
 MANY_QUEUES = "".join(f"q{nth},queue-{nth},0,60,1\n" for nth in range(40))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
@@ -75,17 +75,20 @@ class Trials:
     def notes(self) -> tuple[str, ...]:
         """What a reader has to know."""
         unfit = (each.sentence for each in self.unfit)
-        return (*self.file.notes, *unfit, *self.aside, *filter(None, [self._power()]))
+        return (*self.file.notes, *unfit, *self.aside, *self._power())
 
-    def _power(self) -> str:
-        """Why energy or carbon is not known, or not of all; empty where it is."""
-        pools, trial = self.trials[0].world.pools, self.trials[0]
-        silent = [pool.name for pool in pools if not pool.watts_busy_per_gpu]
+    def _power(self) -> Iterator[str]:
+        """Why energy or carbon is not known, or not of all."""
+        trial = self.trials[0]
+        silent = [pool.name for pool in trial.world.pools if not pool.watts_busy_per_gpu]
         if trial.kwh is None:
-            return "kWh and kg CO2 are not known: no flavor tells watts_busy_per_gpu"
+            yield "kWh and kg CO2 are not known: no flavor tells watts_busy_per_gpu"
+            return
+        if silent:
+            known = "kWh" if trial.kg_co2 is None else "kWh and kg CO2"
+            yield f"{known} are without {', '.join(silent)}, told without watts_busy_per_gpu"
         if trial.kg_co2 is None:
-            return "kg CO2 are not known: neither prices nor a flavor tells carbon_g_per_kwh"
-        return f"kWh and kg CO2 are without {', '.join(silent)}, told without watts_busy_per_gpu" if silent else ""
+            yield "kg CO2 are not known: neither prices nor a flavor tells carbon_g_per_kwh"
 
     @property
     def days(self) -> float:
