@@ -142,10 +142,11 @@ def test_before_anything_was_seen_there_is_no_answer() -> None:
     assert np.isnan(said(hourly({"later": [NAN] * 5}), 4)).all()
 
 
-def test_the_total_is_that_of_the_queues_that_go_on() -> None:
+def test_the_total_goes_on_from_those_that_go_on_and_its_past_is_what_all_demanded() -> None:
     queues = hourly({"gone": from_hour(300, LEVEL, np.full(480, NAN)), "other": STEADY.tolist()})
+    demanded = hourly({"all": from_hour(300, LEVEL + STEADY, STEADY)})
 
-    total, alone = said(queues.with_totals(), 400)[2], said(hourly({"other": STEADY.tolist()}).with_totals(), 400)[1]
+    total, alone = said(queues.with_totals(), 400)[2], said(demanded.with_totals(), 400)[1]
 
     assert total.tolist() == alone.tolist()
 
