@@ -180,7 +180,8 @@ class Foresight:
     def _event_is_over(self) -> bool:
         """Whether an event has passed from which nothing was learnt yet."""
         events = events_of(self._in_force.forecaster)
-        return events is not None and events.unmeasured(self._known())
+        # As good as always none is named, and weeks of all queues are laid together for nothing.
+        return events is not None and bool(events.known) and events.unmeasured(self._known())
 
     def look_back_is_due(self, now: datetime) -> bool:
         """Whether it was not looked back for an hour."""

@@ -296,3 +296,18 @@ def test_totals_do_not_count_a_borrowed_past() -> None:
 
     assert full.of(Line("young", GPU))[0] == 16.0
     assert full.of(Line("", GPU))[0] == 16.0
+
+
+def test_where_no_event_is_named_what_is_due_is_told_without_laying_histories_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object, **__: object) -> DemandHistory:
+        raise AssertionError("weeks of a thousand queues would be copied at each look at what is due")
+
+    mine = foresight()
+    mine(seen(steps_ago=1))
+    mine(seen())
+    mine.fitted = Fitted(Ensemble(), NOW, STEP, "gyropilot")
+    monkeypatch.setattr(module, "known", never)
+
+    assert names_of_due(mine, NOW) == ["save"]
