@@ -262,21 +262,23 @@ class Run:
         core.step_all(self.clusters, dials, self.nth, self.world.step_s, self.world.hold_s)
         self.nth += 1
         self.stirred = False
-        paid, busy, waiting, lost = (
-            each / self.parts for each in (flow.there, flow.busy, flow.waiting, flow.lost[:, 0])
-        )
-        there = self._there()
+        there, told = self._there(), self._told
+        paid, busy, waiting, lost = told(flow.there), told(flow.busy), told(flow.waiting), told(flow.lost[:, 0])
         jobs, nodes_asked = flow.waiting_jobs.copy(), flow.asked.copy()
         return Flows(there, busy, waiting, jobs, lost, nodes_asked, self._sent(), paid - there)
 
+    def _told(self, flowed: Floats) -> Floats:
+        """In GPUs, and no longer what the next step writes to."""
+        told: Floats = flowed.copy() if self.parts == 1 else flowed / self.parts
+        return told
+
     def _there(self) -> Floats:
         """(B, P) GPU-hours of a step on nodes that are there in it: they come and go as it begins."""
-        hours = self.sites.nodes.there * self.sites.terms.per_node * (self.world.step_s / HOUR_S)
-        if self.sites.troubles is not None:
-            told = self.sites.troubles
-            hours = hours + told.going * self.sites.terms.per_node * (told.notice_s / HOUR_S)
-        there: Floats = hours / self.parts
-        return there
+        nodes, per_node, troubles = self.sites.nodes, self.sites.terms.per_node, self.sites.troubles
+        hours: Floats = np.multiply(nodes.there * per_node, self.world.step_s / HOUR_S)
+        if troubles is not None:
+            hours += troubles.going * per_node * (troubles.notice_s / HOUR_S)
+        return hours if self.parts == 1 else hours / self.parts
 
     @property
     def staying(self) -> Ints:

@@ -229,9 +229,13 @@ def test_kueue_runs_and_stops_elastic_jobs_with_as_many_gpus_after_each_event(
 
 
 def test_where_elastic_jobs_would_stop_each_other_for_ever_kueue_stops_them_for_ever_too(plane: ControlPlane) -> None:
-    """One makes do with less, has another stop for that, finds room for all that it asks for, and loses it again."""
+    """One makes do with less, has another stop for that, finds room for all that it asks for, and loses it again.
+
+    In half of the cohorts at least: where Kueue, which lets go of jobs one by one, starts another head in between, all
+    may come to rest.
+    """
     name, often = "restless", 20
-    made = restless(name, 4)
+    made = restless(name, 6)
     _start_kueue(plane, ())
     plane.apply([each for one in made for each in _cluster_queues(one)])
     until = {one.name: int(restless_s(one.jobs, one.cluster, float(STEPS))) for one in made}
@@ -245,9 +249,9 @@ def test_where_elastic_jobs_would_stop_each_other_for_ever_kueue_stops_them_for_
         time.sleep(APART_S)
 
     ends = time.monotonic() + 2 * SECONDS
-    while min(_most_stops(plane, made)) < often and time.monotonic() < ends:
+    while sum(stops >= often for stops in _most_stops(plane, made)) < 3 and time.monotonic() < ends:
         _admitted(plane, name)
-    assert min(_most_stops(plane, made)) >= often
+    assert sum(stops >= often for stops in _most_stops(plane, made)) >= 3
 
 
 def _most_stops(plane: ControlPlane, made: Sequence[Case]) -> list[int]:
