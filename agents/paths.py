@@ -64,16 +64,27 @@ def on_grid(forecast: DemandForecast, line: Line, quantile: float, grid_hours: F
     return np.interp(grid_hours, in_hours(forecast.horizons), quantile_path(forecast, line, quantile))
 
 
-@once
 def mean_gpus(forecast: DemandForecast, line: Line, quantile: float, begin: timedelta, end: timedelta) -> float:
-    """Mean over [begin, end] of the path of a quantile."""
-    grid = _knots(forecast.horizons, begin, end)
-    path = on_grid(forecast, line, quantile, grid)
+    """Mean over [begin, end] of the path of a quantile: as quantiles in between lie, so do the means of their paths."""
+    means, known = _means(forecast, line, begin, end), forecast.quantiles
+    above = bisect_right(known, quantile)
+    if above == 0 or above == len(known):
+        return means[max(0, above - 1)]
+    share = (quantile - known[above - 1]) / (known[above] - known[above - 1])
+    return means[above - 1] + (means[above] - means[above - 1]) * share
+
+
+@once
+def _means(forecast: DemandForecast, line: Line, begin: timedelta, end: timedelta) -> tuple[float, ...]:
+    """(Q,) means over [begin, end] of the paths of all quantiles that are forecast."""
+    grid, horizons = _knots(forecast.horizons, begin, end), in_hours(forecast.horizons)
+    paths = places(tuple(horizons.tolist()), tuple(grid.tolist())).read(forecast.of(line))
     span = float(grid[-1] - grid[0])
     if span <= 0:
-        return float(path[0])
+        return tuple(paths[0].tolist())
     # The trapezoidal rule; numpy's own takes twice as long for a handful of knots.
-    return float(((grid[1:] - grid[:-1]) * (path[1:] + path[:-1]) / 2.0).sum()) / span
+    areas = (grid[1:] - grid[:-1])[:, None] * (paths[1:] + paths[:-1]) / 2.0
+    return tuple((areas.sum(axis=0) / span).tolist())
 
 
 @once

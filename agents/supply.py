@@ -136,7 +136,7 @@ def admissible_pending(state: ClusterState, resource: str) -> Mapping[str, float
     if not asked(state, resource).pending:
         return {q.name: 0.0 for q in state.queues if q.active}
     if not quotas_bind(state):
-        return {q.name: max(0.0, q.pending_gpus.get(resource, 0.0)) for group in cohorts(state) for q in group}
+        return {q.name: max(0.0, q.pending_gpus.get(resource, 0.0)) for q in state.queues if q.active}
     pending = dict.fromkeys([q.name for group in cohorts(state) for q in group], 0.0)
     for group in cohorts(state):
         if any(q.pending_gpus.get(resource, 0.0) > 0 for q in group):

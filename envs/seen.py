@@ -87,7 +87,9 @@ class Seen:
         waits = pending.tolist()
         largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
         queues = self.queues.of([*zip(running.tolist(), waits, largest, quotas, strict=True)])
-        return ClusterState(self.record.at(nth), pools, queues, (), self.record.of_queues(nth), gone=NOBODY_GONE)
+        state = ClusterState(self.record.at(nth), pools, queues, (), self.record.of_queues(nth), gone=NOBODY_GONE)
+        vars(state)["resources"] = (GPU.resource,)  # of all pools and lines: known without looking through them
+        return state
 
     def look_away(self) -> None:
         """What is now is never known."""
@@ -97,8 +99,8 @@ class Seen:
         """(1, P) nodes and (1, Q) GPUs to take back, if any. For one GPU more a node comes; for one less none goes."""
         wanted = self.asked
         for row, pool in enumerate(self.run.world.pools):
-            gpus = intent.pool_gpus.get(pool.name, 0)
-            wanted[row] += math.ceil(gpus / pool.gpus_per_node) if gpus > 0 else -(-gpus // pool.gpus_per_node)
+            if gpus := intent.pool_gpus.get(pool.name, 0):
+                wanted[row] += math.ceil(gpus / pool.gpus_per_node) if gpus > 0 else -(-gpus // pool.gpus_per_node)
         return wanted[None], self._taken_back(intent) if intent.reclaim_gpus else None
 
     def _taken_back(self, intent: Intent) -> Floats:

@@ -114,8 +114,8 @@ class Bands:
 
         shape = (len(self.errors), len(LEADS_S), len(quantiles))
         table = (self.errors.reshape(-1, len(LEVELS)) @ hat(quantiles)).reshape(shape)
-        doubt, width = self._doubt(leads_s), widths(self.scale, leads_s)
-        return bands.blended(table, LEADS_S, leads_s, doubt, width, normals(quantiles))
+        daily = PRIOR_DAILY_SHARE * self.scale
+        return bands.blended(table, LEADS_S, leads_s, self.seen_s, daily, normals(quantiles))
 
     def roomy(self, now: Floats, change: Floats, leads_s: Floats, quantiles: Sequence[float]) -> Floats:
         """(L, H, Q) GPUs, within bounds: `now` (L,) plus `change` (L, H, Q), blended with the prior at `leads_s`."""

@@ -66,8 +66,9 @@ class Gathering:
 
     def spare_gpus(self, pool: Pool) -> int:
         """Idle GPUs that nobody waits for; those that come do not make up for them, as work would have to wait."""
-        left = self.free.get(pool.name, pool.idle_gpus + pool.coming_gpus)
-        return max(0, math.floor(left - pool.coming_gpus - self.added.get(pool.name, 0)))
+        coming = pool.coming_gpus
+        left = self.free.get(pool.name, pool.idle_gpus + coming)
+        return max(0, math.floor(left - coming - self.added.get(pool.name, 0)))
 
     def _home(self, work: Work, usable: Sequence[Pool]) -> Sequence[Pool]:
         """Pools of one flavor with room for a gang: those where it is free, else the first where it may be grown."""

@@ -26,14 +26,21 @@ class Newsvendor:
     giving_quantile: float = 0.9
     preempt: bool = True
     name: str = field(default="newsvendor", init=False)
+    _capacity: CapacityRule = field(init=False, repr=False, compare=False)
+    _tenancy: Tenancy = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        reactive = Reactive(self.scale_down_after)
+        capacity = CapacityRule(reactive, self.pay_back, self.stabilisation, self.dead_band_gpus)
+        quotas = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
+        object.__setattr__(self, "_capacity", capacity)
+        object.__setattr__(self, "_tenancy", Tenancy(quotas, self.preempt))
 
     def steer(self, view: View) -> Intent:
-        quotas = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
-        return Tenancy(quotas, self.preempt).joined(view, self._pools(view))
+        return self._tenancy.joined(view, self._pools(view))
 
     def _pools(self, view: View) -> Intent:
-        rule = CapacityRule(Reactive(self.scale_down_after), self.pay_back, self.stabilisation, self.dead_band_gpus)
-        changes: dict[str, int] = {}
+        rule, changes = self._capacity, dict[str, int]()
         for resource in view.state.resources:
             changes |= rule.plan(view, resource)
         reasons = {name: explain(rule, view, view.state.pool(name), gpus) for name, gpus in changes.items()}

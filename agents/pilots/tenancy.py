@@ -21,4 +21,6 @@ class Tenancy:
         back, back_reasons = reclaim(view.state, pools.pool_gpus) if self.preempt else ({}, {})
         # Where GPUs are taken back, quotas stay, and each line has one reason.
         moves, reasons = self.quotas.moves(view, still=back.keys())
+        if not moves and not back:
+            return pools
         return Intent(pools.pilot, pools.pool_gpus, moves, back, {**pools.reasons, **reasons, **back_reasons})

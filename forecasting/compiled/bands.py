@@ -7,23 +7,28 @@ import numpy as np
 from forecasting.compiled.loops import compiled
 from gyropilot.domain import Floats
 
+DAY_S = 86_400.0
+
 
 @compiled
-def blended(table: Floats, known_s: Floats, leads_s: Floats, doubt: Floats, width: Floats, normals: Floats) -> Floats:
+def blended(table: Floats, known_s: Floats, leads_s: Floats, seen_s: Floats, daily: Floats, normals: Floats) -> Floats:
     """(L, H, Q) from a `table` (L, K, Q) at ascending leads `known_s` (K,), linear in between, for `leads_s` (L, H).
 
-    A share of `doubt` (L, H) goes by `normals` (Q,) of a `width` (L, H).
+    A share that is the larger the shorter a line was seen, `seen_s` (L,), goes by a random walk with `normals` (Q,),
+    whose standard deviation after a day and more is `daily` (L,).
     """
     found = np.empty((*leads_s.shape, len(normals)))
     for line in range(len(leads_s)):
         for h in range(leads_s.shape[1]):
-            lead_s, unsure = leads_s[line, h], doubt[line, h]
+            lead_s = leads_s[line, h]
+            unsure = lead_s / max(lead_s, seen_s[line], 1.0)
+            width = daily[line] * np.sqrt(min(1.0, lead_s / DAY_S))
             above = min(max(np.searchsorted(known_s, lead_s), 1), len(known_s) - 1)
             apart_s = known_s[above] - known_s[above - 1]
             share = min(max((lead_s - known_s[above - 1]) / apart_s, 0.0), 1.0)
             for q in range(len(normals)):
                 past = table[line, above - 1, q] * (1 - share) + table[line, above, q] * share
-                found[line, h, q] = past * (1 - unsure) + width[line, h] * normals[q] * unsure
+                found[line, h, q] = past * (1 - unsure) + width * normals[q] * unsure
     return found
 
 
