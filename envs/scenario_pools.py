@@ -25,6 +25,8 @@ _Amounts = Annotated[tuple[Amount, ...], Field(min_length=1)]
 
 PRICE = "price_usd_per_gpu_hour"
 
+_WITHIN_A_STEP = f"nodes go within the step of {STEP_S:g} s at whose beginning they are told to"
+
 
 def _recorded(told: object, info: ValidationInfo) -> Path:
     """The name of a file, beside the scenario's."""
@@ -72,7 +74,7 @@ class PoolPart(_Part):
     mass_losses_per_day: float = Field(default=0.0, ge=0)
     mass_loss_share: float = Field(default=0.5, ge=0, le=1)
     interruptions: Annotated[Path, PlainValidator(_recorded)] | None = None
-    notice_s: float = Field(default=0.0, ge=0, lt=STEP_S)
+    notice_s: float = Field(default=0.0, ge=0, lt=STEP_S, description=_WITHIN_A_STEP)
     mean_time_between_failures_h: float | None = Field(default=None, gt=0)
     repair_h: float = Field(default=24.0, ge=0, le=366 * 24.0)
     watts_idle_per_gpu: float = Field(default=0.0, ge=0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import dataclasses
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gyropilot.errors import SettingsError
@@ -38,6 +40,10 @@ _NEXT_STEPS = {
     MADE: "give {per_s: RATE, days: D, ...}, or {file: FILE, column: NAME}",
 }
 """What to give where one of two shapes was meant, by the shape."""
+
+_BOUNDS = {"ge": "at least", "gt": "more than", "lt": "less than", "le": "at most"}
+_BEYOND = {"greater_than_equal", "greater_than", "less_than", "less_than_equal", "finite_number"}
+"""Of a number: the words of its bounds, and what pydantic calls one that is not within them."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -79,7 +85,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{_place(parts[:-2])}: {error['input']!r} is no word; put names such as 2024, on and no in quotes"
     if error["type"] == "extra_forbidden":
         return f"{_place(parts)}: {_instead(str(parts[-1]), model, parts[:-1])}"
-    step = _NEXT_STEPS.get(str(parts[-1]) if parts else "")
+    step = _NEXT_STEPS.get(str(parts[-1]) if parts else "") or _numbers(error, model)
     return f"{_place(parts)}: {_wrong(error)}{f'; {step}' if step else ''}"
 
 
@@ -94,18 +100,48 @@ def _wrong(error: ErrorDetails) -> str:
     return f"{wrong[:1].lower()}{wrong[1:]}"
 
 
+def _numbers(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """Which numbers a field may have, and why, where it has one that is none of them."""
+    if error["type"] not in _BEYOND:
+        return ""
+    fields, _ = _along(error["loc"], model)
+    limits = {name: at for field in fields for name, at in _limits(field)}
+    told = " and ".join(f"{word} {limits[name]:.15g}" for name, word in _BOUNDS.items() if name in limits)
+    why = next((f": {field.description}" for field in fields if field.description), "")
+    return f"give {told or 'a number'} instead of {error['input']}{why}"
+
+
+def _limits(told: object) -> Iterator[tuple[str, float]]:
+    """What bounds a number that stands in an annotation or a field: its name, as pydantic has it, and where it is."""
+    if isinstance(told, FieldInfo):
+        for each in (*told.metadata, told.annotation):
+            yield from _limits(each)
+    elif dataclasses.is_dataclass(told):
+        yield from ((name, at) for name in _BOUNDS if isinstance(at := getattr(told, name, None), int | float))
+    for each in (*getattr(told, "__metadata__", ()), *get_args(told)):
+        yield from _limits(each)
+
+
 def _instead(name: str, model: type[BaseModel], parts: tuple[int | str, ...]) -> str:
     """Which field was meant, or which there are."""
-    models: Models = {model}
-    for part in parts:
-        fields = [each.model_fields[str(part)] for each in models if part in each.model_fields]
-        models = {found for field in fields for found in _models(field.annotation)} or models
+    _, models = _along(parts, model)
     known = list(dict.fromkeys(field for each in models for field in each.model_fields))
     if name in known:
         return "does not go with what else is told there; leave one of them out"
     meant = nearest(name, known)
     words = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
     return f"no field is called so; {words}"
+
+
+def _along(parts: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[FieldInfo], Models]:
+    """The last field on the way to a place, as each shape has it, and the models that may stand there."""
+    models: Models = {model}
+    last: list[FieldInfo] = []
+    for part in parts:
+        fields = [each.model_fields[str(part)] for each in models if part in each.model_fields]
+        models = {found for field in fields for found in _models(field.annotation)} or models
+        last = fields or last
+    return last, models
 
 
 def _models(annotation: object) -> Models:

@@ -144,7 +144,8 @@ def test_what_is_no_scenario_is_refused_with_its_place(told: str, why: str, tmp_
             "{max_nodes: -1, lead: 4}",
             [
                 "flavors.x.nodes: field required",
-                "flavors.x.max_nodes: input should be greater than or equal to 0",
+                "flavors.x.max_nodes: input should be greater than or equal to 0; give at least 0 and at most "
+                "1000000000 instead of -1",
                 "flavors.x.lead: no field is called so; did you mean lead_s?",
             ],
         ),
@@ -169,6 +170,26 @@ def test_each_wrong_field_of_a_flavor_is_one_sentence_and_named_as_it_was_writte
     assert str(refused.value).splitlines()[1:] == sentences
 
 
+@pytest.mark.parametrize(
+    ("told", "step"),
+    [
+        ("{nodes: 1, lead_sigma: 4}", "give at least 0 and at most 3 instead of 4"),
+        ("{nodes: 1, mean_time_between_failures_h: 0}", "give more than 0 instead of 0"),
+        ("{nodes: 1, hourly: {usd_per_kwh: [1, -3]}}", "give at least 0 instead of -3"),
+        ("{nodes: 1, max_nodes: -1}", "give at least 0 and at most 1000000000 instead of -1"),
+        ("{nodes: 1, repair_h: .inf}", "give at least 0 and at most 8784 instead of inf"),
+    ],
+)
+def test_who_gives_too_much_or_too_little_is_told_what_to_give(told: str, step: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(POOLED.format(told))
+
+    with pytest.raises(SettingsError) as refused:
+        read_scenario(path)
+
+    assert str(refused.value).endswith(f"; {step}")
+
+
 A_SERVICE = "services: [{{name: chat, queue: a, service_s: 1, load: {}}}]\n"
 ONCE = "services.0: give either capacity_per_s or service_s: one follows from the other and concurrency"
 
@@ -183,12 +204,14 @@ ONCE = "services.0: give either capacity_per_s or service_s: one follows from th
         ),
         (
             "prices: {egress_usd_per_gb: {east: {west: -1}}}",
-            "prices.egress_usd_per_gb.east.west: input should be greater than or equal to 0",
+            "prices.egress_usd_per_gb.east.west: input should be greater than or equal to 0; give at least 0 "
+            "instead of -1",
         ),
         (A_SERVICE.format("{per_s: 1}").replace("service_s: 1, ", ""), ONCE),
         (
             A_SERVICE.format("{per_s: -1}"),
-            "services.0.load.per_s: input should be greater than or equal to 0",
+            "services.0.load.per_s: input should be greater than or equal to 0; give at least 0 and at most "
+            "1000000000000 instead of -1",
         ),
         (
             A_SERVICE.format("{file: a.csv, colum: n}"),

@@ -50,7 +50,11 @@ def test_nothing_else_is_lost_unless_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pool", "why"),
     [
-        (", notice_s: 300", "flavors.x.notice_s: input should be less than 300"),
+        (
+            ", notice_s: 300",
+            "flavors.x.notice_s: input should be less than 300; give at least 0 and less than 300 instead of 300: "
+            "nodes go within the step of 300 s at whose beginning they are told to",
+        ),
         (", notice_s: -1", "flavors.x.notice_s: input should be greater than or equal to 0"),
         (", mean_time_between_failures_h: 0", "mean_time_between_failures_h: input should be greater than 0"),
         (", interruptions: 3", "flavors.x.interruptions: give the name of a file beside this one"),
