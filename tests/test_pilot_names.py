@@ -1,6 +1,8 @@
 """What a pilot's name on the command line stands for."""
 
+import re
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,14 @@ def test_every_shipped_file_is_of_a_pilot_and_says_what_was_tuned(pilot: str) ->
     assert settings == settings_of(f"{pilot}:tuned")
     assert make_pilot(settings).name == pilot
     assert settings.model_fields_set == {"name", *(knob.name for knob in KNOBS[pilot])}
+
+
+@pytest.mark.parametrize("pilot", shipped_pilots())
+def test_every_shipped_file_says_what_it_is_worth_as_tune_would(pilot: str) -> None:
+    lines = files("agents.pilots").joinpath("tuned", f"{pilot}.yaml").read_text(encoding="utf-8").splitlines()
+    told = " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+    assert re.search(r" on 11 held-out windows \(90 %: [\d.]+( % (less|more))? to [\d.]+ % (less|more)\)", told)
 
 
 def test_rivals_are_shipped_tuned() -> None:

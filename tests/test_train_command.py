@@ -257,7 +257,8 @@ def test_a_learned_pilot_without_a_folder_is_told_where_one_comes_from(
         answered("simulate", "--jobs", jobs, "--scenario", scenario, "--pilot", f"learned@{tmp_path}")
 
 
-BETTER = "The network costs -1.00 % on 2 held-out days next to newsvendor"
+WORSE = "The network does not pay: it costs"
+BETTER = "The network costs 1.0 % less than newsvendor on 2 held-out days"
 
 
 @pytest.mark.parametrize(
@@ -265,9 +266,18 @@ BETTER = "The network costs -1.00 % on 2 held-out days next to newsvendor"
     [
         (0, Figure(mid=0.0), "No seed was better than newsvendor on the validation days: the network changes nothing."),
         (9, Figure(), "newsvendor paid nothing on 2 held-out days: what the network is worth cannot be told."),
-        (9, Figure(mid=1.0), "The network does not pay: +1.00 % on 2 held-out days next to newsvendor; run newsvendor"),
-        (9, Figure(mid=-1.0, low=-2.0, high=0.5), f"{BETTER}; that is not sure."),
-        (9, Figure(mid=-1.0, low=-2.0, high=-0.5), f"{BETTER}."),
+        (
+            9,
+            Figure(mid=1.0),
+            f"{WORSE} 1.0 % more than newsvendor on 2 held-out days; run newsvendor",
+        ),
+        (
+            9,
+            Figure(mid=0.01),
+            f"{WORSE} as much as newsvendor on 2 held-out days; run newsvendor",
+        ),
+        (9, Figure(mid=-1.0, low=-2.0, high=0.5), f"{BETTER} (90 %: 2.0 % less to 0.5 % more); that is not sure."),
+        (9, Figure(mid=-1.0, low=-2.0, high=-0.5), f"{BETTER} (90 %: 0.5 to 2.0 % less)."),
     ],
 )
 def test_what_it_is_worth_is_one_sentence(picked_at: int, figure: Figure, verdict: str) -> None:
@@ -276,4 +286,12 @@ def test_what_it_is_worth_is_one_sentence(picked_at: int, figure: Figure, verdic
 
     text = to_text(found.model_copy(update={"seeds": (seed,)}), "net")
 
-    assert verdict in text
+    assert verdict in text.replace("\n", " ")
+
+
+def test_figures_of_a_training_are_told_in_tenths_with_signs_as_those_of_pilots_are() -> None:
+    found = card(b"", pooled=Figure(mid=-1.04, low=-2.16, high=0.02))
+
+    text = to_text(found, "net")
+
+    assert re.search(r"all +−1\.0 % +−2\.2 to 0\.0 %\n", text)

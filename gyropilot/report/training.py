@@ -11,7 +11,7 @@ from rich.text import Text
 
 from agents.pilots.network import Card, Figure
 from envs.words import counted
-from gyropilot.report.words import UNKNOWN, visible
+from gyropilot.report.words import less_or_more, percent_apart, percent_span, tenths, visible, within
 
 WIDTH = 120
 
@@ -26,11 +26,11 @@ def to_text(card: Card, folder: str) -> str:
         table.add_column(name, justify="right", no_wrap=True)
     for found in card.seeds:
         name = f"{found.seed}, chosen" if found.seed == card.chosen_seed else str(found.seed)
-        told = (f"{found.steps:,}", f"{found.picked_at:,}", f"{found.validation_percent:+.2f} %")
-        table.add_row(name, *told, percent(found.held_out.mid), interval(found.held_out))
+        told = (f"{found.steps:,}", f"{found.picked_at:,}", percent_apart(found.validation_percent))
+        table.add_row(name, *told, *_figure(found.held_out))
         for nth, each in enumerate(found.by_cluster, start=1):
-            table.add_row(f"  cluster {nth}", "", "", "", percent(each.mid), interval(each))
-    table.add_row("all", "", "", "", percent(card.pooled.mid), interval(card.pooled))
+            table.add_row(f"  cluster {nth}", "", "", "", *_figure(each))
+    table.add_row("all", "", "", "", *_figure(card.pooled))
     console.print(Text(f"Training · {card.base.name}'s wishes corrected, {', '.join(card.data.pools)}\n"))
     console.print(table)
     for sentence in _sentences(card, folder):
@@ -38,13 +38,9 @@ def to_text(card: Card, folder: str) -> str:
     return "\n".join(line.rstrip() for line in paper.getvalue().splitlines()) + "\n"
 
 
-def percent(figure: float | None) -> str:
-    return UNKNOWN if figure is None else f"{figure:+.2f} %"
-
-
-def interval(figure: Figure) -> str:
-    """Empty where there are too few days to tell."""
-    return "" if figure.low is None or figure.high is None else f"[{figure.low:+.2f}, {figure.high:+.2f}]"
+def _figure(figure: Figure) -> tuple[str, str]:
+    """The interval is empty where there are too few days to tell."""
+    return percent_apart(figure.mid), percent_span(figure.low, figure.high)
 
 
 def verdict(card: Card) -> str:
@@ -55,11 +51,14 @@ def verdict(card: Card) -> str:
         return f"No seed was better than {card.base.name} on the validation days: the network changes nothing."
     if chosen.held_out.mid is None:
         return f"{card.base.name} paid nothing on {days}: what the network is worth cannot be told."
-    here = f"{percent(chosen.held_out.mid)} on {days}"
+    interval = within(chosen.held_out.low, chosen.held_out.high)
+    alike = tenths(chosen.held_out.mid) == "0.0"
+    next_to = "as much as" if alike else f"{less_or_more(chosen.held_out.mid)} than"
+    here = f"{next_to} {card.base.name} on {days}{interval}"
     if chosen.held_out.mid >= 0:
-        return f"The network does not pay: {here} next to {card.base.name}; run {card.base.name} instead."
+        return f"The network does not pay: it costs {here}; run {card.base.name} instead."
     sure = chosen.held_out.high is not None and chosen.held_out.high < 0
-    return f"The network costs {here} next to {card.base.name}" + ("." if sure else "; that is not sure.")
+    return f"The network costs {here}" + ("." if sure else "; that is not sure.")
 
 
 def _sentences(card: Card, folder: str) -> list[str]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import yaml
 
-from envs.tuning import Change, Tuned, default_settings
+from envs.tuning import Tuned, default_settings
 from envs.windows import CHARGED_S, WARM_UP_S, Ground, Window
 from envs.words import counted
 from envs.workloads import DAY_S
-from gyropilot.report.words import less_or_more, less_to_more
+from gyropilot.report.words import less_or_more, within
 from gyropilot.settings import PilotSettings
 
 WIDTH = 118
@@ -32,30 +32,24 @@ def to_yaml(found: Tuned, command: str) -> str:
 
 def verdict(found: Tuned) -> str:
     """What tuning brought, in one sentence or two."""
-    change, there = found.change, f"on {_windows(found.held_out, 'held-out ')}"
+    change = found.change
+    there = f"on {_windows(found.held_out, 'held-out ')}{within(change.low, change.high)}"
     if found.found.settings == default_settings(found.pilot):
         return f"Nothing was found that is better than the default settings of {found.pilot}."
     trained = f"{_less(found.training_percent)} where they were found"
     if not change.helps:
         return (
-            f"Tuning did not help: what was found pays {trained}, but {_less(change.mid)} {there}{_range(change)}; "
+            f"Tuning did not help: what was found pays {trained}, but {_less(change.mid)} {there}; "
             "more days per evaluation may."
         )
     sure = "" if change.is_sure else ", which is not sure"
-    return (
-        f"Tuned settings of {found.pilot} pay {_less(change.mid)} than the default ones {there}{_range(change)}{sure}; "
-        f"{trained}."
-    )
+    return f"Tuned settings of {found.pilot} pay {_less(change.mid)} than the default ones {there}{sure}; {trained}."
 
 
 def _less(percent: float) -> str:
     if np.isnan(percent):
         return "what cannot be compared"
     return less_or_more(percent)
-
-
-def _range(change: Change) -> str:
-    return "" if np.isnan(change.low) else f" (90 %: {less_to_more(change.low, change.high)})"
 
 
 def _how(found: Tuned) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from gyropilot.domain import Effect, Interval
 
@@ -78,6 +79,30 @@ def less_to_more(low: float, high: float) -> str:
         return f"{less_or_more(low)} to {less_or_more(high)}"
     near, far = sorted((low, high), key=abs)
     return f"{tenths(near)} to {less_or_more(far)}"
+
+
+def within(low: float | None, high: float | None) -> str:
+    """(90 %: 8.0 to 20.0 % less) after a space; empty where there is no interval."""
+    return "" if not _told(low) or not _told(high) else f" (90 %: {less_to_more(low, high)})"
+
+
+def percent_apart(value: float | None) -> str:
+    """+12.3 %, −1,240 %: how tables compare; a dash when not known."""
+    return f"{_apart(value)} %" if _told(value) else UNKNOWN
+
+
+def percent_span(low: float | None, high: float | None) -> str:
+    """−14.6 to −4.5 %; empty where there is no interval."""
+    return f"{_apart(low)} to {_apart(high)} %" if _told(low) and _told(high) else ""
+
+
+def _told(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _apart(value: float) -> str:
+    sign = "" if tenths(value) == "0.0" else MINUS if value < 0 else "+"
+    return f"{sign}{tenths(value)}"
 
 
 def tenths(value: float) -> str:

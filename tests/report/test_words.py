@@ -14,9 +14,12 @@ from gyropilot.report.words import (
     nothing_expected,
     number,
     percent,
+    percent_apart,
+    percent_span,
     signed,
     usd,
     visible,
+    within,
 )
 
 
@@ -97,3 +100,23 @@ def test_lost_work_is_an_effect() -> None:
 )
 def test_no_interval_of_what_is_less_has_a_minus(low: float, high: float, words: str) -> None:
     assert less_to_more(low, high) == words
+    assert within(low, high) == f" (90 %: {words})"
+
+
+@pytest.mark.parametrize(
+    ("low", "mid", "high", "cells"),
+    [
+        (-14.6, -9.0, -4.5, ("−9.0 %", "−14.6 to −4.5 %")),
+        (-3.0, 0.04, 1_240.0, ("0.0 %", "−3.0 to +1,240 %")),
+        (None, 2.0, None, ("+2.0 %", "")),
+        (float("nan"), float("nan"), float("nan"), ("–", "")),
+    ],
+)
+def test_tables_tell_percentages_with_their_signs(
+    low: float | None, mid: float, high: float | None, cells: tuple[str, str]
+) -> None:
+    assert (percent_apart(mid), percent_span(low, high)) == cells
+
+
+def test_where_there_is_no_interval_none_is_told() -> None:
+    assert within(None, None) == within(float("nan"), float("nan")) == ""

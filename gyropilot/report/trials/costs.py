@@ -11,8 +11,8 @@ from gyropilot.report import courses
 from gyropilot.report.charts import extent_of, whisker
 from gyropilot.report.trials.charts import class_of, cost_bar, kind_swatch
 from gyropilot.report.trials.result import Difference, Trials, Yardstick
-from gyropilot.report.trials.words import dollars, over_words, percent
-from gyropilot.report.words import less_or_more, less_to_more
+from gyropilot.report.trials.words import dollars, over_words
+from gyropilot.report.words import less_or_more, less_to_more, percent_apart
 
 Part = dict[str, Any]
 
@@ -96,4 +96,4 @@ def _bills(found: Trials) -> Iterator[Part]:
 
 def _bill(found: Trials, by_kind: Mapping[str, float], usd: float, over: float | None) -> list[str]:
     paid = [*(dollars(by_kind[kind]) for kind in found.kinds), dollars(usd), dollars(usd / found.days)]
-    return paid if found.bound is None else [*paid, percent(over)]
+    return paid if found.bound is None else [*paid, percent_apart(over)]

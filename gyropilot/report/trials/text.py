@@ -18,8 +18,8 @@ from gyropilot.report.tables import WIDTH, folded
 from gyropilot.report.trials import losses
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
-from gyropilot.report.trials.words import bound_sentence, headline, interval, met, percent, window
-from gyropilot.report.words import UNKNOWN, visible
+from gyropilot.report.trials.words import bound_sentence, headline, met, window
+from gyropilot.report.words import UNKNOWN, percent_apart, percent_span, visible
 
 SERVICE = (
     "GPU-hours", "used", "in use", "preempted", "lost GPU-h", "kWh", "kg CO2",
@@ -65,14 +65,14 @@ def _cost(found: Trials, trial: Trial) -> Iterator[str]:
     if found.bound is not None:
         yield _over(found.over_bound(trial))
     if len(found.trials) > 1:
-        yield "" if first else percent(apart.mid)
-        yield "" if first else interval(apart)
+        yield "" if first else percent_apart(apart.mid)
+        yield "" if first else percent_span(apart.low, apart.high)
     yield from (f"{trial.by_kind[kind]:,.0f}" for kind in found.kinds)
 
 
 def _over(percent_: float | None) -> str:
     """Empty where there is nothing to be over."""
-    return "" if percent_ is None else percent(percent_)
+    return "" if percent_ is None else percent_apart(percent_)
 
 
 def _service(found: Trials) -> Table:

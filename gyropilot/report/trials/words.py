@@ -9,7 +9,7 @@ from envs.words import counted
 from envs.workloads import DAY_S
 from gyropilot.report.simulation.words import counted_while, span
 from gyropilot.report.trials.result import Difference, Trials, difference
-from gyropilot.report.words import MINUS, UNKNOWN, less_or_more, less_to_more, tenths
+from gyropilot.report.words import less_or_more, percent_apart, tenths, within
 
 
 def headline(found: Trials) -> str:
@@ -36,7 +36,7 @@ def compared(apart: Difference, other: str) -> str:
     by = f"{less_or_more(apart.mid)} than {other}"
     if math.isnan(apart.low):
         return f"{by} (too few days for an interval)"
-    return f"{by} (90 %: {less_to_more(apart.low, apart.high)})"
+    return by + within(apart.low, apart.high)
 
 
 def same(one: Trial, other: Trial) -> bool:
@@ -73,28 +73,11 @@ def window(found: Trials) -> str:
     return counted_while(found.counted_days * DAY_S, found.days * DAY_S, "GPU-hours, use and turns")
 
 
-def percent(value: float | None) -> str:
-    """+12.3 %, −1,240 %."""
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    return f"{_signed(value)} %"
-
-
 def over_words(over_bound: float | None) -> str:
     """+31.4 % over the bound; empty where none is known."""
-    return "" if over_bound is None else f"{percent(over_bound)} over the bound"
+    return "" if over_bound is None else f"{percent_apart(over_bound)} over the bound"
 
 
 def dollars(value: float) -> str:
     """12,340."""
     return f"{value:,.0f}"
-
-
-def interval(found: Difference) -> str:
-    """−14.6 to −4.5 %; empty where there is none."""
-    return "" if math.isnan(found.low) else f"{_signed(found.low)} to {_signed(found.high)} %"
-
-
-def _signed(value: float) -> str:
-    sign = "" if tenths(value) == "0.0" else MINUS if value < 0 else "+"
-    return f"{sign}{tenths(value)}"
