@@ -314,14 +314,23 @@ class DemandHistory:
         resources = sorted({line.resource for line in self.lines})
         sums = [_sums_seen(self, resource, patience) for resource in resources]
         if gone is not None and gone.lines:
-            over = gone._over()
-            sums = [_either(now, _sums_seen(over, r, 0)) for r, now in zip(resources, sums, strict=True)]
+            past = gone.past_total()
+            sums = [_either(now, _sums_seen(past, r, 0)) for r, now in zip(resources, sums, strict=True)]
         return DemandHistory(
             lines=self.lines + tuple(Line(ALL_QUEUES, r) for r in resources),
             times=self.times,
             running=np.vstack([self.running, *(running for running, _ in sums)]),
             pending=np.vstack([self.pending, *(pending for _, pending in sums)]),
         )
+
+    def past_total(self) -> DemandHistory:
+        """One line per resource: what lines demanded together that demand nothing any more."""
+        over = self._over()
+        lines = tuple(Line(ALL_QUEUES, resource) for resource in sorted({line.resource for line in over.lines}))
+        if not lines:
+            return DemandHistory.empty()
+        sums = np.array([_sums_seen(over, line.resource, 0) for line in lines])
+        return DemandHistory(lines, self.times, sums[:, 0], sums[:, 1])
 
     def _over(self) -> DemandHistory:
         """Of lines that demand nothing any more: what goes on is still somebody's, and no past."""

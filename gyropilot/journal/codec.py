@@ -26,8 +26,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def to_json(cycle: Cycle, tail: timedelta = timedelta(days=3)) -> str:
-    """The whole cycle; of its history what a report draws, for Prometheus has the rest."""
-    state = replace(cycle.state, history=tail_of(cycle.state.history, tail), gone=DemandHistory.empty())
+    """The whole cycle; of its history what a report draws, for Prometheus has the rest.
+
+    Of queues that are gone that is what they add to totals.
+    """
+    history, gone = cycle.state.history, cycle.state.gone.past_total()
+    state = replace(cycle.state, history=tail_of(history, tail), gone=tail_of(gone, tail))
     return json.dumps(encode(replace(cycle, state=state)), separators=(",", ":"), allow_nan=False)
 
 

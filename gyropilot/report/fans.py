@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from gyropilot.domain import ALL_QUEUES, Cycle, DemandForecast, DemandHistory, Floats, Line
+from gyropilot.domain import ALL_QUEUES, ClusterState, Cycle, DemandForecast, DemandHistory, Floats, Line
 from gyropilot.report.axes import span_before
 from gyropilot.report.words import duration, number
 
@@ -77,7 +77,8 @@ class Fan:
 def fan_of(cycle: Cycle, line: Line) -> Fan:
     """Everything that the chart of one line shows."""
     longest = cycle.forecast.horizons[-1] if cycle.forecast.horizons else timedelta(hours=1)
-    return fan(cycle.state.history, cycle.forecast, line, span_before(longest), limit_of(cycle, line))
+    seen = _with_total(cycle.state) if line.queue == ALL_QUEUES else cycle.state.history
+    return fan(seen, cycle.forecast, line, span_before(longest), limit_of(cycle, line))
 
 
 def fan(
@@ -88,8 +89,7 @@ def fan(
     limit: tuple[tuple[float, float], ...] = (),
 ) -> Fan:
     """What the chart of one line shows of a forecast and of the time `before` it."""
-    seen = _with_total(history) if line.queue == ALL_QUEUES else history
-    times, running, pending = _recent(seen, line, forecast.made_at - before)
+    times, running, pending = _recent(history, line, forecast.made_at - before)
     table = forecast.of(line) if line in forecast.lines else np.full((len(forecast.horizons), 1), np.nan)
     quantiles = forecast.quantiles if line in forecast.lines else (0.5,)
     return Fan(
@@ -162,9 +162,10 @@ def _bands(table: Floats, quantiles: tuple[float, ...]) -> Iterator[Band]:
         yield Band(low, high, at_quantile(table, quantiles, low), at_quantile(table, quantiles, high))
 
 
-def _with_total(history: DemandHistory) -> DemandHistory:
-    has_total = any(line.queue == ALL_QUEUES for line in history.lines)
-    return history if has_total or not history.lines else history.with_totals()
+def _with_total(state: ClusterState) -> DemandHistory:
+    """What queues demanded together that are gone by now is of the total too, as it is in what is forecast of it."""
+    has_total = any(line.queue == ALL_QUEUES for line in state.history.lines)
+    return state.history if has_total or not state.history.lines else state.history.with_totals(state.gone)
 
 
 def _recent(history: DemandHistory, line: Line, since: datetime) -> tuple[NDArray[np.int64], Floats, Floats]:

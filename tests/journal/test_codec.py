@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from gyropilot.domain import (
+    ALL_QUEUES,
     Action,
     ClusterState,
     Cycle,
@@ -35,6 +36,8 @@ from gyropilot.errors import JournalError
 from gyropilot.journal.codec import decode, encode, from_json, tail_of, to_json
 from tests.fakes import GPU, NOW, history, pool, queue, state, workload
 from tests.journal.cycles import HELD, cycle, outcome
+
+TOTAL = Line(ALL_QUEUES, GPU)
 
 moments = st.datetimes(datetime.fromisoformat("1971-01-01"), timezones=st.just(UTC))
 durations = st.timedeltas(timedelta(days=-9999), timedelta(days=9999))
@@ -130,6 +133,17 @@ def test_of_the_history_only_the_tail_is_kept() -> None:
     assert back.of(Line("research", GPU)).tolist() == list(range(11 * 288, 14 * 288))
     assert back.end == NOW
     assert back.step == timedelta(minutes=5)
+
+
+def test_of_queues_that_are_gone_it_is_kept_what_the_total_was_with_them() -> None:
+    gone = history({"a": [4.0, 4.0, np.nan], "b": [2.0, 0.0, 0.0], "renamed, and seen still": [1.0, 1.0, 1.0]})
+    seen = state(history=history({"research": [8.0, 8.0, 8.0]}), gone=gone)
+
+    back = from_json(to_json(cycle(state=seen))).state
+
+    assert back.gone.lines == (TOTAL,)
+    assert back.history.with_totals(back.gone).of(TOTAL).tolist() == [14.0, 12.0, 8.0]
+    assert seen.history.with_totals(gone).of(TOTAL).tolist() == [14.0, 12.0, 8.0]
 
 
 def test_the_tail_of_a_short_history_is_all_of_it() -> None:

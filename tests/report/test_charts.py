@@ -16,7 +16,7 @@ from gyropilot.report.charts import NARROW, SMALL, WIDE, Frame, extent_of, fan_c
 from gyropilot.report.fans import Fan, fan_of, queue_lines, thin, totals
 from gyropilot.report.picture import total_picture
 from gyropilot.report.svg import tag
-from tests.fakes import GPU, NOW, action, pool, queue
+from tests.fakes import GPU, NOW, action, history, pool, queue
 from tests.report import samples
 
 TOTAL = Line(ALL_QUEUES, GPU)
@@ -53,6 +53,18 @@ def test_the_newest_reading_is_exact_for_each_queue_and_in_total() -> None:
     demands = {queue.name: queue.demand_gpus(GPU) for queue in seen.state.queues}
     assert {line.queue: fan.latest for line, fan in drawn.items()} == {ALL_QUEUES: sum(demands.values()), **demands}
     assert {fan.times_s[-1] for fan in drawn.values()} == {seen.state.history.times[-1]}
+
+
+def test_the_past_of_a_total_is_of_queues_that_are_gone_too() -> None:
+    real = samples.cycle()
+    gone = history({"vision": [*[32.0] * 144, *[0.0] * 144]})
+    seen = replace(real, state=replace(real.state, history=history({"research": 288 * [8.0]}), gone=gone))
+
+    drawn, left = fan_of(seen, TOTAL), fan_of(seen, Line("research", GPU))
+
+    assert (drawn.demand[:70].tolist(), drawn.demand[-70:].tolist()) == (70 * [40.0], 70 * [8.0])
+    assert set(left.demand.tolist()) == {8.0}
+    assert Line("vision", GPU) not in queue_lines(seen)
 
 
 def test_thinned_times_keep_one_distance_up_to_the_newest() -> None:
