@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.pilots import GENERATED, PRICES, TRACES, Week, weeks
-from envs.scenario_pools import MOST
+from envs.scenario_part import MOST
 from envs.table_file import write_table
 
 

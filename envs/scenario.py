@@ -6,77 +6,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from envs.faults import Bias, Blind, Demand, Fault, Outage, Stuck
+from envs import scenario_faults, scenario_pools, scenario_prices, scenario_queues, scenario_services
+from envs.faults import Fault
 from envs.job_file import ONLY_QUEUE
-from envs.replay import FAIR, Borrow, Cluster, FairRule, Preemption, Reclaim, Share, Within
-from envs.scenario_pools import MOST, Amount, Count, PoolPart, terms_of
-from envs.scenario_pools import refuse_strange as refuse_strange_pools
-from envs.scenario_services import PRIORITIES, FileLoad, ServicePart, refuse_strange
-from envs.scenario_services import SAMPLE as SERVICES_SAMPLE
-from envs.scenario_text import BY_WAY, GPUS, ONE_PRICE, POOL, RULES, WHETHER, document, sentences
-from envs.terms import HOUR_S, PoolTerms, Prices
+from envs.replay import FAIR, Cluster, FairRule
+from envs.scenario_faults import AnyFault
+from envs.scenario_part import MOST, Part
+from envs.scenario_pools import PoolPart, terms_of
+from envs.scenario_prices import PricesPart
+from envs.scenario_queues import QueuePart
+from envs.scenario_services import FileLoad, ServicePart
+from envs.scenario_text import GPUS, POOL, RULES, WHETHER, document, sentences
+from envs.terms import PoolTerms, Prices
 from envs.words import counted
 from envs.workloads import JobTable
 from envs.world import CHECKPOINT_WRITE_S, World
 from gyropilot.errors import SettingsError
 
 SAMPLE = (
-    """\
-# What is there, by flavor: GPUs that stay as they are, or nodes that a pilot may ask for and give back. How nodes are
-# fragmented is not looked at.
-flavors:
-  h100: 64
-  a100:
-    nodes: 4                     # there when it begins
-    max_nodes: 12
-    min_nodes: 0                 # that nobody may give back
-    gpus_per_node: 8
-    market: on-demand            # or reserved, or spot
-    price_usd_per_gpu_hour: 2.5  # while a node is there
-    lead_s: 600                  # from asking for a node until its GPUs can be used
-    # lead_sigma: 0.3            # how unsure that is: of its logarithm; 0, unless told
-    # billed_at_least_s: 3600    # what a node is paid for at least, however soon it is given back
-    # interruptions_per_day: 1   # of each node, on average, as spot markets take nodes back
-    # mass_losses_per_day: 0.1   # moments at which many nodes are taken back at once,
-    # mass_loss_share: 0.5       # and how many of those that are there
-    # interruptions: losses.csv  # or those that were recorded, beside this file: t_s and nodes, or share, maybe pool
-    # notice_s: 120              # before nodes are taken back: they take no work, and jobs write a checkpoint
-    # mean_time_between_failures_h: 20000   # of a node's hardware, by chance; it does not fail, unless told
-    # repair_h: 24               # of own nodes (market: reserved), that come back then; 24, unless told
-    # provider: aws              # whose nodes they are, and where: data of jobs that start there is sent there
-    # region: us-east-1
-    watts_idle_per_gpu: 60
-    watts_busy_per_gpu: 400
-    # speed: {training: 1.6, inference: 1.2}   # work per second, by kind of job, unless 1; or one number for all
-    # hourly:                    # one value for each hour since it began, anew after the last; then leave one price out
-    #   price_usd_per_gpu_hour: [2.5, 2.5, 1.2, 1.0]
-    #   usd_per_kwh: [0.1, 0.3]
-    #   carbon_g_per_kwh: [300, 120]
-
-# What is paid beside GPUs, in USD.
-prices:
-  waiting_usd_per_gpu_hour: 10   # that a job asks for and does not get
-  # waiting_usd_per_job_hour: 1  # that a job waits, however small
-  # lost_usd_per_gpu_hour: 2.5   # of work that is lost or repeated
-  # churn_usd_per_node: 0.4      # for each node that is asked for
-  usd_per_kwh: 0.1
-  carbon_g_per_kwh: 300
-  # carbon_usd_per_tonne: 100    # 0, unless told: carbon is counted, and costs nothing
-  # egress_usd_per_gb: 0.02      # of data that is sent to another region; or {us-east-1: {eu-west-1: 0.02}}
-
+    scenario_pools.SAMPLE
+    + scenario_prices.SAMPLE
+    + """\
 # What a job needs to write a checkpoint, if it writes any; it does so where that much notice is given.
 # checkpoint_write_s: 60
 
@@ -84,158 +39,11 @@ prices:
 # [less_than_or_equal_to_final_share], [less_than_initial_share].
 fair_sharing: false
 
-# What goes wrong, in hours since it began. Of what names no pool, or no queue, all are meant.
-# faults:
-#   - {kind: outage, pool: a100, at_h: 24, lasts_h: 6, share: 0.5}   # of its nodes; none comes until it is over
-#   - {kind: stuck-provisioning, pool: a100, at_h: 30, lasts_h: 2}   # what should come meanwhile comes then
-#   - {kind: burst, queue: research, at_h: 36, lasts_h: 4, times: 3} # so many times as many jobs
-#   - {kind: demand-shift, queue: research, at_h: 48, times: 0.5}    # for good
-#   - {kind: forecast-bias, at_h: 12, lasts_h: 6, times: 1.5}        # forecasts say so many times as much
-#   - {kind: metric-loss, at_h: 60, lasts_h: 1}                      # nothing is seen, so nothing is decided
-
-# Kueue's ClusterQueues. A job takes the first flavor, in the order of its queue's shares, in which all of it fits.
-queues:
-  research:
-    cohort: all                # queues of one cohort lend to each other what they do not use
-    shares:
-      h100: {nominal: 48}      # GPUs; without limits it borrows and lends all that it can
-      a100: {nominal: 64, borrowing_limit: 8}   # quotas may promise what nodes have yet to be asked for
-  production:
-    cohort: all
-    strategy: StrictFIFO       # the head blocks those behind it; BestEffortFIFO, unless told: they may pass it
-    waiting_usd_per_gpu_hour: 20
-    # region: us-east-1        # where data of its jobs lies at first
-    # weight: 2                # of its fair share; 1, unless told
-    # preemption:              # whom its jobs may stop to start: nobody, unless told
-    #   within: lower_priority # of its own: never, lower_priority or lower_or_newer_equal_priority
-    #   reclaim: any           # of queues that use more than their quota: never, lower_priority or any
-    #   borrow: never          # of those even to borrow itself: never or lower_priority
-    #   borrow_up_to: 100      # then of priorities up to this one
-    shares:
-      h100: {nominal: 16, lending_limit: 0}   # keeps all of its quota to itself
-      a100: {nominal: 32}
 """
-    + SERVICES_SAMPLE
+    + scenario_faults.SAMPLE
+    + scenario_queues.SAMPLE
+    + scenario_services.SAMPLE
 )
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _ways(told: object) -> str:
-    return BY_WAY if isinstance(told, dict) else ONE_PRICE
-
-
-_Egress = Annotated[
-    Annotated[Amount, Tag(ONE_PRICE)] | Annotated[dict[str, dict[str, Amount]], Tag(BY_WAY)], Discriminator(_ways)
-]
-
-
-class _Share(_Part):
-    nominal: Count
-    borrowing_limit: Count | None = None
-    lending_limit: Count | None = None
-
-
-class _Preemption(_Part):
-    """`envs.replay.Preemption`."""
-
-    within: Within = "never"
-    reclaim: Reclaim = "never"
-    borrow: Borrow = "never"
-    borrow_up_to: int | None = Field(default=None, ge=-PRIORITIES, le=PRIORITIES)
-
-
-class _Queue(_Part):
-    cohort: str | None = None
-    strategy: Literal["BestEffortFIFO", "StrictFIFO"] = "BestEffortFIFO"
-    waiting_usd_per_gpu_hour: float | None = Field(default=None, ge=0)
-    weight: float = Field(default=1.0, ge=0)
-    region: str = ""
-    preemption: _Preemption = _Preemption()
-    shares: dict[str, _Share] = Field(min_length=1)
-
-
-class _Prices(_Part):
-    waiting_usd_per_gpu_hour: float = Field(default=10.0, ge=0)
-    waiting_usd_per_job_hour: float = Field(default=0.0, ge=0)
-    lost_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
-    churn_usd_per_node: float = Field(default=0.0, ge=0)
-    usd_per_kwh: float = Field(default=0.0, ge=0)
-    carbon_usd_per_tonne: float = Field(default=0.0, ge=0)
-    carbon_g_per_kwh: float = Field(default=0.0, ge=0)
-    egress_usd_per_gb: _Egress = 0.0
-
-
-class _Fault(_Part):
-    """`envs.faults`, in hours since the world begins."""
-
-    at_h: float = Field(ge=0)
-
-
-class _Outage(_Fault):
-    kind: Literal["outage"]
-    lasts_h: float = Field(gt=0)
-    pool: str | None = None
-    share: float = Field(default=1.0, gt=0, le=1)
-
-    @property
-    def fault(self) -> Fault:
-        return Outage(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, pool=self.pool, share=self.share)
-
-
-class _Stuck(_Fault):
-    kind: Literal["stuck-provisioning"]
-    lasts_h: float = Field(gt=0)
-    pool: str | None = None
-
-    @property
-    def fault(self) -> Fault:
-        return Stuck(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, pool=self.pool)
-
-
-class _Burst(_Fault):
-    kind: Literal["burst"]
-    lasts_h: float = Field(gt=0)
-    times: float = Field(ge=0, le=100)
-    queue: str | None = None
-
-    @property
-    def fault(self) -> Fault:
-        return Demand(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, times=self.times, queue=self.queue)
-
-
-class _Shift(_Fault):
-    kind: Literal["demand-shift"]
-    times: float = Field(ge=0, le=100)
-    queue: str | None = None
-
-    @property
-    def fault(self) -> Fault:
-        return Demand(at_s=self.at_h * HOUR_S, times=self.times, queue=self.queue)
-
-
-class _Bias(_Fault):
-    kind: Literal["forecast-bias"]
-    lasts_h: float = Field(gt=0)
-    times: float = Field(ge=0, le=100)
-
-    @property
-    def fault(self) -> Fault:
-        return Bias(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, times=self.times)
-
-
-class _Blind(_Fault):
-    kind: Literal["metric-loss"]
-    lasts_h: float = Field(gt=0)
-
-    @property
-    def fault(self) -> Fault:
-        return Blind(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S)
-
-
-_AnyFault = Annotated[_Outage | _Stuck | _Burst | _Shift | _Bias | _Blind, Field(discriminator="kind")]
 
 
 def _shape(told: object) -> str:
@@ -250,15 +58,15 @@ _Flavor = Annotated[Annotated[int, Field(le=MOST), Tag(GPUS)] | Annotated[PoolPa
 _Fair = Annotated[Annotated[bool, Tag(WHETHER)] | Annotated[tuple[FairRule, ...], Tag(RULES)], Discriminator(_fairness)]
 
 
-class Scenario(_Part):
+class Scenario(Part):
     """Flavors, and queues with shares of them."""
 
     flavors: dict[str, _Flavor] = Field(min_length=1)
-    queues: dict[str, _Queue] = Field(min_length=1)
-    prices: _Prices = _Prices()
+    queues: dict[str, QueuePart] = Field(min_length=1)
+    prices: PricesPart = PricesPart()
     checkpoint_write_s: float = Field(default=CHECKPOINT_WRITE_S, ge=0)
     fair_sharing: _Fair = False
-    faults: tuple[_AnyFault, ...] = ()
+    faults: tuple[AnyFault, ...] = ()
     services: tuple[ServicePart, ...] = ()
 
     @model_validator(mode="after")
@@ -331,17 +139,11 @@ class Scenario(_Part):
     @property
     def cluster(self) -> Cluster:
         """What `envs.replay` takes."""
-        shares = {
-            name: {
-                flavor: Share(share.nominal, share.borrowing_limit, share.lending_limit)
-                for flavor, share in queue.shares.items()
-            }
-            for name, queue in self.queues.items()
-        }
+        shares = {name: queue.shares_of_flavors for name, queue in self.queues.items()}
         cohorts = {name: queue.cohort for name, queue in self.queues.items() if queue.cohort}
         strict = frozenset(name for name, queue in self.queues.items() if queue.strategy == "StrictFIFO")
         installed = {pool.name: pool.nodes * pool.gpus_per_node for pool in self.pools}
-        preemption = {name: Preemption(**queue.preemption.model_dump()) for name, queue in self.queues.items()}
+        preemption = {name: queue.preemption.rule for name, queue in self.queues.items()}
         rules = FAIR if self.fair_sharing is True else self.fair_sharing or ()
         weights = {name: queue.weight for name, queue in self.queues.items()}
         return Cluster(
@@ -424,46 +226,8 @@ def _refuse_strange(path: Path, found: Scenario) -> None:
         _ = found.cluster
     except SettingsError as problem:
         raise SettingsError(f"{path}: {problem}") from problem
-    weighed = sorted(name for name, queue in found.queues.items() if queue.weight != 1.0)
-    if weighed and not found.fair_sharing:
-        raise SettingsError(
-            f"{path}: queues.{weighed[0]}.weight counts with fair_sharing alone; set it, or leave weights out"
-        )
-    refuse_strange_pools(path, found.flavors, found.pools)
-    _refuse_strange_places(path, found)
-    for fault in found.faults:
-        named = (getattr(fault, "pool", None), found.flavors), (getattr(fault, "queue", None), found.queues)
-        for whom, known in named:
-            if whom is not None and whom not in known:
-                raise SettingsError(f"{path}: a fault ({fault.kind}) names {whom}; there are {', '.join(known)}")
-    refuse_strange(path, found.services, tuple(found.queues))
-    for name, queue in found.queues.items():
-        strange = [flavor for flavor in queue.shares if flavor not in found.flavors]
-        if strange:
-            raise SettingsError(
-                f"{path}: queues.{name}.shares names {strange[0]}, no flavor; there are {', '.join(found.flavors)}"
-            )
-
-
-def _refuse_strange_places(path: Path, found: Scenario) -> None:
-    """Raises SettingsError where a region is priced that is nowhere, has two providers, or is left for nothing."""
-    regions, told = found.world.regions, found.prices.egress_usd_per_gb
-    priced = {*told, *(end for ends in told.values() for end in ends)} if isinstance(told, dict) else set[str]()
-    strange = sorted(priced - set(regions))
-    if strange:
-        known = ", ".join(regions) or "none"
-        raise SettingsError(f"{path}: prices.egress_usd_per_gb names {strange[0]}, no region; there are {known}")
-    unpriced = set(found.world.homes.values()) - priced - {pool.region for pool in found.pools}
-    for name, home in found.world.homes.items():
-        if priced and home in unpriced:
-            raise SettingsError(
-                f"{path}: queues.{name}.region is {home}, where no pool is and from which no egress has a price; "
-                "tell prices.egress_usd_per_gb from it (0 where it costs nothing), or mend the name"
-            )
-    providers: dict[str, str] = {}
-    for pool in found.pools:
-        if pool.region and providers.setdefault(pool.region, pool.provider) != pool.provider:
-            raise SettingsError(
-                f"{path}: region {pool.region} is of {providers[pool.region] or 'nobody'} and of "
-                f"{pool.provider or 'nobody'} (flavors.{pool.name}); name regions of two providers apart"
-            )
+    scenario_queues.refuse_strange(path, found.queues, found.flavors, weights_count=bool(found.fair_sharing))
+    scenario_pools.refuse_strange(path, found.flavors, found.pools)
+    scenario_prices.refuse_strange(path, found.prices, found.world)
+    scenario_faults.refuse_strange(path, found.faults, found.flavors, found.queues)
+    scenario_services.refuse_strange(path, found.services, tuple(found.queues))

@@ -7,21 +7,50 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
+from pydantic import Field, PlainValidator, ValidationInfo
 
 from envs.interruptions import read_interruptions
+from envs.scenario_part import Amount, Count, Part
 from envs.terms import Hourly, PoolTerms, Speed
 from envs.world import STEP_S
 from gyropilot.domain import Market, WorkloadKind
 from gyropilot.errors import SettingsError
 
-MOST = 10**9
-"""GPUs, or nodes, of anything: what is meant to be no limit is left out instead."""
+SAMPLE = """\
+# What is there, by flavor: GPUs that stay as they are, or nodes that a pilot may ask for and give back. How nodes are
+# fragmented is not looked at.
+flavors:
+  h100: 64
+  a100:
+    nodes: 4                     # there when it begins
+    max_nodes: 12
+    min_nodes: 0                 # that nobody may give back
+    gpus_per_node: 8
+    market: on-demand            # or reserved, or spot
+    price_usd_per_gpu_hour: 2.5  # while a node is there
+    lead_s: 600                  # from asking for a node until its GPUs can be used
+    # lead_sigma: 0.3            # how unsure that is: of its logarithm; 0, unless told
+    # billed_at_least_s: 3600    # what a node is paid for at least, however soon it is given back
+    # interruptions_per_day: 1   # of each node, on average, as spot markets take nodes back
+    # mass_losses_per_day: 0.1   # moments at which many nodes are taken back at once,
+    # mass_loss_share: 0.5       # and how many of those that are there
+    # interruptions: losses.csv  # or those that were recorded, beside this file: t_s and nodes, or share, maybe pool
+    # notice_s: 120              # before nodes are taken back: they take no work, and jobs write a checkpoint
+    # mean_time_between_failures_h: 20000   # of a node's hardware, by chance; it does not fail, unless told
+    # repair_h: 24               # of own nodes (market: reserved), that come back then; 24, unless told
+    # provider: aws              # whose nodes they are, and where: data of jobs that start there is sent there
+    # region: us-east-1
+    watts_idle_per_gpu: 60
+    watts_busy_per_gpu: 400
+    # speed: {training: 1.6, inference: 1.2}   # work per second, by kind of job, unless 1; or one number for all
+    # hourly:                    # one value for each hour since it began, anew after the last; then leave one price out
+    #   price_usd_per_gpu_hour: [2.5, 2.5, 1.2, 1.0]
+    #   usd_per_kwh: [0.1, 0.3]
+    #   carbon_g_per_kwh: [300, 120]
 
-Count = Annotated[int, Field(ge=0, le=MOST)]
-Amount = Annotated[float, Field(ge=0)]
+"""
+
 _Amounts = Annotated[tuple[Amount, ...], Field(min_length=1)]
-
 
 PRICE = "price_usd_per_gpu_hour"
 
@@ -45,11 +74,7 @@ def _speed(told: object) -> Speed:
     return cast(Speed, told)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class HourlyPart(_Part):
+class HourlyPart(Part):
     """`envs.terms.Hourly`."""
 
     price_usd_per_gpu_hour: _Amounts = ()
@@ -57,7 +82,7 @@ class HourlyPart(_Part):
     carbon_g_per_kwh: _Amounts = ()
 
 
-class PoolPart(_Part):
+class PoolPart(Part):
     """`PoolTerms`, whose name is the flavor's."""
 
     nodes: Count

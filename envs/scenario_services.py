@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from envs.hosting import Asked
 from envs.loads import Load, MadeLoad, read_load, read_log
+from envs.scenario_part import PRIORITIES, Part
 from envs.scenario_text import FILE, MADE
 from envs.services import Service
 from envs.terms import HOUR_S
 from envs.workloads import Rhythm
 from gyropilot.errors import SettingsError
-
-PRIORITIES = 2**31
-"""None is larger, or less than minus that."""
 
 SAMPLE = """
 # Services: replicas, which are jobs of a queue, as many as an autoscaler wants for a load (the HPA's rule).
@@ -44,11 +42,7 @@ SAMPLE = """
 """
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _AnyLoad(_Part):
+class _AnyLoad(Part):
     at_h: float = Field(default=0.0, ge=0)
     times: float = Field(default=1.0, gt=0, le=1e6)
 
@@ -110,7 +104,7 @@ _EitherLoad = Annotated[
 ]
 
 
-class ServicePart(_Part):
+class ServicePart(Part):
     """`envs.services.Service` and its load."""
 
     name: str = Field(min_length=1)

@@ -7,12 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from envs import scenario as told_scenario
-from envs import scenario_pools, scenario_services
+from envs import scenario_faults, scenario_pools, scenario_prices, scenario_queues, scenario_services
 from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.replay import FAIR, Preemption
 from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
 from envs.terms import Speed
 from gyropilot.errors import SettingsError
+
+PARTS = (told_scenario, scenario_faults, scenario_pools, scenario_prices, scenario_queues, scenario_services)
 
 
 def scenario(folder: Path, more: str = "", **queue: str) -> Scenario:
@@ -27,7 +29,7 @@ def test_the_sample_names_every_field_that_a_scenario_may_have() -> None:
 
     fields = {
         field
-        for module in (told_scenario, scenario_pools, scenario_services)
+        for module in PARTS
         for part in vars(module).values()
         if isinstance(part, type) and issubclass(part, BaseModel)
         for field in part.model_fields
