@@ -33,6 +33,7 @@ class PlainCluster:
         self.line: list[int] = []
         self.came = 0
         self.hits = [[0] * count for _ in CAUSES]
+        self.stopped: list[tuple[int, float, float]] = []  # job, and since and until when it ran
 
     def step(self, wanted: list[int]) -> float:
         """Five minutes on; GPU-hours of work that are lost."""
@@ -127,6 +128,7 @@ class PlainCluster:
         kept = did if writes else 0.0
         if not writes and np.isfinite(every):
             kept = max(0.0, floor((self.saved_s[job] + did) / every + 1e-9) * every - self.saved_s[job])
+        self.stopped.append((job, self.began_s[job], now))
         self.saved_s[job] += kept
         self.stops[job] += 1
         self.hits[cause][job] += 1
@@ -144,6 +146,10 @@ class PlainCluster:
             self.due.append((self.nth + int(self.weather.lead[p, self.nth]), p, more))
         fewer = min(self.there[p] - leave - target, (self._idle(p) - self.closed[p]) // pool.gpus_per_node)
         self.there[p] -= max(0, fewer)
+
+    def ran(self) -> dict[int, float]:
+        """Jobs that run, and since when."""
+        return {job: self.began_s[job] for p in range(len(self.pools)) for job in self._running(p)}
 
     def _until(self, moment: float) -> None:
         """All that ends and comes until then, that moment included."""

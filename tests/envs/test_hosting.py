@@ -147,9 +147,9 @@ def test_a_burst_asks_a_service_of_its_queue_for_more() -> None:
     assert other.load.per_s.tolist() == [1.0, 1.0, 1.0]
 
 
-def held(file: JobFile, *, nodes: int = 8, loss_at: int | None = None) -> Trial:
+def held(file: JobFile, *, nodes: int = 8, loss_at: int | None = None, notice_s: float = 0.0) -> Trial:
     """A cluster of nodes of one GPU that nobody steers; all are lost for a step where that is told."""
-    pool = PoolTerms("h100", nodes=nodes, max_nodes=nodes, min_nodes=nodes, gpus_per_node=1, lead_s=600.0)
+    pool = PoolTerms("h100", nodes, nodes, nodes, gpus_per_node=1, lead_s=600.0, notice_s=notice_s)
     world = World((pool,))
     weather = Weather.calm(world.pools, steps_of(file.table))
     if loss_at is not None:
@@ -175,6 +175,28 @@ def test_replicas_on_lost_nodes_answer_nobody_until_they_start_again() -> None:
     assert found.ran[begins_s < 1_800.0].min() == 3
     assert found.ran[(begins_s >= 1_800.0) & (begins_s < 2_400.0)].max() == 0
     assert found.ran[(begins_s >= 2_400.0) & (begins_s < 7_200.0)].min() == 3
+
+
+def test_replicas_on_nodes_that_go_answer_until_the_notice_is_over() -> None:
+    file, (chat,) = hosted(nobody(QUEUES), [Asked(CHAT, load(3.0, 3.0))], 0.0, QUEUES)
+
+    trial = held(file, loss_at=6, notice_s=120.0)
+
+    found, stopped = chat.served(trial.replicas), trial.replicas.end_s == 1_920.0
+    begins_s = found.edges_s[:-1]
+    assert trial.stops[chat.rows].tolist() == [1, 1, 1]
+    assert (stopped.sum(), trial.replicas.start_s[~stopped].tolist()) == (3, [2_400.0] * 3)
+    assert found.ran[begins_s < 1_920.0].min() == 3
+    assert found.ran[(begins_s >= 1_920.0) & (begins_s < 2_400.0)].max() == 0
+
+
+def test_a_replica_that_leaves_while_its_node_has_notice_is_no_stop() -> None:
+    file, (chat,) = hosted(nobody(QUEUES), [Asked(CHAT, Load(30.0, np.full(67, 3.0)))], 0.0, QUEUES)
+
+    trial = held(file, loss_at=6, notice_s=240.0)
+
+    assert trial.stops[chat.rows].tolist() == [0, 0, 0]
+    assert trial.replicas.end_s.tolist() == [2_010.0] * 3
 
 
 def test_whom_others_stop_within_a_step_answers_nobody_from_its_beginning() -> None:

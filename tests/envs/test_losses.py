@@ -1,5 +1,6 @@
 """Nodes that are lost with notice, as recorded or by failing: by hand, by their books, and beside a plain cluster."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from envs.control import Fleet
 from envs.faults import Outage, weathered
 from envs.interruptions import Interruptions, read_interruptions
 from envs.losses import CAUSES
+from envs.presence import Presence
 from envs.replay import Preemption, Share, Shares
 from envs.seen import Seen
 from envs.terms import Flows, PoolTerms, Prices
@@ -305,6 +307,32 @@ def test_it_is_as_in_a_plain_cluster_moment_by_moment(seed: int) -> None:
     np.testing.assert_allclose(world.sites.state.runs.end_s[0], plain.end_s)
     assert world.hits is not None
     assert world.hits.tolist() == plain.hits
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_from_when_until_when_jobs_ran_is_known_as_in_a_plain_cluster(seed: int) -> None:
+    jobs, weather, rng = rough(seed)
+    jobs = replace(
+        jobs, queues=("a",), queue=np.zeros(len(jobs), dtype=np.int64), priority=np.zeros_like(jobs.priority)
+    )
+    world, plain = World(ROUGH).begin(jobs, weather), PlainCluster(World(ROUGH), jobs, weather)
+    presence, stopped = Presence(world, jobs, np.arange(len(jobs))), list[tuple[int, float, float]]()
+
+    for nth in range(150):
+        wanted, ran, before = rng.integers(0, 7, 3), plain.ran(), len(plain.stopped)
+        world.step(wanted[None])
+        plain.step(wanted.tolist())
+        presence.look()
+        often = Counter(job for job, _, _ in plain.stopped[before:])
+        for job, since, until in plain.stopped[before:]:
+            if ran.get(job) == since:
+                stopped.append((job, since, until if often[job] == 1 else nth * STEP_S))
+
+    found = presence.spells
+    last = [(job, plain.began_s[job], end_s) for job, end_s in enumerate(plain.end_s) if end_s < np.inf]
+    told = sorted(zip(found.job.tolist(), found.start_s.tolist(), found.end_s.tolist(), strict=True))
+    np.testing.assert_allclose(told, sorted([*stopped, *last]))
 
 
 def test_the_same_seed_gives_the_same_losses_bit_for_bit_alone_and_side_by_side() -> None:
