@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,16 @@ class Interruptions:
     nodes: tuple[int, ...] = ()
     share: tuple[float, ...] = ()
     path: Path | None = None  # from which they are
+
+    def begun(self, from_s: float, at_s: float) -> Interruptions:
+        """Those from `from_s` on, which happens `at_s` after the world began; what was before is left out."""
+        later = [nth for nth, moment in enumerate(self.at_s) if moment >= from_s]
+        return replace(
+            self,
+            at_s=tuple(self.at_s[nth] - from_s + at_s for nth in later),
+            nodes=tuple(self.nodes[nth] for nth in later if self.nodes),
+            share=tuple(self.share[nth] for nth in later if self.share),
+        )
 
     def nodes_by_step(self, steps: int, step_s: float) -> Ints:
         """(T,) that go as each step begins; who goes between two steps goes at the second."""

@@ -90,7 +90,7 @@ class Scenario(Part):
         }
         pools = {name: told for name, told in self.flavors.items() if isinstance(told, PoolPart)}
         recorded = {name: told.interruptions for name, told in pools.items() if told.interruptions is not None}
-        return {**loads, **{f"the interruptions of {name}": path for name, path in recorded.items()}}
+        return {**loads, **{f"the interruptions of {name}": told.file for name, told in recorded.items()}}
 
     @property
     def surprises(self) -> tuple[Fault, ...]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import numpy as np
-from pydantic import Field, PlainValidator, ValidationInfo
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
-from envs.interruptions import read_interruptions
+from envs.interruptions import Interruptions, read_interruptions
 from envs.scenario_part import Amount, Count, Part
-from envs.terms import Hourly, PoolTerms, Speed
+from envs.terms import HOUR_S, Hourly, PoolTerms, Speed
 from envs.world import STEP_S
 from gyropilot.domain import Market, WorkloadKind
 from gyropilot.errors import SettingsError
@@ -35,6 +35,7 @@ flavors:
     # mass_losses_per_day: 0.1   # moments at which many nodes are taken back at once,
     # mass_loss_share: 0.5       # and how many of those that are there
     # interruptions: losses.csv  # or those that were recorded, beside this file: t_s and nodes, or share, maybe pool
+    # interruptions: {file: losses.csv, from_h: 24, at_h: 2}   # by its own clock: hour 24 of it is hour 2 of the world
     # notice_s: 120              # before nodes are taken back: they take no work, and jobs write a checkpoint
     # mean_time_between_failures_h: 20000   # of a node's hardware, by chance; it does not fail, unless told
     # repair_h: 24               # of own nodes (market: reserved), that come back then; 24, unless told
@@ -57,12 +58,36 @@ PRICE = "price_usd_per_gpu_hour"
 _WITHIN_A_STEP = f"nodes go within the step of {STEP_S:g} s at whose beginning they are told to"
 
 
-def _recorded(told: object, info: ValidationInfo) -> Path:
+def _beside(told: object, info: ValidationInfo) -> Path:
     """The name of a file, beside the scenario's."""
     if not isinstance(told, str | Path) or not str(told):
         raise ValueError("give the name of a file beside this one")
     folder: Path = (info.context or {}).get("folder", Path())
     return folder / told
+
+
+class RecordPart(Part):
+    """`envs.interruptions`, by a clock of the file's own: hours are since its zero, and those of the world."""
+
+    file: Annotated[Path, PlainValidator(_beside)]
+    from_h: float = Field(default=0.0, ge=0)
+    at_h: float = Field(default=0.0, ge=0)
+
+    def read(self, pool: str) -> Interruptions:
+        """Raises SettingsError naming what is wrong with the file, or where none of it is left."""
+        found = read_interruptions(self.file, pool)
+        left = found.begun(self.from_h * HOUR_S, self.at_h * HOUR_S)
+        if found.at_s and not left.at_s:
+            raise SettingsError(
+                f"{self.file} tells nothing of {pool} after its hour {max(found.at_s) / HOUR_S:g}; give an "
+                "interruptions.from_h that is not more"
+            )
+        return left
+
+
+def _record(told: object, info: ValidationInfo) -> object:
+    """A file alone is one by the world's clock."""
+    return told if isinstance(told, dict | RecordPart) else RecordPart.model_construct(file=_beside(told, info))
 
 
 def _speed(told: object) -> Speed:
@@ -98,7 +123,7 @@ class PoolPart(Part):
     interruptions_per_day: float = Field(default=0.0, ge=0)
     mass_losses_per_day: float = Field(default=0.0, ge=0)
     mass_loss_share: float = Field(default=0.5, ge=0, le=1)
-    interruptions: Annotated[Path, PlainValidator(_recorded)] | None = None
+    interruptions: Annotated[RecordPart, BeforeValidator(_record)] | None = None
     notice_s: float = Field(default=0.0, ge=0, lt=STEP_S, description=_WITHIN_A_STEP)
     mean_time_between_failures_h: float | None = Field(default=None, gt=0)
     repair_h: float = Field(default=24.0, ge=0, le=366 * 24.0)
@@ -115,7 +140,7 @@ def terms_of(name: str, told: int | PoolPart) -> PoolTerms:
         return PoolTerms(name, told, told, told, gpus_per_node=1, market=Market.RESERVED)
     most = told.nodes if told.max_nodes is None else told.max_nodes
     hourly = Hourly(**told.hourly.model_dump())
-    recorded = None if told.interruptions is None else read_interruptions(told.interruptions, name)
+    recorded = None if told.interruptions is None else told.interruptions.read(name)
     return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly, "interruptions": recorded})
 
 

@@ -350,6 +350,13 @@ def test_the_same_seed_gives_the_same_losses_bit_for_bit_alone_and_side_by_side(
         np.testing.assert_array_equal(alone, beside)
 
 
+def test_a_recording_from_some_moment_on_happens_as_much_later_as_the_world_is_ahead() -> None:
+    shares = Interruptions((60.0, 120.0, 300.0), share=(0.1, 0.2, 0.3))
+
+    assert shares.begun(120.0, 1_000.0) == Interruptions((1_000.0, 1_180.0), share=(0.2, 0.3))
+    assert shares.begun(0.0, 0.0) == shares
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_recording_is_read_of_one_pool_or_of_all(tmp_path: Path, suffix: str) -> None:
     import pandas as pd

@@ -34,6 +34,21 @@ def test_losses_are_those_that_are_told(tmp_path: Path) -> None:
     assert harm.recorded.tolist() == [[0, 0, 2]]
 
 
+def test_a_recording_may_have_a_clock_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").write_text("t_s,nodes\n600,2\n90000,1\n86400,3\n")
+
+    found = told(tmp_path, ", market: spot, interruptions: {file: losses.csv, from_h: 24, at_h: 2}")
+    later = told(tmp_path, ", market: spot, interruptions: {file: losses.csv, at_h: 2}")
+
+    assert found.pools[0].interruptions == Interruptions(
+        (10_800.0, 7_200.0), nodes=(1, 3), path=tmp_path / "losses.csv"
+    )
+    assert later.pools[0].interruptions == Interruptions(
+        (7_800.0, 97_200.0, 93_600.0), nodes=(2, 1, 3), path=tmp_path / "losses.csv"
+    )
+    assert found.load_files(tmp_path) == {"the interruptions of x": tmp_path / "losses.csv"}
+
+
 def test_failures_are_those_that_are_told(tmp_path: Path) -> None:
     found = told(tmp_path, ", market: reserved, mean_time_between_failures_h: 1000, repair_h: 6")
 
@@ -59,6 +74,12 @@ def test_nothing_else_is_lost_unless_told(tmp_path: Path) -> None:
         (", mean_time_between_failures_h: 0", "mean_time_between_failures_h: input should be greater than 0"),
         (", interruptions: 3", "flavors.x.interruptions: give the name of a file beside this one"),
         (", interruptions: none.csv", "none.csv cannot be read: No such file or directory; give a table with the"),
+        (", interruptions: {file: 3}", "flavors.x.interruptions.file: give the name of a file beside this one"),
+        (", interruptions: {from_h: 3}", "flavors.x.interruptions.file: field required"),
+        (
+            ", interruptions: {file: l.csv, from_h: 1}",
+            "l.csv tells nothing of x after its hour 0.166667; give an interruptions.from_h that is not more",
+        ),
         (", interruptions: l.csv, interruptions_per_day: 1", "x tells interruptions and interruptions_per_day; leave"),
         (", interruptions: l.csv, mass_loss_share: 1", "flavors.x tells interruptions and mass_loss_share; leave one"),
         (", repair_h: 3", "flavors.x.repair_h is of nodes that fail; tell mean_time_between_failures_h too"),
