@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.checkpoints import with_halts
 from envs.faults import crowded_file
 from envs.hosting import Hosted, crowded_loads, hosted, nobody
 from envs.job_file import JobFile
@@ -33,6 +34,7 @@ def met(scenario: Scenario, folder: Path, file: JobFile | None, rng: np.random.G
     if file is None and not scenario.services:
         raise SettingsError("nothing is there to run; give --jobs FILE, or a scenario that has services")
     jobs = file or nobody(tuple(scenario.queues))
+    jobs = replace(jobs, table=with_halts(jobs.table, scenario.checkpoint_halt_s))
     refuse_unknown(scenario, jobs.table.queues)
     submits_s, step_s = jobs.table.submit_s, scenario.world.step_s
     began_s = float(submits_s.min() // step_s * step_s) if len(submits_s) else 0.0

@@ -24,7 +24,7 @@ from envs.scenario_services import FileLoad, ServicePart
 from envs.scenario_text import GPUS, POOL, RULES, WHETHER, document, sentences
 from envs.terms import PoolTerms, Prices
 from envs.words import counted
-from envs.workloads import JobTable
+from envs.workloads import DAY_S, JobTable
 from envs.world import CHECKPOINT_WRITE_S, World
 from gyropilot.errors import SettingsError
 
@@ -34,6 +34,8 @@ SAMPLE = (
     + """\
 # What a job needs to write a checkpoint, if it writes any; it does so where that much notice is given.
 # checkpoint_write_s: 60
+# For which a job halts at each checkpoint (its checkpoint_s); 0, unless told: durations have that in them already.
+# checkpoint_halt_s: 20
 
 # Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:
 # [less_than_or_equal_to_final_share], [less_than_initial_share].
@@ -65,6 +67,7 @@ class Scenario(Part):
     queues: dict[str, QueuePart] = Field(min_length=1)
     prices: PricesPart = PricesPart()
     checkpoint_write_s: float = Field(default=CHECKPOINT_WRITE_S, ge=0)
+    checkpoint_halt_s: float = Field(default=0.0, ge=0, le=DAY_S)
     fair_sharing: _Fair = False
     faults: tuple[AnyFault, ...] = ()
     services: tuple[ServicePart, ...] = ()

@@ -130,13 +130,14 @@ def _text(scenario: Path) -> str:
 
 def _course(jobs: Path, path: Path, base: PilotSettings, forecaster: str) -> Course:
     from agents.pilots import make_pilot
+    from envs.checkpoints import with_halts
     from envs.job_file import read_jobs
     from envs.residual import Course
     from envs.scenario import read_scenario, refuse_changes, refuse_unknown, with_all_queues
     from forecasting.registry import make
 
     scenario, file = read_scenario(path), read_jobs(jobs)
-    table = file.table
+    table = with_halts(file.table, scenario.checkpoint_halt_s)
     for note in file.notes:
         say(note)
     refuse_unknown(scenario, table.queues)

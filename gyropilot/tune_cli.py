@@ -65,13 +65,14 @@ def tune(  # noqa: PLR0913, PLR0917 - its options
 
 
 def _ground(jobs: Path, scenario: Path, until: float | None) -> Ground:
+    from envs.checkpoints import with_halts
     from envs.job_file import read_jobs
     from envs.scenario import read_scenario, refuse_changes, refuse_unknown, with_all_queues
     from envs.windows import Ground
     from envs.workloads import DAY_S
 
     cluster, file = read_scenario(scenario), read_jobs(jobs)
-    table = file.table
+    table = with_halts(file.table, cluster.checkpoint_halt_s)
     for note in file.notes:
         say(note)
     refuse_unknown(cluster, table.queues)

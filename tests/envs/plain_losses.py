@@ -18,16 +18,19 @@ INTERRUPTED, FAILED, OUT = range(len(CAUSES))
 class PlainCluster:
     """Jobs of one queue without priorities, whole GPUs and speed 1; whoever fits starts, the oldest first."""
 
-    def __init__(self, world: World, jobs: JobTable, weather: Weather) -> None:
+    def __init__(self, world: World, jobs: JobTable, weather: Weather, halt_s: float = 0.0) -> None:
+        """Jobs halt so long for each checkpoint."""
         assert weather.harm is not None
         self.world, self.jobs, self.weather, self.harm = world, jobs, weather, weather.harm
+        self.pace = [1 / (1 + halt_s / float(every)) for every in jobs.checkpoint_s]
         self.pools, count = world.pools, len(jobs)
         self.nth = 0
         self.there = [pool.nodes for pool in self.pools]
         self.due: list[tuple[int, int, int]] = []  # step, pool and nodes
         self.closed = [0] * len(self.pools)  # GPUs on nodes that go
         self.pool_of: list[int | None] = [None] * count
-        self.began_s, self.left_s = [np.inf] * count, [float(s) for s in jobs.duration_s]
+        self.began_s = [np.inf] * count
+        self.left_s = [float(work) / pace for work, pace in zip(jobs.duration_s, self.pace, strict=True)]
         self.saved_s, self.stops = [0.0] * count, [0] * count
         self.start_s, self.end_s = [np.inf] * count, [np.inf] * count
         self.line: list[int] = []
@@ -124,7 +127,8 @@ class PlainCluster:
         """GPU-hours that it has to do again."""
         ran, every = now - self.began_s[job], float(self.jobs.checkpoint_s[job])
         again = self.world.restart_s if self.stops[job] else 0.0
-        did = max(0.0, ran - again)
+        pace = self.pace[job]
+        did = max(0.0, ran - again) * pace
         kept = did if writes else 0.0
         if not writes and np.isfinite(every):
             kept = max(0.0, floor((self.saved_s[job] + did) / every + 1e-9) * every - self.saved_s[job])
@@ -132,10 +136,10 @@ class PlainCluster:
         self.saved_s[job] += kept
         self.stops[job] += 1
         self.hits[cause][job] += 1
-        self.left_s[job] = float(self.jobs.duration_s[job]) - self.saved_s[job] + self.world.restart_s
+        self.left_s[job] = (float(self.jobs.duration_s[job]) - self.saved_s[job]) / pace + self.world.restart_s
         self.pool_of[job], self.end_s[job] = None, np.inf
         self.line.append(job)
-        lost_s = did - kept + self.world.restart_s - max(0.0, again - ran)
+        lost_s = (did - kept) / pace + self.world.restart_s - max(0.0, again - ran)
         return lost_s * float(self.jobs.gpus[job]) / HOUR_S
 
     def _turn(self, p: int, wanted: int, leave: int) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import faces
+from envs.checkpoints import with_halts
 from envs.control import Fleet
 from envs.faults import Outage, weathered
 from envs.interruptions import Interruptions, read_interruptions
@@ -288,13 +289,14 @@ def lived(world: Run, jobs: JobTable, rng: np.random.Generator, pauses: float = 
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_it_is_as_in_a_plain_cluster_moment_by_moment(seed: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 20.0, 300.0]))
+def test_it_is_as_in_a_plain_cluster_moment_by_moment(seed: int, halt_s: float) -> None:
     jobs, weather, rng = rough(seed)
     jobs = replace(
         jobs, queues=("a",), queue=np.zeros(len(jobs), dtype=np.int64), priority=np.zeros_like(jobs.priority)
     )
-    world, plain = World(ROUGH).begin(jobs, weather), PlainCluster(World(ROUGH), jobs, weather)
+    world = World(ROUGH).begin(with_halts(jobs, halt_s), weather)
+    plain = PlainCluster(World(ROUGH), jobs, weather, halt_s)
 
     for _ in range(150):
         wanted = rng.integers(0, 7, 3)
