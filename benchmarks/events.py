@@ -12,7 +12,6 @@ first two occurrences are there to learn from; they count among all windows, and
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.running import run, traces
 from forecasting.backtest.protocol import TENTHS, Bucket
 from forecasting.demand.calendar import UTC_PLACE
 from forecasting.demand.events import Named, Stretch
@@ -31,7 +31,6 @@ from forecasting.mixture.events import Events
 from forecasting.rolling import until
 from forecasting.windows import outcome
 from gyropilot.domain import DemandHistory, Floats
-from gyropilot.errors import GyropilotError
 
 TRACES = {"Helios Earth": ("demand_helios_earth_vc.parquet", 17), "Philly": ("demand_philly_vc_pass.parquet", 33)}
 """Each with the days of it that are replayed."""
@@ -113,17 +112,12 @@ def rows(folder: Path) -> Iterator[tuple[str, float, Floats]]:
 
 def main() -> None:
     """Prints the table."""
-    folder = os.environ.get("GYROPILOT_TRACES")
-    if not folder:
-        raise SystemExit("GYROPILOT_TRACES is not set; give it the folder in which the traces lie")
+    folder = traces()
     print(f"{'trace':14}{'demand':>8}{'all windows':>20}{'near an event':>20}")
-    for name, factor, changes in rows(Path(folder)):
+    for name, factor, changes in rows(folder):
         cells = (f"{mean:+.1%} (to {worst:+.1%})" for mean, worst in zip(changes.mean(0), changes.max(0), strict=True))
         print(f"{name:14}{factor:>7g}x" + "".join(f"{cell:>20}" for cell in cells))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except GyropilotError as problem:
-        raise SystemExit(str(problem)) from problem
+    run(main)

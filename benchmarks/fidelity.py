@@ -12,8 +12,6 @@ first part can hardly come closer. Distances of shares are differences, those of
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.running import run, traces
 from envs.calibration import calibrated
 from envs.fidelity import Measure, Row, fidelity
 from envs.job_file import read_jobs
 from envs.profiles import HELIOS, PHILLY
 from envs.workloads import DAY_S, ENDINGS, MONDAY_S, Ending, JobTable, Profile, generate
-from gyropilot.errors import GyropilotError
 
 SEEDS = 10
 WEEK_S = 7 * DAY_S
@@ -118,19 +116,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calibrate", action="store_true", help="print what is measured on the first parts")
     options = parser.parse_args()
-    folder = os.environ.get("GYROPILOT_TRACES")
-    if not folder:
-        sys.exit("set GYROPILOT_TRACES to the folder of traces")
-    try:
-        for trace in TRACES:
-            path = Path(folder) / trace.file
-            print("\n".join(table(trace, path)), end="\n\n")
-            if options.calibrate:
-                begin, last, _ = trace.parts
-                print(*calibrated(part_of(path, begin, last), (last - begin).days, 60), sep="\n", end="\n\n")
-    except GyropilotError as problem:
-        sys.exit(str(problem))
+    folder = traces()
+    for trace in TRACES:
+        path = folder / trace.file
+        print("\n".join(table(trace, path)), end="\n\n")
+        if options.calibrate:
+            begin, last, _ = trace.parts
+            print(*calibrated(part_of(path, begin, last), (last - begin).days, 60), sep="\n", end="\n\n")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,16 +11,14 @@ anew each day, as by a daemon. The last week is left to the final comparison unl
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.running import run, traces
 from forecasting.backtest.protocol import BUCKETS, QUANTILES, Bucket
 from forecasting.demand.trace import read_trace
 from forecasting.losses import coverage
@@ -29,7 +27,6 @@ from forecasting.mixture.ensemble import SPEAKS_EVERY, Ensemble
 from forecasting.rolling import until
 from forecasting.windows import outcome
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Line
-from gyropilot.errors import GyropilotError
 
 TRACE = "demand_helios_earth_vc.parquet"
 STEP, DAY, ASKED_EVERY = timedelta(minutes=5), timedelta(days=1), timedelta(hours=3)
@@ -117,27 +114,20 @@ def told(size: int, name: str, told_at: Sequence[Asked]) -> str:
     return f"{size:8}  {name:10}{np.isfinite(came).sum():10,}" + "".join(cells)
 
 
-def main() -> int:
+def main() -> None:
     """Prints one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=5, help="that are forecast")
     parser.add_argument("--leave", type=int, default=7, help="days at the end of the trace that are not looked at")
-    chosen, folder = parser.parse_args(), os.environ.get("GYROPILOT_TRACES")
-    if not folder:
-        print(f"set GYROPILOT_TRACES to the folder that holds {TRACE}", file=sys.stderr)
-        return 2
-    whole = coarse(read_trace(Path(folder) / TRACE).history).with_totals()
+    chosen = parser.parse_args()
+    whole = coarse(read_trace(traces() / TRACE).history).with_totals()
     history = until(whole, len(whole.times) - 1 - round(chosen.leave * DAY / whole.step))
     heads = "".join(f"{f'{nominal} %':>10}{'summed':>10}{'width':>8}" for nominal, *_ in BANDS)
     print(f"{'queues':>8}  {'bucket':10}{'outcomes':>10}{heads}")
     for size, answers in asked(history, chosen.days).items():
         for name in BUCKETS:
             print(told(size, name, answers))
-    return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except GyropilotError as problem:
-        sys.exit(str(problem))
+    run(main)

@@ -17,7 +17,6 @@ its user, and of no waits, so jobs count from their submission.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.running import run, traces
 from forecasting.backtest.protocol import QUANTILES, TENTHS, Bucket
 from forecasting.grid import between
 from forecasting.losses import pinball
@@ -35,7 +35,6 @@ from forecasting.mixture.experts import EXPERTS
 from forecasting.rolling import until
 from forecasting.windows import outcome
 from gyropilot.domain import DemandHistory, Floats, Line
-from gyropilot.errors import GyropilotError
 
 STEP, HOUR, DAY = timedelta(minutes=10), timedelta(hours=1), timedelta(days=1)
 ASKED_EVERY = timedelta(hours=2)
@@ -295,10 +294,7 @@ def main() -> None:
     told = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     told.add_argument("--trace", choices=TRACES, default="earth")
     chosen = told.parse_args()
-    folder = os.environ.get("GYROPILOT_TRACES")
-    if not folder:
-        raise SystemExit("GYROPILOT_TRACES is not set; give it the folder in which the traces lie")
-    seen = TRACES[chosen.trace](Path(folder))
+    seen = TRACES[chosen.trace](traces())
     mine = asked(seen, lambda phrase: print(phrase, file=sys.stderr))
     print(f"{chosen.trace}, {len(mine.columns)} origins, {seen.days[0]:%F} to {seen.days[1]:%F}: change in WQL\n")
     print(f"{'signal':26}" + "".join(f"{name:>28}" for name in BUCKETS))
@@ -307,7 +303,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except GyropilotError as problem:
-        raise SystemExit(str(problem)) from problem
+    run(main)
