@@ -77,14 +77,19 @@ def mean_gpus(forecast: DemandForecast, line: Line, quantile: float, begin: time
 @once
 def _means(forecast: DemandForecast, line: Line, begin: timedelta, end: timedelta) -> tuple[float, ...]:
     """(Q,) means over [begin, end] of the paths of all quantiles that are forecast."""
-    grid, horizons = _knots(forecast.horizons, begin, end), in_hours(forecast.horizons)
-    paths = places(tuple(horizons.tolist()), tuple(grid.tolist())).read(forecast.of(line))
-    span = float(grid[-1] - grid[0])
-    if span <= 0:
-        return tuple(paths[0].tolist())
-    # The trapezoidal rule; numpy's own takes twice as long for a handful of knots.
-    areas = (grid[1:] - grid[:-1])[:, None] * (paths[1:] + paths[:-1]) / 2.0
-    return tuple((areas.sum(axis=0) / span).tolist())
+    means: Floats = _weights(forecast.horizons, begin, end) @ forecast.of(line)
+    return tuple(means.tolist())
+
+
+@lru_cache
+def _weights(horizons: Horizons, begin: timedelta, end: timedelta) -> Floats:
+    """(H,) how much each horizon counts for the mean of a path over [begin, end]: the trapezoidal rule."""
+    grid, known = _knots(horizons, begin, end), in_hours(horizons)
+    hats = np.array([np.interp(grid, known, unit) for unit in np.eye(len(known))])
+    if grid[-1] <= grid[0]:
+        return for_reading(hats[:, 0])
+    areas: Floats = (grid[1:] - grid[:-1]) * (hats[:, 1:] + hats[:, :-1]) / 2.0
+    return for_reading(areas.sum(axis=1) / (grid[-1] - grid[0]))
 
 
 @once
