@@ -143,3 +143,12 @@ def restored_windows(state: Sequence[Sequence[float]]) -> tuple[Window, ...]:
 def between(known: Sequence[float] | Floats, asked: Sequence[float] | Floats) -> Floats:
     """(A, K) parts of what is known at ascending points that make up each asked one: linear, held at the ends."""
     return np.array([np.interp(asked, known, unit) for unit in np.eye(len(known))]).T
+
+
+@kept
+def nearby(count: int, reach: float) -> Floats:
+    """(count, count) parts of a Gaussian around each index, which sum to one in each row."""
+    distance = np.arange(count)[:, None] - np.arange(count)
+    parts = np.exp(-0.5 * (distance / reach) ** 2)
+    kernel: Floats = parts / parts.sum(axis=1, keepdims=True)
+    return kernel

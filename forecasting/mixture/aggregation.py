@@ -16,8 +16,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.grid import nearby
 from forecasting.mixture.bernstein import Evidence
-from forecasting.once import for_reading, kept
+from forecasting.once import for_reading
 from forecasting.pooling import GROUPS, followed, group_means, groups_of, or_zero, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, plain, texts
@@ -233,19 +234,10 @@ def at(shares: Floats, windows: Floats, quantiles: Floats) -> Floats:
 def _smoothed(shares: Floats, reach_windows: float, reach_quantiles: float) -> Floats:
     windows, quantiles = shares.shape[2:]
     if reach_quantiles and quantiles > 1:
-        shares = shares @ _kernel(quantiles, reach_quantiles).T
+        shares = shares @ nearby(quantiles, reach_quantiles).T
     if reach_windows and windows > 1:
-        shares = np.matmul(_kernel(windows, reach_windows), shares)
+        shares = np.matmul(nearby(windows, reach_windows), shares)
     return shares
-
-
-@kept
-def _kernel(count: int, reach: float) -> Floats:
-    """(count, count) parts of a Gaussian around each index, which sum to one in each row."""
-    distance = np.arange(count)[:, None] - np.arange(count)
-    parts = np.exp(-0.5 * (distance / reach) ** 2)
-    kernel: Floats = parts / parts.sum(axis=1, keepdims=True)
-    return kernel
 
 
 def _broadcast_prior(prior: Floats, shape: tuple[int, ...]) -> Floats:

@@ -4,6 +4,10 @@ Conformal quantile tracking (Gibbs and Candes 2021; Angelopoulos, Candes and Tib
 an offset per line, window and quantile moves up a small step after an outcome above it, and down a smaller one after
 an outcome below, whatever the model and the data. Outcomes come in late; each is held against the offsets of today,
 not of then, so that a delay never makes them swing.
+
+A total is one line, and a day ahead it has one outcome a day that is new: edge by edge it would take months to become
+right. So the edges of its central intervals also part and meet together, as in the symmetric correction of Romano,
+Patterson and Candes (2019), "Conformalized quantile regression", and windows learn that from their neighbours.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.grid import between
+from forecasting.grid import between, nearby
 from forecasting.pooling import GROUPS, followed, group_means, groups_of, members, or_zero, rows_of
 from forecasting.protocol import State
 from forecasting.store import floats, lines_from_state, lines_to_state, nested, number, plain, texts
@@ -44,6 +48,12 @@ class Steps:
 
 
 USUAL_STEPS = Steps()
+NO_STEPS = Steps(first=0.0, least=0.0)
+
+TOTALS = GROUPS.index("totals")
+
+REACH = 3.0
+"""Over so many neighbours on either side windows learn together how wide totals are: a standard deviation."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,15 +67,21 @@ class Tracker:
     count: Floats  # (L, W) outcomes seen
     pooled_count: Floats  # (G, W)
     steps: Steps
+    apart: Steps  # of both edges of a total's central intervals, away from each other or nearer
 
     @classmethod
     def start(
-        cls, windows: int, quantiles: Sequence[float], lines: Sequence[Line] = (), steps: Steps = USUAL_STEPS
+        cls,
+        windows: int,
+        quantiles: Sequence[float],
+        lines: Sequence[Line] = (),
+        steps: Steps = USUAL_STEPS,
+        apart: Steps = NO_STEPS,
     ) -> Self:
         """Adds nothing yet."""
         counts, levels = len(quantiles), np.asarray(quantiles, dtype=np.float64)
         own, pooled = np.zeros((len(lines), windows, counts)), np.zeros((len(GROUPS), windows, counts))
-        return cls(tuple(lines), levels, own, pooled, own[..., 0].copy(), pooled[..., 0].copy(), steps)
+        return cls(tuple(lines), levels, own, pooled, own[..., 0].copy(), pooled[..., 0].copy(), steps, apart)
 
     @property
     def offsets(self) -> Floats:
@@ -92,6 +108,7 @@ class Tracker:
         longer = np.minimum(np.sqrt(members(groups) @ seen), self.steps.together)
         together = or_zero(group_means(miss, groups)) * (longer * pooled_new)[..., None]
         pooled = self.pooled + self.steps.of(self.pooled_count, self.levels) * together
+        pooled[TOTALS] += self._parted(together[TOTALS], pooled_new[TOTALS])
         most = self.steps.most
         return replace(
             self,
@@ -116,7 +133,8 @@ class Tracker:
     def state(self) -> State:
         """As plain data."""
         arrays = {name: getattr(self, name) for name in ("levels", "own", "pooled", "count", "pooled_count")}
-        return {"lines": lines_to_state(self.lines), "steps": asdict(self.steps), **arrays}
+        steps = {"steps": asdict(self.steps), "apart": asdict(self.apart)}
+        return {"lines": lines_to_state(self.lines), **steps, **arrays}
 
     @classmethod
     def restored(cls, state: State) -> Self:
@@ -131,7 +149,18 @@ class Tracker:
             floats(state, "count", (len(lines), *windows)),
             floats(state, "pooled_count", (len(GROUPS), *windows)),
             plain(Steps, state, "steps"),
+            plain(Steps, state, "apart"),
         )
+
+    def _parted(self, miss: Floats, new: Floats) -> Floats:
+        """(W, Q) spreads by which quantiles of totals move, as far up above the median as down below it.
+
+        After what they missed (W, Q), of which a share `new` (W,) is new. What no outcome confirms falls back.
+        """
+        known = _apart(self.pooled[TOTALS], self.levels)
+        wanted = _apart(miss, self.levels) - self.apart.leak * new[:, None] * known
+        steps: Floats = self.apart.of(self.pooled_count[TOTALS], self.levels) * (nearby(len(new), REACH) @ wanted)
+        return steps
 
     def _miss(self, actual: Floats, said: Floats, spread: Floats) -> Floats:
         """(L, W, Q) q where the outcome lies above, q - 1 where below; NaN: nothing is learnt.
@@ -145,6 +174,11 @@ class Tracker:
         side = np.where(came > answer, self.levels, np.where(came < answer, self.levels - 1, on_edge))
         miss: Floats = np.where((came == 0) & ((said == 0) | (answer == 0)), np.nan, side)
         return miss
+
+
+def _apart(values: Floats, levels: Floats) -> Floats:
+    """(W, Q) the part of `values` (W, Q) that is alike on both sides of the median, but for its sign."""
+    return (values - values @ between(levels, 1 - levels).T) / 2
 
 
 def adjusted(table: Floats, offsets: Floats, spread: Floats) -> Floats:

@@ -43,6 +43,11 @@ STEPS = Steps(first=0.01, least=0.0025, own=0.05)
 """Chosen on the weeks before the last of five traces: faster gained on serving, and cost on batch; with larger steps of
 its own each line held what it promised, and all together more, because lines that stay as they are hold everything."""
 
+APART = Steps(first=0.03, least=0.03)
+"""Of totals, and as long after months: how wide they should be changes with the weeks. Chosen on Helios Earth, 8 to 17
+May, and Philly, 17 to 23 November: longer ones gained no more, and those that are longer in the tails cost what they
+gained."""
+
 THRESHOLDS = Thresholds(widen_at=10.0, shifted_at=20.0, widest=1.25)
 
 LEAST_SPREAD = 0.005
@@ -108,7 +113,7 @@ class Lessons:
         return cls(
             windows,
             Weights.start(experts, (len(windows), len(LEVELS)), prior=np.array(prior), pace=pace),
-            Tracker.start(len(windows), LEVELS, steps=STEPS),
+            Tracker.start(len(windows), LEVELS, steps=STEPS, apart=APART),
             Drift.start(thresholds=THRESHOLDS),
             Coverage.start([_bucket(w) for w in windows]),
         )

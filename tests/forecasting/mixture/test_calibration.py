@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from forecasting.losses import pinball
-from forecasting.mixture.calibration import Coverage, Steps, Tracker
+from forecasting.mixture.calibration import NO_STEPS, Coverage, Steps, Tracker
 from forecasting.store import load, save
 from gyropilot.domain import ALL_QUEUES, Floats, Line
 from gyropilot.errors import ForecastError
@@ -20,6 +20,7 @@ LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 NORMAL = np.array([NormalDist().inv_cdf(q) for q in LEVELS])
 RESEARCH, PROD, TOTAL = Line("research", GPU), Line("prod", GPU), Line(ALL_QUEUES, GPU)
 MANY = [Line(f"q{i}", GPU) for i in range(20)]
+APART = Steps(first=0.1, least=0.1, tail=0.0, leak=0.0)
 
 
 def test_adds_nothing_before_anything_was_seen() -> None:
@@ -213,7 +214,73 @@ def test_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path: Path) -> No
 
     more = 10 + rng.normal(size=(2, 1))
     assert np.array_equal(restarted.learnt(more, said, spread).offsets, now.learnt(more, said, spread).offsets)
-    assert (restarted.lines, restarted.steps) == (now.lines, now.steps)
+    assert (restarted.lines, restarted.steps, restarted.apart) == (now.lines, now.steps, now.apart)
+
+
+def test_an_outcome_outside_parts_both_edges_of_a_total_and_one_within_brings_both_nearer() -> None:
+    said, spread = 10 + np.arange(-2.0, 3.0).reshape(1, 1, 5), np.ones((1, 1))
+
+    outside = of_total().learnt(np.array([[90.0]]), said, spread).offsets[0, 0]
+    within = of_total().learnt(np.array([[10.0]]), said, spread).offsets[0, 0]
+
+    assert outside == pytest.approx([-0.0475, -0.04, 0.0, 0.04, 0.0475])
+    assert within == pytest.approx([0.0025, 0.01, 0.0, -0.01, -0.0025])
+
+
+def test_what_a_total_learns_of_its_width_no_queue_does() -> None:
+    lines, said, spread = [RESEARCH, TOTAL], np.full((2, 1, 5), 10.0), np.ones((2, 1))
+    plain, parting = (Tracker.start(1, LEVELS, lines, apart=apart) for apart in (NO_STEPS, APART))
+
+    plain, parting = (now.learnt(np.full((2, 1), 90.0), said, spread) for now in (plain, parting))
+
+    assert np.array_equal(parting.offsets[0], plain.offsets[0])
+    assert parting.offsets[1, 0, -1] > plain.offsets[1, 0, -1]
+
+
+def test_bands_of_a_total_that_are_too_wide_become_right_sooner_than_edge_by_edge() -> None:
+    rng, said, spread = np.random.default_rng(3), (100 + 20 * NORMAL)[None, None], np.full((1, 1), 51.0)
+    slow = Tracker.start(1, LEVELS, [TOTAL], Steps(first=0.01, least=0.0025, own=0.05))
+    fast = Tracker.start(1, LEVELS, [TOTAL], slow.steps, Steps(first=0.03, least=0.03))
+
+    for _ in range(300):
+        actual = 100 + 10 * rng.normal(size=(1, 1))
+        slow, fast = slow.learnt(actual, said, spread), fast.learnt(actual, said, spread)
+
+    wide, right = (np.ptp(now.adjusted(said, spread)[0, 0]) / 10 for now in (slow, fast))
+    assert wide > 1.6 * np.ptp(NORMAL)
+    assert right < 1.25 * np.ptp(NORMAL)
+
+
+def test_a_window_of_a_total_learns_its_width_from_neighbouring_ones() -> None:
+    start = Tracker.start(12, LEVELS, [TOTAL], NO_STEPS, APART)
+    actual = np.full((1, 12), np.nan)
+    actual[0, 3] = 90.0
+
+    learnt = start.learnt(actual, np.full((1, 12, 5), 10.0), np.ones((1, 12))).offsets[0, :, -1]
+
+    assert (np.diff(learnt[3:]) < 0).all()
+    assert learnt[2] > learnt[11] > 0
+
+
+def test_a_width_that_no_outcome_confirms_falls_back() -> None:
+    steps = Steps(first=0.1, least=0.1, tail=0.0, leak=0.5)
+    now = Tracker.start(1, LEVELS, [TOTAL], NO_STEPS, steps)
+    state = {**now.state(), "pooled": np.array([[[0.0] * 5], [[-2.0, -1.0, 0.0, 1.0, 2.0]]])}
+
+    fallen = Tracker.restored(state).learnt(np.array([[10.0]]), np.full((1, 1, 5), 10.0), np.ones((1, 1)))
+
+    assert fallen.pooled[1, 0] == pytest.approx([-1.8975, -0.94, 0.0, 0.94, 1.8975])
+
+
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6, unique=True).map(sorted))
+def test_widths_are_learnt_at_any_quantiles(levels: list[float]) -> None:
+    now = Tracker.start(2, levels, [TOTAL], apart=APART)
+    said, spread = np.full((1, 2, len(levels)), 10.0), np.ones((1, 2))
+
+    for came in (90.0, 10.0, 0.0):
+        now = now.learnt(np.full((1, 2), came), said, spread)
+
+    assert np.isfinite(now.offsets).all()
 
 
 def test_counts_what_lies_within_edges_included() -> None:
@@ -285,6 +352,11 @@ def test_a_state_of_another_version_is_refused(kind: type[Tracker] | type[Covera
 
 def tracker(lines: Sequence[Line], steps: Steps = Steps()) -> Tracker:  # noqa: B008 - frozen
     return Tracker.start(1, LEVELS, lines, steps)
+
+
+def of_total() -> Tracker:
+    """Whose edges move together only."""
+    return Tracker.start(1, LEVELS, [TOTAL], NO_STEPS, APART)
 
 
 def widths(now: Tracker, wrong: float, delay: int, rounds: int) -> list[float]:

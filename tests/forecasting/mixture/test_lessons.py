@@ -10,7 +10,7 @@ from forecasting.grid import window
 from forecasting.mixture.lessons import LEVELS, PROMPT, Lessons, learnt_about
 from forecasting.mixture.said import Feedback
 from forecasting.store import load, save
-from gyropilot.domain import Floats, Line
+from gyropilot.domain import ALL_QUEUES, Floats, Line
 from tests.fakes import GPU, NOW
 
 HOUR, STEP, EVERY = timedelta(hours=1), timedelta(minutes=5), timedelta(minutes=30)
@@ -90,6 +90,22 @@ def test_bands_that_are_too_wide_become_narrower() -> None:
     before, after = (np.ptp(told(some, (80.0, 80.0), width=8.0)[0, [TENTH, NINTH]]) for some in (start(), lessons))
 
     assert after < 0.7 * before
+
+
+def test_a_total_of_which_each_day_tells_little_has_narrower_bands_after_two_calm_weeks() -> None:
+    lessons = Lessons.start(["only"], (1.0,), STEP)
+    total = (Line(ALL_QUEUES, GPU),)
+    said = np.broadcast_to(100 + 10 * NORMAL, (1, len(lessons.windows), len(LEVELS)))
+    spread, calm = said[..., NINTH] - said[..., TENTH], np.random.default_rng(0).normal(100, 5, 24 * 14)
+
+    for hour, came in enumerate(calm):
+        told = Feedback(np.full(spread.shape, came), said[None], said, said, spread)
+        lessons = lessons.learnt(total, told, NOW + hour * HOUR, EVERY)
+
+    answer = lessons.correction(lessons.windows, LEVELS, np.full(1, 200.0)).told(said).told[0, -1]
+    assert answer[NINTH] - answer[TENTH] < 0.8 * spread[0, -1]
+    assert np.ptp(answer) < 0.95 * np.ptp(said[0, -1])
+    assert answer[MIDDLE] == pytest.approx(100, abs=1)
 
 
 def test_a_shift_widens_the_bands_of_the_line_that_shifted() -> None:
