@@ -14,7 +14,7 @@ import numpy as np
 
 from agents import encoding
 from envs.faults import Bools, Day, Surprises, surprised
-from envs.terms import HOUR_S, Flows, Prices, Rates, bill, rates, rates_at
+from envs.terms import HOUR_S, Flows, Prices, Rates, bill, prices_at, rates, rates_at
 from envs.workloads import DAY_S, MONDAY_S, Amounts, Floats, Ints, JobTable, TrainingProfile, generate
 from envs.world import Run, Weather, World
 
@@ -96,10 +96,12 @@ class Fleet:
     recent: Ints = field(init=False)  # (B, P, KEPT) base targets
     scale_usd: float = field(init=False)
     costs: Rates = field(init=False)
+    usd: Floats = field(init=False)  # (T, P) per GPU-hour, as each step begins
 
     def __post_init__(self) -> None:
         # What the largest cluster costs in a step: rewards are some tenths of one.
         self.costs, pools = self.task.rates, self.task.world.pools
+        self.usd = prices_at(pools, self.task.world.step_s * np.arange(self.task.steps, dtype=np.float64))
         most = np.max(self.costs.there @ np.array([pool.max_gpus for pool in pools]))
         self.scale_usd = max(1e-9, float(most) * self.task.world.step_s / HOUR_S)
 
@@ -143,9 +145,8 @@ class Fleet:
         sites, pools = self.run.sites, self.task.world.pools
         left = self.demand[:, :, self.run.nth[0]].sum(axis=1)
         wanted = np.zeros((self.count, len(pools)), dtype=np.int64)
-        for row in sorted(
-            range(len(pools)), key=lambda row: pools[row].price_usd_per_gpu_hour / pools[row].typical_speed
-        ):
+        usd = self.usd[min(int(self.run.nth[0]), self.task.steps - 1)] / [pool.typical_speed for pool in pools]
+        for row in np.argsort(usd, kind="stable").tolist():
             per_node = pools[row].gpus_per_node
             used = sites.nodes.there[:, row] * per_node - self.run.idle[:, row]
             gpus = np.clip(np.maximum(left, used), 0, pools[row].max_gpus)
@@ -193,10 +194,11 @@ def generated(profile: Sequence[TrainingProfile], days: float | None = None) -> 
 
 
 def cut(jobs: JobTable, days: float | None = None) -> Drawn:
-    """Jobs of a table, from a random moment on, for as many days as an episode has unless told."""
+    """Jobs of a table, from a random moment after its first on, for as many days as an episode has unless told."""
 
     def drawn(rng: np.random.Generator, length: float) -> JobTable:
-        begin_s = rng.uniform(0, max(0.0, float(jobs.submit_s.max(initial=0.0)) - length * DAY_S))
+        first_s, last_s = (float(jobs.submit_s[end]) for end in (0, -1)) if len(jobs) else (0.0, 0.0)
+        begin_s = rng.uniform(first_s, max(first_s, last_s - length * DAY_S))
         part = jobs.take((jobs.submit_s >= begin_s) & (jobs.submit_s < begin_s + length * DAY_S))
         part.submit_s[:] -= begin_s
         return part

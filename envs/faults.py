@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from envs.words import counted
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
 from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster, State, updated
+from forecasting.store import nested
 
 if TYPE_CHECKING:
     from envs.terms import PoolTerms
@@ -47,9 +47,9 @@ class Fault:
         return self.at_s <= moment_s < self.at_s + self.lasts_s
 
     def steps(self, count: int, step_s: float) -> tuple[int, int]:
-        """The first step that it touches, and the first after it, of so many."""
-        first = ceil(self.at_s / step_s - 1e-9)
-        return min(count, first), int(min(count, np.ceil((self.at_s + self.lasts_s) / step_s - 1e-9)))
+        """The first step that begins in it, and the first after it, of so many; however short it is, it has one."""
+        first, last = (np.ceil(moment_s / step_s - 1e-9) for moment_s in (self.at_s, self.at_s + self.lasts_s))
+        return int(min(count, first)), int(min(count, max(first + 1, last)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +189,14 @@ class Misled:
         return wrong
 
     def state(self) -> State:
-        return {"inner": self.inner.state()}
+        return {"model": self.inner.name, "inner": self.inner.state()}
 
     @classmethod
     def restored(cls, state: State) -> Self:
-        """With no bias left: what was learnt is that of a naive forecaster."""
-        inner: dict[str, Any] = dict(state["inner"])
-        return cls((), Naive.restored(inner))
+        """With no bias left."""
+        from forecasting.registry import make
+
+        return cls((), type(make(str(state["model"]))).restored(nested(state, "inner")))
 
 
 def misled(faults: Sequence[Fault], forecaster: Forecaster, began_s: float = MONDAY_S) -> Forecaster:

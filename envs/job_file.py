@@ -57,6 +57,10 @@ SWF_COLUMNS = (
 )  # fmt: skip
 """Feitelson's Standard Workload Format, version 2.2; what is used are its processors, taken as GPUs."""
 
+SWF_ENDED_AS = {0.0: "failed", 1.0: "completed", 5.0: "cancelled"}
+SWF_PARTS = (2.0, 3.0, 4.0)
+"""Of `state`: stretches of a job that was stopped and went on, which has a row of its own as a whole."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class JobFile:
@@ -69,7 +73,7 @@ class JobFile:
 
 def read_jobs(path: Path) -> JobFile:
     """The jobs of a file. Raises SettingsError naming the column, and the row, that is not what it should be."""
-    frame = _swf(path) if _is_swf(path) else read_frame(path, "a parquet, CSV or SWF file of jobs")
+    frame, parts = _swf(path) if _is_swf(path) else (read_frame(path, "a parquet, CSV or SWF file of jobs"), [])
     names = [str(name) for name in frame.columns]
     refuse_missing(path, names)
     refuse_mistyped(path, names)
@@ -100,15 +104,18 @@ def read_jobs(path: Path) -> JobFile:
         data_gb=file.spans("data_gb", 0.0),
     )
     ids = file.ids()[rows]
-    return JobFile(table.take(rows), ids, (*notes, *unknown, *_namesakes(ids), *unread(names)))
+    return JobFile(table.take(rows), ids, (*parts, *notes, *unknown, *_namesakes(ids), *unread(names)))
 
 
 def _is_swf(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith(".swf")
 
 
-def _swf(path: Path) -> pd.DataFrame:
-    """-1 is what is not known; processors that were asked for count before those that were used."""
+def _swf(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Its jobs, and a note on rows that are none of their own.
+
+    -1 is what is not known; processors that were asked for count before those that were used.
+    """
     import pandas as pd
 
     try:
@@ -117,10 +124,16 @@ def _swf(path: Path) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError) as problem:
         raise SettingsError(f"{path} cannot be read: {problem}; give a parquet, CSV or SWF file of jobs") from problem
     frame = pd.DataFrame(rows, columns=list(SWF_COLUMNS), dtype=np.float64)
+    part = frame["state"].isin(SWF_PARTS)
+    parts = counted(int(part.sum()), "row")
+    notes = [f"{parts} left out: stretches of jobs that are there as a whole"] if part.any() else []
+    frame = frame[~part].reset_index(drop=True)
     frame["gpus"] = frame["gpus"].where(frame["gpus"] > 0, frame["used"])
+    ended = frame["state"].map(SWF_ENDED_AS)
     frame = frame.mask(frame == -1)
     whole = frame[["job_id", "user", "queue"]].fillna(-1).astype(np.int64).astype(str)
-    return frame[list(NEEDED)].assign(job_id=whole["job_id"], user=whole["user"], queue="queue-" + whole["queue"])
+    frame = frame[list(NEEDED)].assign(job_id=whole["job_id"], user=whole["user"], queue="queue-" + whole["queue"])
+    return frame.assign(state=ended), notes
 
 
 def _swf_rows(path: Path, lines: Any) -> Iterator[list[float]]:

@@ -16,8 +16,8 @@ HOURS = 24
 class Memoryless:
     """A Poisson process with a rate for each hour of the day; each job is one of the table's at that hour, drawn anew.
 
-    Users who come again, sweeps and bursts are gone: given the hour, what comes is independent of all that came. Days
-    begin at the hour at which the table does.
+    Users who come again, sweeps and bursts are gone: given the hour, what comes is independent of all that came. Hours
+    are those of the table's clock, `submit_s`.
     """
 
     jobs: JobTable

@@ -189,8 +189,11 @@ def refuse_unknown(scenario: Scenario, queues: Sequence[str]) -> None:
         )
 
 
-def refuse_contested(scenario: Scenario) -> None:
-    """Raises SettingsError where jobs may stop others: when each ran is not told by one start."""
+def refuse_unsteered(scenario: Scenario) -> None:
+    """Raises SettingsError where something happens that only a run under a pilot tells: a replay has one start a job.
+
+    Faults, nodes that are lost as recorded or by failing, and jobs that stop others.
+    """
     if scenario.faults:
         raise SettingsError("faults of this scenario happen to whoever steers it; add --pilot hold, or leave them out")
     failing = [pool.name for pool in scenario.pools if pool.interruptions or pool.mean_time_between_failures_h]

@@ -36,14 +36,19 @@ def once(measure: Callable[[DemandHistory], Answer]) -> Callable[[DemandHistory]
 
 
 def kept(measure: Callable[Question, Answer]) -> Callable[Question, Answer]:
-    """`measure` of numbers, windows and lists of them, which keeps its answers; nobody may write to its arrays."""
+    """`measure` of numbers, windows and lists of them, which keeps its answers; nobody may write to its arrays.
+
+    It is asked by position: raises TypeError where a part is named, which would be the same question asked otherwise.
+    """
     known, lately = lru_cache(maxsize=KEPT)(measure), dict[tuple[object, ...], tuple[object, Answer]]()
 
     def looked_up(*parts: object) -> Answer:
         return for_reading(known(*(tuple(part) if isinstance(part, _WRITABLE) else part for part in parts)))
 
     @wraps(measure)
-    def asked(*parts: Question.args, **_: Question.kwargs) -> Answer:
+    def asked(*parts: Question.args, **named: Question.kwargs) -> Answer:
+        if named:
+            raise TypeError(f"{measure.__name__} is asked by position, not with {', '.join(named)}=")
         for part in parts:
             if isinstance(part, _WRITABLE):
                 return looked_up(*parts)

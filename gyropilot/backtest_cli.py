@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyropilot.clock import SystemClock
+from gyropilot.configuration import find_file
 from gyropilot.errors import SettingsError
 from gyropilot.settings import Settings, parse_duration
 from gyropilot.terminal import (
@@ -23,8 +24,8 @@ from gyropilot.terminal import (
     compiling,
     load_settings,
     progress,
+    refuse_one_file_for_two,
     reply,
-    same_file,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
     from gyropilot.report.backtest import render
     from gyropilot.wiring import our_entrants, peer_entrants
 
-    _refuse_one_file_for_two(trace, out, forecasts_out)
+    read = {"--trace": trace, "--calendar": calendar, "--config": None if trace else find_file(config)}
+    refuse_one_file_for_two(read, {"--out": out, "--forecasts-out": forecasts_out})
     protocol = Protocol(
         buckets=_parted(horizons),
         begin=_moment("--from", begin),
@@ -100,15 +102,6 @@ def backtest(  # noqa: PLR0913, PLR0917 - its options
         notes = [note for one in ours if isinstance(one, AsRun) for note in one.notes()]
         found = render(result(replayed, (*known.notes, *notes)), format.value)
     reply(found, out)
-
-
-def _refuse_one_file_for_two(trace: Path | None, out: Path | None, forecasts_out: Path | None) -> None:
-    """Raises SettingsError where the trace would be written over, or one answer by the other."""
-    for option, place in (("--out", out), ("--forecasts-out", forecasts_out)):
-        if trace and place and same_file(trace, place):
-            raise SettingsError(f"{option} {place} is the trace that is read, and would replace it; give another file")
-    if out and forecasts_out and same_file(out, forecasts_out):
-        raise SettingsError(f"--out and --forecasts-out are one file, {forecasts_out}; give each its own")
 
 
 def _known(trace: Path | None, column: str | None, config: Path | None, prometheus: str | None, told: Told) -> Trace:

@@ -126,7 +126,7 @@ def plan(
     from gyropilot.report import render
     from gyropilot.wiring import planner
 
-    settings = load_settings(config, prometheus, kubeconfig)
+    settings = load_settings(config, prometheus, kubeconfig, out)
     with progress() as told:
         cycle = planner(settings, told).plan(SystemClock().now())
     reply(render(cycle, format.value), out)
@@ -145,7 +145,7 @@ def once(
     from gyropilot.report import render
     from gyropilot.wiring import writer
 
-    settings, clock = load_settings(config, prometheus, kubeconfig), SystemClock()
+    settings, clock = load_settings(config, prometheus, kubeconfig, out), SystemClock()
     with progress() as told, writer(settings, "act" if act else "rehearse", clock, told) as made:
         cycle = made.step(clock.now())
     reply(render(cycle, format.value), out)
@@ -186,7 +186,7 @@ def report(
     """Make the report of a journalled cycle, by default the latest."""
     from gyropilot.report import render
 
-    journal = _journal(load_settings(config))
+    journal = _journal(load_settings(config, out=out))
     reply(render(_journalled(journal, cycle_id), format.value), out)
 
 

@@ -34,7 +34,7 @@ def forecast(
     from gyropilot.report.forecast import render
     from gyropilot.wiring import foretold
 
-    settings = load_settings(config, prometheus)
+    settings = load_settings(config, prometheus, out=out)
     with progress() as told, compiling("forecaster's"):
         found = foretold(settings, SystemClock().now(), told, queue)
         told("drawing the report")

@@ -327,14 +327,14 @@ def _with_quotas(file: JobFile | None, cluster: Setting) -> Simulation:
     from envs.cargo import egress
     from envs.meeting import met
     from envs.replay import replay
-    from envs.scenario import refuse_contested, with_all_queues
+    from envs.scenario import refuse_unsteered, with_all_queues
     from envs.unfit import Room, unfit
     from envs.words import counted
     from gyropilot.report.simulation import Simulation
     from gyropilot.report.simulation.rows import named
 
     scenario = cluster.scenario
-    refuse_contested(scenario)
+    refuse_unsteered(scenario)
     meets = met(scenario, cluster.folder, file, np.random.default_rng())
     jobs = with_all_queues(scenario, meets.file.table)
     ran = replay(jobs, scenario.cluster, np.inf)

@@ -53,7 +53,7 @@ def _no_folder(out: Path | None) -> Path | None:
     """The same path, refused before any work is done where it is a folder."""
     with suppress(OSError):  # what cannot be looked at cannot be written either, and `reply` says why
         if out is not None and out.is_dir():
-            raise SettingsError(f"--out {out} is a folder; give a file, such as {out / 'report.html'}")
+            raise SettingsError(f"--out {out} is a folder; give a file, such as {out / _FILES['--out']}")
     return out
 
 
@@ -71,8 +71,14 @@ OutOption = Annotated[Path | None, typer.Option("--out", "-o", help=_OUT, callba
 OutputOption = Annotated[Path | None, typer.Option("--out", "--output", "-o", help=_OUT, callback=_no_folder)]
 
 
-def load_settings(config: Path | None, prometheus: str | None = None, kubeconfig: Path | None = None) -> Settings:
-    """The settings in force, with what the command line says on top. Raises SettingsError."""
+def load_settings(
+    config: Path | None, prometheus: str | None = None, kubeconfig: Path | None = None, out: Path | None = None
+) -> Settings:
+    """The settings in force, with what the command line says on top.
+
+    Raises SettingsError, also where an answer that is written to `out` would replace a file of theirs.
+    """
+    refuse_one_file_for_two({"--config": configuration.find_file(config), "--kubeconfig": kubeconfig}, {"--out": out})
     overrides: dict[str, Any] = {}
     if prometheus:
         overrides["prometheus"] = {"url": prometheus}
@@ -101,6 +107,10 @@ def same_file(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
+_FILES = {"--out": "report.html", "--jobs-out": "jobs.parquet", "--forecasts-out": "forecasts.parquet"}
+"""What each option that names a file to write may be given."""
+
+
 def refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[str, Path | None]) -> None:
     """Raises SettingsError where something, called as somebody told it, would be written over, or is a folder."""
     taken = {option: path for option, path in read.items() if path is not None}
@@ -108,7 +118,7 @@ def refuse_one_file_for_two(read: Mapping[str, Path | None], written: Mapping[st
         if path is None:
             continue
         if path.is_dir():
-            raise SettingsError(f"{option} {path} is a folder; give a file")
+            raise SettingsError(f"{option} {path} is a folder; give a file, such as {path / _FILES[option]}")
         other = next((name for name, place in taken.items() if same_file(path, place)), None)
         if other:
             raise SettingsError(f"{option} {path} is also {other}, which it would replace; give another file")

@@ -161,8 +161,18 @@ def test_the_trace_is_never_written_over(trace: Path, folder: Path, option: str,
 
     told = refused("--trace", trace, *FAST, option, name)
 
-    assert told == f"{option} {name} is the trace that is read, and would replace it; give another file"
+    assert told == f"{option} {Path(name)} is also --trace, which it would replace; give another file"
     assert trace.read_bytes() == before
+
+
+@pytest.mark.usefixtures("nothing_is_replayed")
+def test_a_calendar_is_never_written_over(trace: Path, folder: Path) -> None:
+    (folder / "days.yaml").write_text("calendar: {timezone: Europe/Berlin}\n")
+
+    told = refused("--trace", trace, *FAST, "--calendar", "days.yaml", "--out", "days.yaml")
+
+    assert told == "--out days.yaml is also --calendar, which it would replace; give another file"
+    assert (folder / "days.yaml").read_text() == "calendar: {timezone: Europe/Berlin}\n"
 
 
 @pytest.mark.usefixtures("nothing_is_replayed")
@@ -172,7 +182,7 @@ def test_two_answers_are_not_written_to_one_file(trace: Path, folder: Path, name
 
     told = refused("--trace", trace, *FAST, "--out", "answer", "--forecasts-out", name)
 
-    assert told == f"--out and --forecasts-out are one file, {Path(name)}; give each its own"
+    assert told == f"--forecasts-out {Path(name)} is also --out, which it would replace; give another file"
 
 
 @pytest.mark.usefixtures("nothing_is_replayed")

@@ -131,6 +131,19 @@ def test_a_queue_is_looked_for_before_anything_is_fitted(world: Demo, monkeypatc
         foretold(settings, SystemClock().now(), queue="visoin")
 
 
+@pytest.mark.parametrize("command", [("forecast",), ("plan",), ("once",), ("report",)])
+@pytest.mark.parametrize("told", [("--config", "gyropilot.yaml"), ()])
+def test_no_answer_replaces_the_settings(command: tuple[str], told: tuple[str, ...], tmp_path: Path) -> None:
+    settings = tmp_path / "gyropilot.yaml"
+    settings.write_text("prometheus: {url: http://127.0.0.1:9}\n")
+
+    done = gyropilot(*command, *told, "--out", "./gyropilot.yaml", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert "--out gyropilot.yaml is also --config, which it would replace; give another file" in done.stderr
+    assert settings.read_text() == "prometheus: {url: http://127.0.0.1:9}\n"
+
+
 def test_without_prometheus_it_says_where_to_tell_it(tmp_path: Path) -> None:
     done = gyropilot("forecast", folder=tmp_path)
 

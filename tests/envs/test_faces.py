@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from envs.control import FACTORS, Fleet, Source, Task, cut, generated
 from envs.faces import ID, SAMPLE, Cluster, Clusters
 from envs.faults import Surprises
-from envs.terms import bill
+from envs.terms import Hourly, bill
 from envs.workloads import DAY_S, TrainingProfile, generate
 from gyropilot.errors import SettingsError
 
@@ -117,6 +117,29 @@ def test_days_of_a_table_begin_anywhere_in_it() -> None:
     assert (one.submit_s < DAY_S).all()
     assert len(one) != len(other) or not np.array_equal(one.submit_s, other.submit_s)
     assert 20 < len(one) < 400
+
+
+def test_no_day_of_a_table_begins_before_its_first_job() -> None:
+    jobs = generate((TrainingProfile("research", 100.0),), 6, np.random.default_rng(0))
+    jobs.submit_s[:] += 365 * DAY_S
+
+    assert all(len(cut(jobs)(np.random.default_rng(seed))) > 0 for seed in range(20))
+
+
+def test_the_base_knows_which_pool_is_the_cheapest_at_this_hour() -> None:
+    cheap_at_first = Hourly(price_usd_per_gpu_hour=(0.5, *[9.0] * 23))
+    pools = (*SAMPLE.world.pools[:1], replace(SAMPLE.world.pools[1], hourly=cheap_at_first), SAMPLE.world.pools[2])
+    fleet = Fleet(replace(SAMPLE, world=replace(SAMPLE.world, pools=pools)), 1, np.random.default_rng(0))
+    fleet.begin()
+    fleet.demand[:, 0, 0] = 40
+
+    now = fleet.base().tolist()
+    fleet.run.nth[:] = 12
+    fleet.demand[:, 0, 12], fleet.recent[:] = 40, 0
+    later = fleet.base().tolist()
+
+    assert now[0][1] > 0
+    assert later[0][1] == 0
 
 
 def test_an_episode_of_a_table_is_as_long_as_its_task() -> None:

@@ -26,6 +26,7 @@ from envs.terms import PoolTerms
 from envs.workloads import MONDAY_S, JobTable
 from envs.world import STEP_S, Weather, World
 from forecasting.forecasters.naive import Naive
+from forecasting.registry import make
 from gyropilot.domain import DemandHistory, Line, Window
 from tests.envs.test_replay import table
 
@@ -128,6 +129,17 @@ def test_forecasts_say_too_much_while_a_bias_lasts() -> None:
     assert later.predict(past, [window], [0.5]) == pytest.approx(8.0)
 
 
+def test_a_misled_forecaster_is_restored_as_what_it_was() -> None:
+    past = DemandHistory((Line("a", "gpu"),), 300 * np.arange(289), np.full((1, 289), 8.0), np.zeros((1, 289)))
+    known = misled([Bias(times=1.5)], make("seasonal-naive")).fit(past)
+
+    again = type(known).restored(known.state())
+
+    window = Window(timedelta(0), timedelta(hours=1))
+    assert again.predict(past, [window], [0.5]) == pytest.approx(known.predict(past, [window], [0.5]))
+    assert type(again.inner) is type(known.inner)  # type: ignore[attr-defined]
+
+
 def test_a_forecaster_is_left_alone_where_nothing_misleads_it() -> None:
     naive = Naive()
 
@@ -138,6 +150,16 @@ def test_nothing_is_seen_while_metrics_are_lost() -> None:
     lost = blind([Blind(at_s=2 * STEP_S, lasts_s=3 * STEP_S)], 8, STEP_S)
 
     assert lost.tolist() == [False, False, True, True, True, False, False, False]
+
+
+def test_a_fault_shorter_than_a_step_is_felt_in_the_one_that_begins_after_it_did() -> None:
+    at_s, lasts_s = 2 * STEP_S + 60.0, 180.0
+
+    weather = weathered([Outage(at_s=at_s, lasts_s=lasts_s)], calm(), POOLS, STEP_S)
+    lost = blind([Blind(at_s=at_s, lasts_s=lasts_s)], 8, STEP_S)
+
+    assert np.flatnonzero(weather.loss[0]).tolist() == [3]
+    assert np.flatnonzero(lost).tolist() == [3]
 
 
 @given(st.floats(-1e5, 1e6), st.floats(0, 1e6), st.integers(1, 500))

@@ -10,7 +10,7 @@ import pytest
 
 from envs.job_file import read_jobs
 from envs.table_file import write_table
-from envs.workloads import KINDS, parts_of
+from envs.workloads import ENDINGS, KINDS, Ending, parts_of
 from gyropilot.errors import SettingsError
 
 NOTHING: Mapping[str, list[Any]] = {}
@@ -104,6 +104,20 @@ def test_the_standard_workload_format_is_read(name: str, tmp_path: Path) -> None
     assert found.table.duration_s.tolist() == [100.0, 50.0]
     assert [found.table.queues[queue] for queue in found.table.queue] == ["queue-2", "queue--1"]
     assert found.notes[0].startswith("1 job is left out")
+
+
+def test_the_standard_workload_format_tells_how_jobs_ended_and_no_stretch_of_one_is_a_job(tmp_path: Path) -> None:
+    rows = [
+        f"{nth} {nth} 0 100 4 -1 -1 4 -1 -1 {state} 7 -1 -1 2 -1 -1 -1" for nth, state in enumerate((0, 1, 5, 2, 3))
+    ]
+    path = tmp_path / "log.swf"
+    path.write_text("\n".join(rows))
+
+    found = read_jobs(path)
+
+    assert found.ids.tolist() == ["0", "1", "2"]
+    assert [ENDINGS[at] for at in found.table.ending] == [Ending.FAILED, Ending.PASSED, Ending.KILLED]
+    assert found.notes == ("2 rows left out: stretches of jobs that are there as a whole",)
 
 
 @pytest.mark.parametrize(

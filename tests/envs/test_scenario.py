@@ -10,7 +10,7 @@ from envs import scenario as told_scenario
 from envs import scenario_faults, scenario_pools, scenario_prices, scenario_queues, scenario_services
 from envs.faults import Bias, Blind, Demand, Outage, Stuck
 from envs.replay import FAIR, Preemption
-from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
+from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_unsteered
 from envs.terms import Speed
 from gyropilot.errors import SettingsError
 
@@ -43,7 +43,7 @@ def test_nobody_stops_and_shares_do_not_count_unless_told(tmp_path: Path) -> Non
     found = scenario(tmp_path)
 
     assert not found.cluster.contested
-    refuse_contested(found)
+    refuse_unsteered(found)
 
 
 def test_policies_and_weights_are_those_that_are_told(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_is_not_simulated_is_refused(more: str, queue: dict[str, str], why:
 
 def test_where_jobs_may_stop_others_one_start_of_each_does_not_tell_it_all(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="add --pilot hold"):
-        refuse_contested(scenario(tmp_path, preemption="{within: lower_priority}"))
+        refuse_unsteered(scenario(tmp_path, preemption="{within: lower_priority}"))
 
 
 PLACES = """flavors:
@@ -190,4 +190,4 @@ def test_who_cuts_jobs_into_days_refuses_what_has_a_moment(tmp_path: Path) -> No
 
 def test_faults_need_somebody_who_steers(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="add --pilot hold"):
-        refuse_contested(scenario(tmp_path, FAULTS))
+        refuse_unsteered(scenario(tmp_path, FAULTS))

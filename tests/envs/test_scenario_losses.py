@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from envs.interruptions import Interruptions
-from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_contested
+from envs.scenario import Scenario, read_scenario, refuse_changes, refuse_unsteered
 from envs.world import Weather
 from gyropilot.errors import SettingsError
 
@@ -107,7 +107,7 @@ def test_who_steers_nothing_is_told_that_nodes_are_lost_to_pilots(tmp_path: Path
     (tmp_path / "l.csv").write_text("t_s,share\n600,0.5\n")
 
     with pytest.raises(SettingsError, match="nodes of x are lost to whoever steers it, as recorded or by failing; add"):
-        refuse_contested(told(tmp_path, pool))
+        refuse_unsteered(told(tmp_path, pool))
 
 
 def test_days_that_begin_anew_have_no_recorded_interruptions(tmp_path: Path) -> None:

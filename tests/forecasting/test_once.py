@@ -51,6 +51,16 @@ def test_what_was_measured_goes_with_its_history() -> None:
     assert alive == []
 
 
+def test_what_is_kept_is_asked_by_position() -> None:
+    @kept
+    def product(one: int, other: int = 1) -> int:
+        return one * other
+
+    assert product(2, 5) == 10
+    with pytest.raises(TypeError, match="product is asked by position, not with other="):
+        product(2, other=5)
+
+
 def test_nobody_can_write_to_what_all_are_told() -> None:
     seen = history({"research": [1.0, 64.0]})
     slots, weights = Slots.measured(seen), Weights.start(("naive", "ets"), (1, 1), seen.lines)
