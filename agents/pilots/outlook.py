@@ -16,10 +16,9 @@ from agents.paths import hours, in_hours, places
 from agents.pilots.growth import Room
 from agents.pilots.kinds import Kind
 from agents.pilots.past import latest_demand
-from agents.pilots.present import servable
 from agents.pilots.prices import waiting_price
 from agents.pilots.purchases import Offer, Purchases, cheapest
-from agents.supply import admissible_pending, removable_gpus, room_gpus, served_by_any
+from agents.supply import admissible_gpus, admissible_pending, removable_gpus, room_gpus, served_by_any
 from forecasting.once import for_reading
 from gyropilot.domain import ALL_QUEUES, ClusterState, DemandForecast, Floats, Line, Market, Pool, Queue, View
 
@@ -51,8 +50,7 @@ class Outlook:
 def outlook(view: View, kind: Kind, resource: str, levels: Floats, horizon: timedelta, start_up: timedelta) -> Outlook:
     """From now until the horizon after the kind's longest lead time; the resource's total must be forecast."""
     edges, middles = _steps(tuple([p.lead_time for p in kind.pools]), horizon)
-    demand = kind.share * servable(view.state, resource, courses(view, resource, levels, middles))
-    demand += stranded_gpus(view.state, kind, resource)
+    demand = _of_kind(view.state, kind, resource, courses(view, resource, levels, middles))
     room = Room.of(view.state, kind.growable, view.state.queues)
     growing = {p.name: room.gpus(p.name) for p in kind.growable}
     offers = tuple(offer(p, start_up, growing.get(p.name, 0.0)) for p in kind.pools)
@@ -98,21 +96,23 @@ def courses(view: View, resource: str, levels: Floats, at_hours: Floats) -> Floa
 
     What has come or gone since the forecast was made is taken to stay.
     """
+    from agents.pilots.compiled import courses as loops
+
     forecast, state = view.forecast, view.state
-    knots = _knots(forecast.horizons, max(0.0, hours(state.seen_at - forecast.made_at)))
-    table = _at_levels(forecast, resource, tuple(levels.tolist()))
-    values = np.empty((len(knots), len(levels)))
-    values[0] = asked(state, resource).demand
-    coming = table[len(table) + 1 - len(knots) :] + _come_since(state, resource, forecast.made_at)
-    np.maximum(0.0, coming, out=values[1:])
-    return places(knots, tuple(at_hours.tolist())).read(values).T
+    come = _come_since(state, resource, forecast.made_at)
+    foretold = _at_levels(forecast, resource, tuple(levels.tolist()))
+    age_hours = max(0.0, hours(state.seen_at - forecast.made_at))
+    now = asked(state, resource).demand
+    return loops.courses(now, come, foretold, in_hours(forecast.horizons), age_hours, at_hours)
 
 
-@lru_cache(maxsize=64)
-def _knots(horizons: tuple[timedelta, ...], age_hours: float) -> tuple[float, ...]:
-    """Hours from now until now and until each of a forecast's horizons that is still to come."""
-    ahead = in_hours(horizons) - age_hours
-    return (0.0, *ahead[ahead > 0].tolist())
+def _of_kind(state: ClusterState, kind: Kind, resource: str, demand: Floats) -> Floats:
+    """(K, N) GPUs of what all queues want that a kind's pools are to have: what may run there, and what is stranded."""
+    from agents.pilots.compiled import courses as loops
+
+    now, admitted = asked(state, resource), max(0.0, admissible_gpus(state, resource))
+    stranded = stranded_gpus(state, kind, resource)
+    return loops.servable(demand, now.stopped_running, now.stopped_pending, admitted, kind.share, stranded)
 
 
 @once
@@ -125,7 +125,8 @@ def _at_levels(forecast: DemandForecast, resource: str, levels: tuple[float, ...
 def _come_since(state: ClusterState, resource: str, moment: datetime) -> float:
     """GPUs by which demand has changed since then, of one source: the history; none where it does not tell."""
     times = state.history.times
-    back = len(times) - int(times.searchsorted(moment.timestamp(), side="right")) + 1
+    # Whole seconds, as times are: for a fraction numpy would copy them all.
+    back = len(times) - int(times.searchsorted(math.floor(moment.timestamp()), side="right")) + 1
     if not 0 < back <= len(times):
         return 0.0
     seen = latest_demand(state.history, resource, back)

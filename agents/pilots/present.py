@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from agents.asked import asked
 from agents.once import once
 from agents.supply import admissible_gpus, admissible_pending
-from gyropilot.domain import ClusterState, Floats
+from gyropilot.domain import ClusterState
 
 
 @once
@@ -23,11 +20,3 @@ def served_gpus(state: ClusterState, resource: str, demand: float) -> float:
     now = asked(state, resource)
     of_others = demand - now.stopped_running - now.stopped_pending
     return now.stopped_running + max(0.0, min(of_others, admissible_gpus(state, resource)))
-
-
-def servable(state: ClusterState, resource: str, demand: ArrayLike) -> Floats:
-    """The same of demands of any shape."""
-    now = asked(state, resource)
-    of_others = np.asarray(demand, dtype=np.float64) - now.stopped_running - now.stopped_pending
-    admitted: Floats = np.minimum(np.maximum(of_others, 0.0), max(0.0, admissible_gpus(state, resource)))
-    return now.stopped_running + admitted

@@ -54,9 +54,9 @@ class Purchases(NamedTuple):
     usd: float
 
     @property
-    def now(self) -> Floats:
+    def now(self) -> list[float]:
         """(P,) GPUs to grow (+) or shrink (-) by at once: what is given back to be bought again is neither."""
-        change: Floats = self.bought[:, 0] - self.released[:, 0]
+        change: list[float] = (self.bought[:, 0] - self.released[:, 0]).tolist()
         return change
 
 
@@ -75,11 +75,14 @@ Rows = tuple[Floats, Floats]  # the least and the most of each
 
 def cheapest(offers: Sequence[Offer], demand: Floats, waiting_usd: float, edges_hours: Floats) -> Purchases | None:
     """The plan for (K, T) GPUs of demand in the steps between T + 1 edges; None where HiGHS finds no optimum."""
+    from agents.pilots.compiled.purchases import bounds
+
     leads_hours = tuple([offer.lead_hours for offer in offers])
     frame = _frame(leads_hours, len(demand), tuple(edges_hours.tolist()))
     prices = tuple([(offer.start_up_usd, offer.price_usd_per_hour) for offer in offers])
     costs = _costs(frame, prices, waiting_usd)
-    found = solved(costs, frame.upper_of(offers), frame.rows_of(offers, demand), frame.matrix)
+    upper, least, most = bounds(np.array(offers, np.float64), frame.first, demand, frame.upper)
+    found = solved(costs, upper, (least, most), frame.matrix)
     return None if found is None else frame.plan(*found)
 
 
@@ -98,36 +101,15 @@ class _Frame:
     pools: int
     courses: int
     hours: Floats  # (T,) of steps
-    first: tuple[int, ...]  # (P,) the step in which comes what is asked for now, or came before; T: none
+    first: Ints  # (P,) the step in which comes what is asked for now, or came before; T: none
     upper: Floats  # of columns, what follows from no offer
     matrix: Matrix
 
-    def upper_of(self, offers: Sequence[Offer]) -> Floats:
-        upper, steps = self.upper.copy(), len(self.hours)
-        for row, (offer, first) in enumerate(zip(offers, self.first, strict=True)):
-            bought, released, there = (steps * (row + part * self.pools) for part in range(3))
-            upper[bought] = max(0.0, offer.most - offer.there - offer.coming) if first < steps else 0.0
-            upper[released] = offer.removable
-            upper[there : there + steps] = max(offer.most, offer.there + offer.coming)
-        return upper
-
-    def rows_of(self, offers: Sequence[Offer], demand: Floats) -> Rows:
-        """GPUs that come without being bought, which is what is there at first and what is on its way; then demand."""
-        steps = len(self.hours)
-        least = np.zeros((self.pools + self.courses) * steps)
-        for row, (offer, first) in enumerate(zip(offers, self.first, strict=True)):
-            least[row * steps] += offer.there
-            if first < steps:
-                least[row * steps + first] += offer.coming
-        most = least.copy()
-        least[self.pools * steps :], most[self.pools * steps :] = demand.ravel(), np.inf
-        return least, most
-
     def plan(self, values: Floats, usd: float) -> Purchases:
         """What columns say."""
-        parts = values.reshape(-1, len(self.hours))
-        bought, released, there = (parts[nth * self.pools : (nth + 1) * self.pools] for nth in range(3))
-        return Purchases(bought, released, there, parts[3 * self.pools :], usd)
+        steps, of_pools = len(self.hours), 3 * self.pools * len(self.hours)
+        bought, released, there = values[:of_pools].reshape(3, self.pools, steps)
+        return Purchases(bought, released, there, values[of_pools:].reshape(self.courses, steps), usd)
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +120,7 @@ def _frame(leads_hours: tuple[float, ...], courses: int, edges_hours: tuple[floa
     upper = np.full((3 * pools + courses) * (len(edges) - 1), np.inf)
     for row, steps in enumerate(when):
         upper[columns.bought[row, steps == len(edges) - 1]] = 0.0
-    first = tuple(int(steps[0]) for steps in when)
+    first = np.array([steps[0] for steps in when])
     return _Frame(pools, courses, np.diff(edges), first, upper, _matrix(columns, when))
 
 

@@ -15,18 +15,15 @@ Quotas and reclaim are the newsvendor's. Without a forecast it does what Reactiv
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-
-import numpy as np
 
 from agents.pilots.growth import Room, awaited, spare, waits_first
 from agents.pilots.kinds import Kind, kinds
 from agents.pilots.outlook import Outlook, levels, outlook
 from agents.pilots.past import peak_demand
 from agents.pilots.placing import shrink_to, stock
-from agents.pilots.purchases import Purchases
 from agents.pilots.quotas import QuotaRule
 from agents.pilots.reactive import Reactive
 from agents.pilots.tenancy import Tenancy
@@ -77,9 +74,9 @@ class Receding:
                 reactive = self._as_reactive(view.state, resource)
                 wishes |= {p.name: reactive[p.name] for p in kind.pools if p.name in reactive}
             else:
-                first = _worth_it(ahead, awaited(view.state, kind, resource))
-                growth = self._growth(view.state, kind, first, self._bought(ahead, plan))
-                changes = self._removal(view.state, kind, resource, plan) | growth
+                now, first = plan.now, _worth_it(ahead, awaited(view.state, kind, resource))
+                growth = self._growth(view.state, kind, first, self._bought(ahead, now))
+                changes = self._removal(view.state, kind, resource, now) | growth
                 wishes |= {
                     p.name: (changes[p.name], waits_first(view.state, resource, p.name) + _why(ahead, p, changes))
                     for p in kind.pools
@@ -107,20 +104,22 @@ class Receding:
                 more -= gpus
         return growth
 
-    def _bought(self, ahead: Outlook, plan: Purchases) -> dict[str, int]:
+    def _bought(self, ahead: Outlook, now: Sequence[float]) -> dict[str, int]:
         """Whole nodes, in GPUs per pool, of what is to be bought now."""
-        bought = np.maximum(0.0, plan.now)
-        if np.add.reduce(bought) < self.dead_band_gpus - 1e-6:
+        bought = [max(0.0, change) for change in now]
+        if sum(bought) < self.dead_band_gpus - 1e-6:
             return {}
-        wanted = zip(ahead.pools, bought.tolist(), strict=True)
+        wanted = zip(ahead.pools, bought, strict=True)
         grown = {pool.name: _nodes(pool, gpus, ahead) * pool.gpus_per_node for pool, gpus in wanted}
         return {name: gpus for name, gpus in grown.items() if gpus}
 
-    def _removal(self, state: ClusterState, kind: Kind, resource: str, plan: Purchases) -> dict[str, int]:
+    def _removal(self, state: ClusterState, kind: Kind, resource: str, now: Sequence[float]) -> dict[str, int]:
         """Whole nodes that may go now and that were asked for by nobody lately, in GPUs per pool."""
+        going = [math.floor(1e-6 - change) for change in now]
+        if max(going) <= 0:
+            return {}
         idle = spare(state, kind, resource)
-        going = zip(kind.pools, plan.now.tolist(), strict=True)
-        allowed = {p.name: min(idle[p.name], math.floor(1e-6 - change)) for p, change in going}
+        allowed = {p.name: min(idle[p.name], gpus) for p, gpus in zip(kind.pools, going, strict=True)}
         peak = peak_demand(state, resource, self.scale_down_after) if max(allowed.values()) > 0 else None
         if peak is None:
             return {}
@@ -131,8 +130,8 @@ class Receding:
 
 def _worth_it(ahead: Outlook, awaited_gpus: Mapping[str, int]) -> dict[str, int]:
     """Of the growth for which work waits what costs no more than waiting."""
-    cheap = {p.name for p in ahead.pools if p.running_price_usd_per_gpu_hour <= ahead.waiting_usd}
-    return {name: gpus for name, gpus in awaited_gpus.items() if name in cheap}
+    waits = [p for p in ahead.pools if p.name in awaited_gpus]
+    return {p.name: awaited_gpus[p.name] for p in waits if p.running_price_usd_per_gpu_hour <= ahead.waiting_usd}
 
 
 def _nodes(pool: Pool, bought: float, ahead: Outlook) -> int:

@@ -72,6 +72,14 @@ def test_what_has_come_since_the_forecast_was_made_stays() -> None:
     assert at(seen, 40.0, 1.0, 0.5, age=timedelta(minutes=10)) == [48.0]
 
 
+def test_what_was_read_a_moment_after_a_forecast_was_made_has_come_since() -> None:
+    seen = state([pool()], [queue(running=24)])
+    seen.history.running[:, :-3], seen.history.running[:, -3:-1] = 20.0, 16.0
+
+    assert at(seen, 40.0, 1.0, 0.5, age=timedelta(minutes=10)) == [48.0]
+    assert at(seen, 40.0, 1.0, 0.5, age=timedelta(minutes=10, microseconds=1)) == [44.0]
+
+
 def test_beyond_an_old_forecast_all_stays_as_it_is() -> None:
     assert at(state([pool()], [queue(running=24)]), 40.0, 1.0, 0.5, age=timedelta(days=2)) == [24.0]
 
