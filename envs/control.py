@@ -15,6 +15,7 @@ import numpy as np
 from agents import encoding
 from envs.faults import Bools, Day, Surprises, surprised
 from envs.terms import HOUR_S, Flows, Prices, Rates, bill, prices_at, rates, rates_at
+from envs.words import counted
 from envs.workloads import DAY_S, MONDAY_S, Amounts, Floats, Ints, JobTable, TrainingProfile, generate
 from envs.world import Run, Weather, World
 
@@ -120,8 +121,9 @@ class Fleet:
     def step(self, factors: Ints) -> tuple[Floats, Floats, Flows]:
         """A step with `factors` (B, P) of FACTORS: what is seen then, (B,) rewards, and what happened.
 
-        Where nothing is seen nothing is decided: everything stays as it is.
+        Where nothing is seen nothing is decided: everything stays as it is. Raises ValueError for what is no factor.
         """
+        self._refuse_strange(factors)
         nth, nodes = int(self.run.nth[0]), self.run.sites.nodes
         wanted = np.rint(self.base() * np.array(FACTORS)[factors]).astype(np.int64)
         self.recent = np.concatenate([self.recent[:, :, 1:], self._plain()[:, :, None]], axis=2)
@@ -130,6 +132,19 @@ class Fleet:
         flows = self.run.step(wanted)
         rewards: Floats = -bill(flows, costs).sum(axis=-1) / self.scale_usd
         return self.seen(), rewards, flows
+
+    def _refuse_strange(self, factors: Ints) -> None:
+        shape = (self.count, len(self.task.world.pools))
+        if factors.shape != shape or factors.dtype.kind not in "iu":
+            came = f"{factors.dtype} of shape {factors.shape}"
+        elif factors.min() < 0 or factors.max() >= len(FACTORS):
+            came = f"{factors.min()} to {factors.max()}"
+        else:
+            return
+        raise ValueError(
+            f"an action is a whole number from 0 to {len(FACTORS) - 1} for each of {counted(shape[1], 'pool')} of "
+            f"{counted(shape[0], 'cluster')}; {came} came"
+        )
 
     @property
     def over(self) -> bool:

@@ -72,6 +72,27 @@ def test_before_reset_there_is_nothing_to_step() -> None:
         Clusters(1).step(np.zeros((1, 3), dtype=np.int64))
 
 
+@pytest.mark.parametrize(
+    ("action", "came"),
+    [
+        ([-1, -1, -1], "-1 to -1 came"),
+        ([9, 4, 4], "4 to 9 came"),
+        ([4, 4], r"int64 of shape \(1, 2\) came"),
+        ([4.0, 4.0, 4.0], r"float64 of shape \(1, 3\) came"),
+    ],
+)
+def test_what_is_no_action_is_refused_with_what_is_one(action: list[float], came: str) -> None:
+    env, envs = Cluster(), Clusters(1)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    what = "an action is a whole number from 0 to 8 for each of 3 pools of 1 cluster; "
+
+    with pytest.raises(ValueError, match=what + came):
+        env.step(np.array(action))
+    with pytest.raises(ValueError, match=what + came):
+        envs.step(np.array([action]))
+
+
 def test_rewards_are_what_was_paid_and_nothing_else() -> None:
     fleet = Fleet(SAMPLE, 2, np.random.default_rng(0))
     fleet.begin()
