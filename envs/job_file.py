@@ -78,7 +78,8 @@ def read_jobs(path: Path) -> JobFile:
     refuse_missing(path, names)
     refuse_mistyped(path, names)
     file = _File(path, frame)
-    submit_s, duration_s, gpus = (file.numbers(name) for name in NEEDED)
+    submit_s = file.numbers("submit_s")
+    duration_s, gpus = (file.not_negative(name) for name in ("duration_s", "gpus"))
     kept, notes = _kept(submit_s, duration_s, gpus)
     if not kept.any():
         raise SettingsError(f"{path} holds no job that ran: {', '.join(notes) or 'it has no rows'}; give another file")
@@ -153,12 +154,12 @@ def _swf_rows(path: Path, lines: Any) -> Iterator[list[float]]:
 def _kept(submit_s: Floats, duration_s: Floats, gpus: Floats) -> tuple[NDArray[np.bool_], list[str]]:
     """(N,) jobs that ran and took GPUs, and notes on the others."""
     told = np.isfinite(submit_s) & np.isfinite(duration_s) & np.isfinite(gpus)
-    works = told & (duration_s >= 0) & (gpus > 0)
+    works = told & (gpus > 0)
     notes = []
     if not told.all():
         notes.append(f"{_left_out(~told)}: when they came, how long they ran or on what is not told")
     if (told & ~works).any():
-        notes.append(f"{_left_out(told & ~works)}: they took no GPUs, or less than no time")
+        notes.append(f"{_left_out(told & ~works)}: they took no GPUs")
     return works, notes
 
 
@@ -220,14 +221,25 @@ class _File:
             raise SettingsError(f"{self.path}: {name} is {values[wrong[0]]:g} in data row {wrong[0] + 1}; {meant}")
         return values
 
+    def not_negative(self, name: str, otherwise: float = np.nan) -> Floats:
+        """The same as `numbers`. Raises SettingsError where one is less than zero."""
+        values = self.numbers(name, otherwise)
+        self._refuse(name, values, values < 0)
+        return values
+
+    def _refuse(self, name: str, values: Floats, wrong: NDArray[np.bool_]) -> None:
+        """Raises SettingsError with the first that is wrong."""
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            raise SettingsError(
+                f"{self.path}: {name} is {values[rows[0]]:g} in data row {rows[0] + 1}; give zero or more, or nothing"
+            )
+
     def spans(self, name: str, otherwise: float = np.inf) -> Floats:
         """(N,) values of a column that are not negative; `otherwise` where nothing is told. inf only if that is."""
-        values = self.numbers(name, otherwise)
-        wrong = np.flatnonzero((values < 0) | (np.isinf(values) & np.isfinite(otherwise)))
-        if len(wrong):
-            raise SettingsError(
-                f"{self.path}: {name} is {values[wrong[0]]:g} in data row {wrong[0] + 1}; give zero or more, or nothing"
-            )
+        values = self.not_negative(name, otherwise)
+        if np.isfinite(otherwise):
+            self._refuse(name, values, np.isinf(values))
         return np.where(np.isnan(values), otherwise, values)
 
     def amounts(self, gpus: Floats, kept: NDArray[np.bool_]) -> Amounts:
