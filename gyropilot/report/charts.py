@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import ceil
 
 import numpy as np
 from markupsafe import Markup
@@ -17,6 +18,12 @@ from gyropilot.report.words import known, moment, number
 
 ALONE = 7.0
 """Pixels: how wide a horizon is drawn that no line joins to its neighbours."""
+
+BESIDE = 8
+"""Pixels between the right edge and what is named there."""
+
+LETTER = {"label": 7.3, "label strong": 8.3}
+"""Pixels: how wide a letter of a label is on average, in the widest of the fonts that pages ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Plot:
 
 def fan_chart(fan: Fan, frame: Frame, ident: str, name: str) -> Markup:
     """History on the left, the fan on the right, the limit across; one shared scale in GPUs."""
+    frame = roomy(frame, fan)
     frame_right = frame.width - frame.right
     plot = Plot(
         fan,
@@ -72,6 +80,14 @@ def fan_chart(fan: Fan, frame: Frame, ident: str, name: str) -> Markup:
     )
     layers = (_clip(plot), *_grid(plot), _demand(plot), *_now(plot), *_limit(plot), *_labels(plot), *_empty(plot))
     return drawing(ident, f"Demand of {name}", describe(fan), (frame.width, frame.height), *layers)
+
+
+def roomy(frame: Frame, fan: Fan) -> Frame:
+    """The same frame with room for all that is named at its right edge."""
+    if not frame.labels:
+        return frame
+    widest = max((len(words) * LETTER[class_] for _, words, class_ in _marks(fan)), default=0.0)
+    return replace(frame, right=max(frame.right, ceil(BESIDE + widest)))
 
 
 def top_of(fan: Fan) -> float:
@@ -227,13 +243,18 @@ def _labels(plot: Plot) -> Iterator[Markup]:
     """Names at the right edge, pushed apart where they would touch; the limit's comes first."""
     if not plot.frame.labels:
         return
-    marks = [(gpus, words, "label") for gpus, words in _ends(plot.fan)]
-    if plot.fan.limit_after is not None:
-        marks.append((plot.fan.limit_after, limit_words(plot.fan), "label strong"))
-    marks = sorted((m for m in marks if np.isfinite(m[0])), key=lambda m: -m[0])
+    marks = _marks(plot.fan)
     heights = _apart([max(plot.frame.top + 2.0, plot.y(m[0]) + 4) for m in marks], 15.0, plot.y(0))
     for height, (_, words, class_) in zip(heights, marks, strict=True):
-        yield text(plot.right + 8, height, words, class_)
+        yield text(plot.right + BESIDE, height, words, class_)
+
+
+def _marks(fan: Fan) -> list[tuple[float, str, str]]:
+    """What is named at the right edge, the highest first: GPUs, words and class."""
+    marks = [(gpus, words, "label") for gpus, words in _ends(fan)]
+    if fan.limit_after is not None:
+        marks.append((fan.limit_after, limit_words(fan), "label strong"))
+    return sorted((m for m in marks if np.isfinite(m[0])), key=lambda m: -m[0])
 
 
 def _ends(fan: Fan) -> Iterator[tuple[float, str]]:

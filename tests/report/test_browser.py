@@ -63,6 +63,20 @@ def test_opens_offline_fits_and_is_silent(browser: Browser, folder: Path, name: 
     page.close()
 
 
+@pytest.mark.parametrize("name", ["full", "crowded"])
+def test_no_word_of_a_chart_is_cut_at_its_edge(browser: Browser, folder: Path, name: str) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto((folder / f"{name}.html").as_uri())
+
+    beyond = page.evaluate(
+        "[...document.querySelectorAll('svg text')].filter(word => word.getBoundingClientRect().right >"
+        " word.ownerSVGElement.getBoundingClientRect().right + 1).map(word => word.textContent)"
+    )
+
+    assert beyond == []
+    page.close()
+
+
 def test_shows_one_of_the_two_totals_at_each_width(browser: Browser, folder: Path) -> None:
     page = browser.new_page(viewport={"width": 360, "height": 800})
     page.goto((folder / "full.html").as_uri())

@@ -12,7 +12,21 @@ import pytest
 
 from gyropilot.domain import ALL_QUEUES, Dial, Interval, Line, Verdict
 from gyropilot.report.axes import beside, gpu_ticks, time_label, time_ticks
-from gyropilot.report.charts import NARROW, SMALL, WIDE, Frame, extent_of, fan_chart, pool_bar, top_of, whisker
+from gyropilot.report.charts import (
+    BESIDE,
+    LETTER,
+    NARROW,
+    SMALL,
+    WIDE,
+    Frame,
+    extent_of,
+    fan_chart,
+    limit_words,
+    pool_bar,
+    roomy,
+    top_of,
+    whisker,
+)
 from gyropilot.report.fans import Fan, fan_of, queue_lines, thin, totals
 from gyropilot.report.picture import total_picture
 from gyropilot.report.svg import tag
@@ -141,13 +155,24 @@ def test_a_chart_tells_its_numbers_in_words() -> None:
     assert "limit 200 GPUs, 208 after approved changes" in chart
 
 
+@pytest.mark.parametrize("gpus", [8, 144, 1_234_567])
+def test_a_label_at_the_edge_has_room_however_long_it_is(gpus: int) -> None:
+    fan = replace(total_fan(), limit=((0.0, float(gpus)), (3_600.0, gpus + 16.0)))
+
+    edge = re.search(r'<text x="([\d.]+)" y="[\d.]+" class="label strong">', str(fan_chart(fan, WIDE, "c", "all")))
+
+    assert edge is not None
+    assert float(edge[1]) + LETTER["label strong"] * len(limit_words(fan)) <= WIDE.width
+
+
 def test_labels_at_the_edge_never_touch() -> None:
     real = samples.cycle()
     flat = replace(real.forecast, gpus=np.full_like(real.forecast.gpus, 200.0))
 
-    chart = fan_chart(fan_of(replace(real, forecast=flat), TOTAL), WIDE, "c", "all queues")
+    fan = fan_of(replace(real, forecast=flat), TOTAL)
+    chart = fan_chart(fan, WIDE, "c", "all queues")
 
-    edge = WIDE.width - WIDE.right + 8
+    edge = WIDE.width - roomy(WIDE, fan).right + BESIDE
     ys = sorted(float(y) for x, y in re.findall(r'<text x="([\d.]+)" y="([\d.]+)"', chart) if float(x) == edge)
     assert len(ys) == 6
     assert min(np.diff(ys)) >= 14.9
