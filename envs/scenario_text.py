@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from envs.table_file import PARQUET
 from gyropilot.errors import SettingsError
 from gyropilot.near_names import nearest
 
@@ -69,7 +70,12 @@ def document(path: Path) -> Any:
         raise SettingsError(
             f"{path} cannot be read: {problem.strerror}; `gyropilot scenario sample` prints one to begin with"
         ) from problem
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
+        kind = "parquet, as tables of jobs are (--jobs)" if path.read_bytes().startswith(PARQUET) else "no text"
+        raise SettingsError(
+            f"{path} is {kind}, and a scenario is YAML; `gyropilot scenario sample` prints one to begin with"
+        ) from problem
+    except yaml.YAMLError as problem:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
 
 

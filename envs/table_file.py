@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".parquet", ".csv")
 
+PARQUET = b"PAR1"
+"""How such a file begins."""
+
 
 def read_frame(path: Path, wanted: str) -> pd.DataFrame:
     """Parquet, or CSV where it is none. Raises SettingsError saying what is wanted instead."""
@@ -25,8 +28,8 @@ def read_frame(path: Path, wanted: str) -> pd.DataFrame:
 
     try:
         with path.open("rb") as file:
-            begins = file.read(4)
-        frame = pd.read_parquet(path) if begins == b"PAR1" else _csv(path)
+            begins = file.read(len(PARQUET))
+        frame = pd.read_parquet(path) if begins == PARQUET else _csv(path)
     except OSError as problem:
         raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}; give {wanted}") from problem
     except pd.errors.EmptyDataError as problem:

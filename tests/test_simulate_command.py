@@ -57,7 +57,7 @@ def test_text_ends_with_one_sentence_that_says_it_all(jobs: Path) -> None:
 
     assert "2 nodes x 8 GPUs, first come first served" in text
     assert text.splitlines()[-1] == (
-        "3 jobs used 20 of 32 GPU-hours (64 %); half of them waited 30 min or less, 5 % more than 30 min"
+        "3 jobs used 20 of 32 GPU-hours (64 %); half of them waited 30 min or less, the longest 30 min"
     )
 
 
@@ -71,6 +71,14 @@ def test_every_job_can_be_written_with_its_times_and_nodes(jobs: Path, tmp_path:
     assert {job: nodes.tolist() for job, nodes in runs["nodes"].items()} == {"a": [0], "b": [0, 1], "c": [1]}
     assert runs["preemptions"].tolist() == [0, 0, 0]
     assert runs["queue"].tolist() == ["vision", "nlp", "nlp"]
+
+
+def test_a_table_of_jobs_that_is_given_as_scenario_is_called_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.parquet"
+    pd.DataFrame({"submit_s": [0.0], "duration_s": [60.0], "gpus": [1]}).to_parquet(path)
+
+    with pytest.raises(SettingsError, match=r"is parquet, as tables of jobs are \(--jobs\), and a scenario is YAML"):
+        read_scenario(path)
 
 
 def test_a_scenario_is_simulated_by_its_quotas(jobs: Path, tmp_path: Path) -> None:
