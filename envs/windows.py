@@ -36,6 +36,7 @@ class Ground:
     jobs: JobTable
     prices: Prices
     until_s: float  # what was submitted later is not looked at
+    left_alone_days: float = 0.0  # how many days that are, where nobody told until when to look
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,13 +69,22 @@ def parted(ground: Ground, training: int, rng: np.random.Generator) -> Parted:
         days, wanted = max(0.0, _span_s(ground)) / DAY_S, 2 * LENGTH_S / DAY_S
         raise SettingsError(
             f"{ground.name}: {len(begins)} windows of {LENGTH_S / DAY_S:g} days with jobs lie in the {days:.1f} days "
-            f"that are looked at; one to tune by and one to judge by take {wanted:g}: give more jobs or a later --until"
+            f"that are looked at; one to tune by and one to judge by take {wanted:g}{_instead(ground)}"
         )
     drawn = rng.permutation(begins)
     held_out = min(HELD_OUT, max(len(begins) // 2, len(begins) - training))
     first = min(training, len(begins) - held_out)
     cut = [_window(ground, begin_s, stream) for begin_s, stream in zip(drawn, rng.spawn(len(drawn)), strict=True)]
     return Parted(tuple(cut[:first]), tuple(cut[first : first + held_out]))
+
+
+def _instead(ground: Ground) -> str:
+    if not ground.left_alone_days:
+        return ": give more jobs or a later --until"
+    return (
+        f", and the last {ground.left_alone_days:g} days are left alone for a test: give more jobs, or --until D to "
+        "look at the first D days"
+    )
 
 
 def _with_jobs(ground: Ground) -> list[float]:

@@ -80,5 +80,7 @@ def _ground(jobs: Path, scenario: Path, until: float | None) -> Ground:
     if not len(table):
         raise SettingsError(f"{jobs} holds no job that ran; there is nothing to tune by")
     first_s, last_s = float(table.submit_s[0]), float(table.submit_s[-1])
-    until_s = last_s - LEFT_ALONE_DAYS * DAY_S if until is None else first_s + until * DAY_S
-    return Ground(jobs.name, cluster.world, with_all_queues(cluster, table), cluster.paid, min(until_s, last_s))
+    left_alone_days = LEFT_ALONE_DAYS if until is None else 0.0
+    until_s = last_s - left_alone_days * DAY_S if until is None else min(last_s, first_s + until * DAY_S)
+    queued = with_all_queues(cluster, table)
+    return Ground(jobs.name, cluster.world, queued, cluster.paid, until_s, left_alone_days)

@@ -70,7 +70,11 @@ def test_what_it_writes_is_what_simulate_and_plan_are_run_with(folder: Path) -> 
 
 
 def test_the_last_week_is_left_alone_unless_told(folder: Path) -> None:
-    with pytest.raises(SettingsError, match=r"1 windows of 3 days with jobs lie in the 4\.0 days that are looked at"):
+    why = (
+        r"1 windows of 3 days with jobs lie in the 4\.0 days that are looked at; .* take 6, and the last 7 days are "
+        "left alone for a test: give more jobs, or --until D to look at the first D days"
+    )
+    with pytest.raises(SettingsError, match=why):
         asked(folder, "--pilot", "reactive")
 
 
