@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,17 @@ def test_what_is_written_tells_how_jobs_ended_and_whose_they_are(tmp_path: Path)
     assert set(frame["state"]) == {"passed", "killed", "failed"}
     assert frame["user"].str.startswith(frame["queue"].iloc[0] + "/user-").any()
     assert [ENDINGS[index].value for index in read_jobs(path).table.ending] == frame["state"].tolist()
+
+
+def test_of_few_gpu_hours_describe_tells_the_fractions(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text("queue,submit_s,duration_s,gpus\nnlp,0,3000,1\nvision,60,90,1\n")
+
+    told = ran("describe", path).out
+
+    assert "0.86 GPU-hours" in told
+    rows = re.findall(r"^ ?(all|nlp|vision) +\d+ +(\S+)", told, re.MULTILINE)
+    assert rows == [("all", "0.86"), ("nlp", "0.83"), ("vision", "0.025")]
 
 
 def test_describe_tells_what_is_in_a_file(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from envs.originals import Original
 from envs.profiles import Published
 from envs.words import counted
 from envs.workloads import DAY_S, ENDINGS, JobTable
+from gyropilot.report.simulation.words import hours
 from gyropilot.report.words import visible
 
 WIDTH = 160
@@ -80,7 +81,7 @@ def to_text(found: Description) -> str:
     lines = [
         f"{found.name} · {counted(whole.jobs, 'job')} in {found.days:,.1f} days, "
         f"{counted(len(found.queues), 'queue')}, "
-        f"{whole.gpu_hours:,.0f} GPU-hours, up to {found.largest_gpus:,} GPUs a job"
+        f"{hours(whole.gpu_hours)} GPU-hours, up to {found.largest_gpus:,} GPUs a job"
     ]
     if found.users > 1:
         lines.append(f"{found.users:,} users")
@@ -136,7 +137,7 @@ def _table(of: str, groups: Sequence[Group]) -> Table:
     for name in ("jobs", "GPU-hours", *(f"runs p{q * 100:g}" for q in QUANTILES)):
         table.add_column(name, justify="right", no_wrap=True)
     for group in groups:
-        cells = (visible(group.name), f"{group.jobs:,}", f"{group.gpu_hours:,.0f}", *map(_span, group.duration_s))
+        cells = (visible(group.name), f"{group.jobs:,}", hours(group.gpu_hours), *map(_span, group.duration_s))
         table.add_row(*(Text(cell) for cell in cells))
     return table
 
