@@ -57,7 +57,10 @@ def _no_folder(out: Path | None) -> Path | None:
     return out
 
 
-COMPILING = "compiling the {whose} loops for this machine (a minute or more); kept until they change"
+COMPILING = (
+    "compiling the {whose} loops for this machine (a minute or more); kept until they change, and what is first used "
+    "later compiles its own"
+)
 COMPILING_EACH_TIME = (
     "compiling the {whose} loops for this run (a minute or more); set NUMBA_CACHE_DIR to a folder that can be "
     "written, and they are kept"

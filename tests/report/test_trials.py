@@ -330,7 +330,10 @@ def test_a_straggler_does_not_make_use_meaningless() -> None:
     assert found.utilisation == pytest.approx(found.used_gpu_hours / (64 * found.counted_s / HOUR_S))
     assert found.used_gpu_hours < jobs.gpu_seconds.sum() / HOUR_S - 100 * 24
     assert re.search(r"GPU-hours of the first 2\.\d d \(\d+ %\)", told["summary"])
-    assert "GPU-hours and use are of the first 2." in simulation.render(simulated(jobs), "text")
+    whole = f"{jobs.gpu_seconds.sum() / HOUR_S:,.0f}"
+    text = simulation.render(simulated(jobs), "text")
+    assert re.search(rf"\n all .* {whole} ", text)
+    assert "GPU-hours by queue are of the whole run; use, and the GPU-hours told with it, are of the first 2." in text
     assert "until less than a tenth of the GPUs that were ever in use" in simulation.render(simulated(jobs), "html")
 
 

@@ -9,6 +9,9 @@ from envs.unfit import Unfit
 from envs.words import counted
 from gyropilot.report.words import UNKNOWN
 
+TWENTY = 20
+"""Of fewer jobs nobody is one in twenty."""
+
 
 def headline(found: Tally) -> str:
     """What all of it comes to."""
@@ -18,9 +21,28 @@ def headline(found: Tally) -> str:
     within = f" of the first {span(found.counted_s)}" if runs_out(found) else ""
     return (
         f"{counted(everybody.jobs, 'job')} used {hours(found.used_gpu_hours)} of {hours(found.provisioned_gpu_hours)} "
-        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}; half of them "
-        f"{_half(everybody)}, 5 % {'at least' if everybody.p95_is_least else 'more than'} {span(everybody.p95_s)}"
+        f"GPU-hours{within} ({100 * found.utilisation:.0f} %){never}{left}{_waited(everybody)}"
     )
+
+
+def _waited(waits: Waits) -> str:
+    """Empty where all left before they started."""
+    if not waits.waited:
+        return ""
+    if not waits.longest_s:
+        return "; nobody else waited" if waits.left_waiting else "; nobody waited"
+    return f"; half of them {_half(waits)}, {_most(waits)}"
+
+
+def _most(waits: Waits) -> str:
+    if few_waited_longest(waits):
+        return f"5 % {'at least' if waits.p95_is_least else 'more than'} {span(waits.p95_s)}"
+    return f"the longest {'at least ' if waits.others_are_least else ''}{span(waits.longest_s)}"
+
+
+def few_waited_longest(waits: Waits) -> bool:
+    """Whether there are one in twenty that waited, and longer than all others did."""
+    return waits.waited >= TWENTY and 0 < waits.p95_s < waits.longest_s
 
 
 def _half(waits: Waits) -> str:
@@ -63,11 +85,12 @@ def runs_out(found: Tally) -> bool:
 def window(found: Tally) -> str:
     """Of which time GPU-hours are."""
     if runs_out(found):
-        return counted_while(found.counted_s, found.lasted_s)
+        counted = counted_while(found.counted_s, found.lasted_s, "use, and the GPU-hours told with it,")
+        return f"GPU-hours by queue are of the whole run; {counted}"
     return "GPUs are there from the first submission to the last end."
 
 
-def counted_while(counted_s: float, lasted_s: float, what: str = "GPU-hours and use") -> str:
+def counted_while(counted_s: float, lasted_s: float, what: str) -> str:
     """Of which time that is, where it is not all of it."""
     return (
         f"{what} are of the first {span(counted_s)} of {span(lasted_s)}: while jobs come, and until less "
