@@ -51,8 +51,8 @@ def total_picture(cycle: Cycle) -> str:
 
 
 def _title(headline: str) -> Markup:
-    """As large as its length allows: about half its size is what a letter is wide."""
-    size = min(22.0, (_WIDTH - 2 * _MARGIN) / 0.53 / max(1, len(headline)))
+    """As large as its length allows: three fifths of its size is what a letter of the widest fonts is wide."""
+    size = min(22.0, (_WIDTH - 2 * _MARGIN) / 0.6 / max(1, len(headline)))
     return tag("text", headline, x=_MARGIN, y=48, class_="title", style=f"font-size: {size:.1f}px")
 
 
