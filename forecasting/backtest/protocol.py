@@ -123,6 +123,11 @@ def _answerable(step: timedelta, names: Sequence[str]) -> tuple[tuple[Bucket, ..
     buckets = [Bucket.named(name) for name in dict.fromkeys(names)]
     fine = tuple(b for b in buckets if all(w.end - w.start >= step for w in b.windows))
     left = ", ".join(repr(b.name) for b in buckets if b not in fine)
+    if step > HOUR:
+        raise SettingsError(
+            f"the history has a step of {_minutes(step)}, and no window is longer than an hour: it cannot be "
+            "backtested; resample it to steps of an hour or less"
+        )
     if not fine:
         raise SettingsError(
             f"the history has a step of {_minutes(step)}, longer than the windows of {left}; "

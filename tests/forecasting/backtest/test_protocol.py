@@ -109,7 +109,18 @@ def test_the_sum_over_queues_is_scored_instead_of_each_if_asked() -> None:
     ("history", "protocol", "sentence"),
     [
         (DemandHistory.empty(), Protocol(), "the history is empty; give a trace with readings"),
-        (days(3, timedelta(days=1)), Protocol(), "the history has a step of 1440 min, longer than the windows of"),
+        (
+            days(3, timedelta(days=1)),
+            Protocol(),
+            "the history has a step of 1440 min, and no window is longer than an hour: it cannot be backtested; "
+            "resample it to steps of an hour or less",
+        ),
+        (
+            days(3),
+            Protocol(("next hour",)),
+            "the history has a step of 60 min, longer than the windows of 'next hour'; give a history with "
+            "shorter steps, or other --horizons",
+        ),
         (days(3), Protocol(every=MINUTE), "--every 1 min is shorter than the history's step of 60 min"),
         (
             days(3),
