@@ -19,6 +19,10 @@ GPU = "nvidia.com/gpu"
 MAX_READINGS = 100_000_000
 """Queues x steps: what takes a few GB. More than that is nearly always a stray timestamp far away from the rest."""
 
+HOUR_S = 3_600
+SUNDAY = 3
+"""Days since 1970-01-01, a Thursday, modulo 7."""
+
 Ints = NDArray[np.int64]
 
 
@@ -51,6 +55,7 @@ def read_trace(path: Path, column: str | None = None) -> Trace:
         *_waiting(lines, rows, columns.pending),
         *_order(rows),
         *_gaps(lines, running + pending),
+        *(_clocks(grid, running + pending) if columns.local else ()),
     ]
     return Trace(DemandHistory(lines, grid, running, pending), tuple(notes))
 
@@ -158,11 +163,26 @@ def _gaps(lines: tuple[Line, ...], demand: Floats) -> Iterator[str]:
     if missing.any():
         worst = int(np.argmax(missing))
         share = 100 * missing.sum() / demand.size
-        most = f", most of them of queue {lines[worst].queue}" if len(lines) > 1 else ""
+        many = len(lines) > 1 and 2 * missing[worst] > missing.sum()
+        most = f", most of them of queue {lines[worst].queue}" if many else ""
         yield (
             f"{int(missing.sum()):,} of {demand.size:,} readings ({share:.2g} %) are missing{most}: "
             "not seen, which is not zero"
         )
+
+
+def _clocks(grid: Ints, demand: Floats) -> Iterator[str]:
+    """Where nothing is there for one hour of a Sunday's first four, as where local clocks go forward."""
+    unseen = np.isnan(demand).all(axis=0).astype(np.int8)
+    begins, ends = (np.flatnonzero(np.diff(unseen, prepend=0, append=0) == turn) for turn in (1, -1))
+    an_hour = (ends - begins) * int(grid[1] - grid[0]) == HOUR_S
+    for begin in grid[begins[an_hour]]:
+        day, since_midnight = divmod(int(begin), 24 * HOUR_S)
+        if day % 7 == SUNDAY and since_midnight < 4 * HOUR_S:
+            yield (
+                f"no queue has a reading in the hour from {_told(int(begin))} on: if clocks go forward there, its "
+                "times are local; take UTC"
+            )
 
 
 def _told(seconds: int) -> str:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.demand.moments import from_dates, from_words, refuse_other_units
+from forecasting.demand.opening import is_parquet, opened
 from gyropilot.domain import Floats
 from gyropilot.errors import SettingsError
 from gyropilot.near_names import nearest
 
 ONLY_QUEUE = "all"
 """The name of the one series of a file that has no `queue`."""
-
-LATEST_S = 1e11
-"""A `timestamp` of more seconds than that is told in another unit: it would lie 1,000 years ahead."""
-
-
-DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar"}
-"""What parts the columns of files that call themselves CSV, beside a comma."""
 
 SO_LIKE = 0.8
 """A name that is so like one that is missing is that one, mistyped."""
@@ -33,7 +26,7 @@ _NOTHING = frozenset((
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A", "NA", "NULL", "NaN",
     "n/a", "nan", "null",
 ))  # fmt: skip
-"""Words that Arrow reads as no number in CSV, where it does not say so."""
+"""Words that stand for no number: Arrow reads them so in CSV, and does not say it."""
 
 NO_ZONE = "timestamp tells no zone: taken as UTC"
 
@@ -47,12 +40,13 @@ class Columns:
     queue: NDArray[np.int64]  # index into queues
     running: Floats  # GPUs, or whatever is forecast; NaN: empty
     pending: Floats | None  # GPUs; None: part of `running`
+    local: bool = False  # dates tell no zone
     notes: tuple[str, ...] = ()
 
 
 def read_columns(path: Path, column: str | None = None) -> Columns:
     """The columns that tell demand. Raises SettingsError where a file or a column is not what it should be."""
-    table = _table(path)
+    table = opened(path)
     if not table.num_rows:
         raise SettingsError(f"{path} holds no rows; a trace has one row per queue and moment")
     file = _File(path, table)
@@ -60,60 +54,7 @@ def read_columns(path: Path, column: str | None = None) -> Columns:
     running, pending = file.demand(column)
     read = [column] if column is not None else ["running_gpus", "pending_gpus", "demand_gpus"]
     notes += _blanks(path, table, read)
-    return Columns(times, *file.queues(), running, pending, tuple(notes))
-
-
-def _table(path: Path) -> Any:
-    """The file as an Arrow table; what it is, its first bytes tell and not its name."""
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    try:
-        with path.open("rb") as file:
-            first = file.read(4)
-        if first == b"PAR1":
-            return parquet.read_table(path)
-        if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in first[:2]:
-            raise _not_utf8(path)
-        return _parted(path, _text(path, csv.read_csv(path)))
-    except OSError as problem:
-        raise SettingsError(
-            f"{path} cannot be read: {problem.strerror or problem}; give --trace a parquet or CSV file"
-        ) from problem
-    except pa.ArrowException as problem:
-        if "Empty CSV" in str(problem):
-            raise SettingsError(f"{path} is empty; a trace has one row per queue and moment") from problem
-        if "UTF8" in str(problem):
-            raise _not_utf8(path) from problem
-        raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
-
-
-def _text(path: Path, table: Any) -> Any:
-    """The same table, refused where the name of a column is not UTF-8, or a value, as Arrow keeps those as bytes."""
-    import pyarrow as pa
-
-    try:
-        types = {field.name: field.type for field in table.schema}
-    except UnicodeDecodeError as problem:
-        raise _not_utf8(path) from problem
-    if any(pa.types.is_binary(each) for each in types.values()):
-        raise _not_utf8(path)
-    return table
-
-
-def _not_utf8(path: Path) -> SettingsError:
-    return SettingsError(f"{path} is CSV that is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)")
-
-
-def _parted(path: Path, table: Any) -> Any:
-    """The same table, refused where another delimiter than a comma parts its columns."""
-    only = table.column_names[0]
-    found = next((name for mark, name in DELIMITERS.items() if mark in only), None)
-    if len(table.column_names) == 1 and found:
-        raise SettingsError(
-            f"{path} seems to part its columns with a {found}: it has one column, {only!r}; part them with commas"
-        )
-    return table
+    return Columns(times, *file.queues(), running, pending, NO_ZONE in notes, tuple(notes))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -124,10 +65,12 @@ class _File:
     def times(self) -> tuple[NDArray[np.int64], list[str]]:
         """(N,) seconds since the epoch; where only `t_s` tells the time, it counts from 1970."""
         if self._told("timestamp"):
-            return self._complete("timestamp", self._moments()), [NO_ZONE] if self._zoneless() else []
+            seconds, zoned = self._moments()
+            return self._complete("timestamp", seconds), [] if zoned else [NO_ZONE]
         if self._told("t_s"):
-            seconds = self._complete("t_s", self.numbers("t_s"))
-            return seconds, ["the trace has no dates: its times are shown as if t_s = 0 were 1970-01-01 00:00 UTC"]
+            return self._complete("t_s", self.numbers("t_s", "write seconds")), [
+                "the trace has no dates: its times are shown as if t_s = 0 were 1970-01-01 00:00 UTC"
+            ]
         raise SettingsError(
             f"{self.path} does not say when: it has no column timestamp and no t_s (seconds), or they are empty; it "
             f"has {', '.join(self.table.column_names)}{self._meant('timestamp', 't_s')}"
@@ -197,23 +140,21 @@ class _File:
         renamed = ", ".join(f"{other} {name}" for other, name in meant if other and other != name)
         return f"; call its {renamed}, if that is what it tells" if renamed else ""
 
-    def numbers(self, name: str) -> Floats:
-        """(N,) values, NaN where empty. Raises SettingsError naming the first that is no number."""
+    def numbers(self, name: str, instead: str = "name another column with --column") -> Floats:
+        """(N,) values, NaN where empty. Raises SettingsError naming the first that is no number, or what to do."""
         import pyarrow as pa
-        from pyarrow import compute
 
         if name not in self.table.column_names:
             raise SettingsError(
                 f"{self.path} has no column {name}; --column takes one of {', '.join(self._numeric()) or 'none'}"
             )
-        values = self.table[name]
-        if _is_text(values):
-            stripped = compute.utf8_trim_whitespace(values.cast(pa.string()))
-            values = compute.if_else(compute.equal(stripped, ""), None, stripped)
+        values = _emptied(self.table[name])
         try:
-            numbers = values.cast(pa.float64()).to_numpy()
+            numbers = values.cast(pa.float64(), safe=False).to_numpy()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
-            raise SettingsError(f"{self.path}: {self._first_word(name, values)}") from problem
+            if _is_text(values):
+                raise SettingsError(f"{self.path}: {_first_word(name, values)}") from problem
+            raise SettingsError(f"{self.path}: {name} holds {values.type}, not numbers; {instead}") from problem
         endless = np.flatnonzero(np.isinf(numbers))
         if len(endless):
             raise SettingsError(
@@ -222,38 +163,18 @@ class _File:
             )
         return np.asarray(numbers, dtype=np.float64)
 
-    def _first_word(self, name: str, values: Any) -> str:
-        if not _is_text(values):
-            return f"{name} holds {values.type}, not numbers; name another column with --column"
-        row, word = next((i, v) for i, v in enumerate(values.to_pylist()) if v is not None and not _is_number(v))
-        return f"{name} is {word!r} in data row {row + 1}, which is no number; leave it empty where nothing was seen"
-
-    def _moments(self) -> Floats:
-        """(N,) seconds of `timestamp`, whatever its type; without a zone it is UTC."""
+    def _moments(self) -> tuple[Floats, bool]:
+        """(N,) seconds of `timestamp`, NaN where empty, and whether it tells a zone; seconds since 1970 need none."""
         import pyarrow as pa
 
         column = self.table["timestamp"]
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            micros = column.cast(pa.timestamp("us", getattr(column.type, "tz", None)), safe=False).cast(pa.int64())
-            return np.asarray(micros.cast(pa.float64(), safe=False).to_numpy() / 1e6, dtype=np.float64)
+            return from_dates(column)
         if _is_text(column):
-            return np.array([_seconds(self.path, i, v) for i, v in enumerate(column.to_pylist())])
-        seconds = self.numbers("timestamp")
-        if np.nanmax(np.abs(seconds)) > LATEST_S:
-            raise SettingsError(
-                f"{self.path}: timestamp is {np.nanmax(seconds):.0f}, too many seconds since 1970; are they "
-                "milliseconds? Divide them, or write dates"
-            )
-        return seconds
-
-    def _zoneless(self) -> bool:
-        """Whether any moment is told without saying where; seconds since 1970 need none."""
-        import pyarrow as pa
-
-        column = self.table["timestamp"]
-        if _is_text(column):
-            return any(datetime.fromisoformat(word.strip()).tzinfo is None for word in column.to_pylist())
-        return bool(pa.types.is_date(column.type)) or (pa.types.is_timestamp(column.type) and column.type.tz is None)
+            return from_words(self.path, column.to_pylist())
+        seconds = self.numbers("timestamp", "write dates, or seconds since 1970")
+        refuse_other_units(self.path, seconds)
+        return seconds, True
 
     def _complete(self, name: str, seconds: Floats) -> NDArray[np.int64]:
         unknown = np.flatnonzero(np.isnan(seconds))
@@ -280,10 +201,10 @@ class _File:
 
 def _blanks(path: Path, table: Any, names: Iterable[str]) -> list[str]:
     """What stands in cells of a CSV that were taken as empty, where that is a word such as n/a."""
-    holed = [name for name in names if name in table.column_names and table[name].null_count]
-    with path.open("rb") as file:
-        if not holed or file.read(4) == b"PAR1":
-            return []
+    there = [name for name in names if name in table.column_names]
+    holed = [name for name in there if table[name].null_count or _is_text(table[name])]
+    if not holed or is_parquet(path):
+        return []
     return [note for name, column in _as_written(path, holed).items() if (note := _said(name, column))]
 
 
@@ -322,22 +243,28 @@ def _is_text(column: Any) -> bool:
     return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
-def _is_number(word: str) -> bool:
+def _emptied(values: Any) -> Any:
+    """The same column, null where text is blank or a word that stands for nothing."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not _is_text(values):
+        return values
+    words = compute.utf8_trim_whitespace(values.cast(pa.string()))
+    return compute.if_else(compute.is_in(words, pa.array(["", *_NOTHING])), None, words)
+
+
+def _first_word(name: str, words: Any) -> str:
+    row, word = next((row, word) for row, word in enumerate(words.to_pylist()) if not _is_number(word))
+    return f"{name} is {word!r} in data row {row + 1}, which is no number; leave it empty where nothing was seen"
+
+
+def _is_number(word: str | None) -> bool:
+    """As Arrow reads numbers; what is empty does no harm."""
+    import pyarrow as pa
+
     try:
-        float(word)
-    except ValueError:
+        pa.scalar(word, pa.string()).cast(pa.float64())
+    except pa.ArrowInvalid:
         return False
     return True
-
-
-def _seconds(path: Path, row: int, word: str | None) -> float:
-    if not word:
-        return float("nan")
-    try:
-        moment = datetime.fromisoformat(word.strip())
-    except ValueError as problem:
-        raise SettingsError(
-            f"{path}: timestamp is {word!r} in data row {row + 1}; it takes ISO 8601 such as 2026-03-02T12:00:00Z, or "
-            "seconds since 1970"
-        ) from problem
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -4,41 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
-from forecasting.demand.trace import Trace, read_trace
+from forecasting.demand.trace import read_trace
 from gyropilot.domain import Line
-from gyropilot.errors import SettingsError
+from tests.forecasting.demand.written import csv, demand, refusal, table
 
 GPU = "nvidia.com/gpu"
 NAN = float("nan")
-
-
-def csv(folder: Path, text: str) -> Path:
-    path = folder / "trace.csv"
-    path.write_text("\n".join(line.strip() for line in text.strip().splitlines()) + "\n")
-    return path
-
-
-def table(folder: Path, **columns: Any) -> Path:
-    path = folder / "trace.parquet"
-    parquet.write_table(pa.table(columns), path)
-    return path
-
-
-def demand(trace: Trace) -> dict[str, list[float]]:
-    return {line.queue: list(row) for line, row in zip(trace.history.lines, trace.history.demand, strict=True)}
-
-
-def refusal(path: Path, column: str | None = None) -> str:
-    with pytest.raises(SettingsError) as refused:
-        read_trace(path, column)
-    return str(refused.value).removeprefix(str(path))
 
 
 def test_demand_is_what_runs_and_what_waits(tmp_path: Path) -> None:
@@ -68,31 +43,6 @@ def test_parquet_is_known_by_its_first_bytes_not_by_its_name(tmp_path: Path) -> 
 
     assert demand(trace) == {"all": [1.0, 2.0]}
     assert trace.notes == ("the trace has no dates: its times are shown as if t_s = 0 were 1970-01-01 00:00 UTC",)
-
-
-@pytest.mark.parametrize(
-    "stamps",
-    [
-        ["2026-03-02T12:00:00Z", "2026-03-02T12:01:00Z"],
-        ["2026-03-02 13:00+01:00", "2026-03-02 13:01+01:00"],
-        ["2026-03-02 12:00", "2026-03-02 12:01"],
-        [datetime(2026, 3, 2, 12, 0), datetime(2026, 3, 2, 12, 1)],  # noqa: DTZ001 - as most files have them
-        [datetime(2026, 3, 2, 12, 0, tzinfo=UTC), datetime(2026, 3, 2, 12, 1, tzinfo=UTC)],
-        [1_772_452_800, 1_772_452_860],
-    ],
-)
-def test_times_are_utc_however_they_are_told(tmp_path: Path, stamps: list[Any]) -> None:
-    trace = read_trace(table(tmp_path, timestamp=stamps, demand_gpus=[1, 2]))
-
-    assert trace.history.times.tolist() == [1_772_452_800, 1_772_452_860]
-
-
-def test_an_empty_timestamp_leaves_the_time_to_t_s(tmp_path: Path) -> None:
-    empty = pa.array([None, None], pa.timestamp("us"))
-
-    trace = read_trace(table(tmp_path, timestamp=empty, t_s=[600.0, 1200.0], demand_gpus=[1, 2]))
-
-    assert trace.history.times.tolist() == [600, 1200]
 
 
 def test_a_missing_row_and_an_empty_cell_are_not_zero(tmp_path: Path) -> None:
@@ -245,47 +195,6 @@ def test_a_column_of_something_else_than_numbers_is_refused(tmp_path: Path) -> N
     assert refusal(path, "spans").startswith(": spans holds list<")
 
 
-def test_a_file_that_is_not_there_is_a_matter_of_usage(tmp_path: Path) -> None:
-    sentence = " cannot be read: No such file or directory; give --trace a parquet or CSV file"
-
-    assert refusal(tmp_path / "nowhere.parquet") == sentence
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-@pytest.mark.parametrize("text", ["t_s,queue,demand_gpus\n0,förschung,1\n", "t_s,größe,demand_gpus\n0,8,1\n"])
-def test_csv_that_is_not_utf8_is_refused_with_what_to_save_it_as(tmp_path: Path, text: str, encoding: str) -> None:
-    path = tmp_path / "trace.csv"
-    path.write_text(text, encoding=encoding)
-
-    assert refusal(path) == " is CSV that is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
-
-
-def test_a_letter_that_is_not_utf8_is_found_a_megabyte_into_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "trace.csv"
-    path.write_bytes(b"t_s,queue,demand_gpus\n" + b"0,research,1\n" * 200_000 + "60,förschung,1\n".encode("latin-1"))
-
-    assert refusal(path).startswith(" is CSV that is not UTF-8; ")
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_names_are_read_as_they_are_spelled(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "trace.csv"
-    path.write_text("t_s,queue,demand_gpus\n0,förschung,1\n60,förschung,2\n", encoding=encoding)
-
-    assert demand(read_trace(path)) == {"förschung": [1.0, 2.0]}
-
-
-def test_a_folder_is_no_trace(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == " cannot be read: Is a directory; give --trace a parquet or CSV file"
-
-
-def test_half_a_parquet_file_is_refused(tmp_path: Path) -> None:
-    whole = table(tmp_path, t_s=[0, 60], demand_gpus=[1, 2])
-    whole.write_bytes(whole.read_bytes()[:-20])
-
-    assert refusal(whole).startswith(" is neither parquet nor CSV: ")
-
-
 def test_a_column_called_nearly_queue_is_not_passed_over(tmp_path: Path) -> None:
     path = csv(tmp_path, "t_s,Queue,demand_gpus\n0,a,1\n0,b,2\n60,a,1\n60,b,2")
 
@@ -317,20 +226,38 @@ def test_words_that_stand_for_nothing_are_counted_and_empty_cells_are_not(tmp_pa
     assert trace.notes[1] == "3 cells of demand_gpus hold NULL, n/a: taken as not seen"
 
 
-@pytest.mark.parametrize(
-    ("stamps", "said"),
-    [
-        (["2026-03-02 12:00", "2026-03-02 12:01"], True),
-        (["2026-03-02 12:00Z", "2026-03-02 12:01+00:00"], False),
-        ([datetime(2026, 3, 2, 12, 0), datetime(2026, 3, 2, 12, 1)], True),  # noqa: DTZ001 - that is what is told
-        ([datetime(2026, 3, 2, 12, 0, tzinfo=UTC), datetime(2026, 3, 2, 12, 1, tzinfo=UTC)], False),
-        ([1772452800, 1772452860], False),
-    ],
-)
-def test_that_moments_without_a_zone_are_taken_as_utc_is_said(tmp_path: Path, stamps: list[Any], said: bool) -> None:
-    trace = read_trace(table(tmp_path, timestamp=stamps, demand_gpus=[1.0, 2.0]))
+def test_a_word_that_stands_for_nothing_is_not_blamed_for_a_number_that_is_none(tmp_path: Path) -> None:
+    path = csv(tmp_path, 't_s,running_gpus\n0,1\n60,n/a\n120,2\n180,"1,5"\n240,3')
 
-    assert trace.notes == (("timestamp tells no zone: taken as UTC",) if said else ())
+    assert refusal(path) == (
+        ": running_gpus is '1,5' in data row 4, which is no number; leave it empty where nothing was seen"
+    )
+
+
+def test_words_that_stand_for_nothing_may_have_blanks_around_them(tmp_path: Path) -> None:
+    trace = read_trace(csv(tmp_path, "t_s,demand_gpus\n0,1\n60, n/a \n120,2"))
+
+    assert np.array_equal(trace.history.demand, [[1.0, NAN, 2.0]], equal_nan=True)
+    assert trace.notes[1].startswith("1 cell of demand_gpus holds")
+
+
+def test_a_number_that_only_python_reads_is_named_as_none(tmp_path: Path) -> None:
+    assert ": demand_gpus is '1_000' in data row 2," in refusal(csv(tmp_path, "t_s,demand_gpus\n0,1\n60,1_000"))
+
+
+@pytest.mark.parametrize(
+    ("missing_of_b", "named"),
+    [([], ", most of them of queue a"), ([60], ""), ([60, 120], ", most of them of queue b")],
+)
+def test_a_queue_is_named_only_where_more_than_half_of_what_is_missing_is_its(
+    tmp_path: Path, missing_of_b: list[int], named: str
+) -> None:
+    rows = [(at, queue) for queue in "ab" for at in range(0, 240, 60)]
+    seen = [row for row in rows if row != (60, "a") and row not in [(at, "b") for at in missing_of_b]]
+
+    trace = read_trace(csv(tmp_path, "\n".join(["t_s,queue,demand_gpus", *(f"{at},{of},1" for at, of in seen)])))
+
+    assert trace.notes[-1].endswith(f" %) are missing{named}: not seen, which is not zero")
 
 
 def counts(folder: Path, name: str, values: list[float]) -> Path:
