@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gyropilot.clock import SystemClock
-from gyropilot.configuration import find_file
+from gyropilot.configuration import find_file, load_calendar
 from gyropilot.errors import SettingsError
 from gyropilot.settings import Settings, parse_duration
 from gyropilot.terminal import (
@@ -130,7 +130,7 @@ def _calendar(
         if calendar is not None:
             raise SettingsError("--calendar is that of a trace; your own is in the settings, as `calendar`")
         return load_settings(config, prometheus).calendar
-    return CalendarSettings() if calendar is None else load_settings(calendar, None).calendar
+    return CalendarSettings() if calendar is None else load_calendar(calendar)
 
 
 def _in_force(trace: Path | None, config: Path | None, prometheus: str | None) -> str:

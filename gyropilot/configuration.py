@@ -26,7 +26,7 @@ from pydantic_settings import (
 )
 
 from gyropilot.errors import SettingsError
-from gyropilot.settings import DURATION_PATTERN, Section, Settings, format_duration
+from gyropilot.settings import DURATION_PATTERN, CalendarSettings, Section, Settings, format_duration
 
 PREFIX = "GYROPILOT_"
 DEFAULT_FILE = Path("gyropilot.yaml")
@@ -50,6 +50,18 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         raise SettingsError(
             f"an environment variable cannot be read: {problem}; lists and maps are given as JSON"
         ) from problem
+
+
+def load_calendar(path: Path) -> CalendarSettings:
+    """The `calendar` of a settings file, whatever else stands in it. Raises SettingsError, also where it has none."""
+    file = find_file(path) or path
+    document = read_file(file)
+    if "calendar" not in document:
+        raise SettingsError(f"{file} has no section calendar; `gyropilot config sample` shows what may stand in one")
+    try:
+        return Settings.model_validate({"calendar": document["calendar"]}).calendar
+    except ValidationError as problem:
+        raise SettingsError("\n".join(_sentence(e, file, document) for e in problem.errors())) from problem
 
 
 def find_file(path: Path | None) -> Path | None:

@@ -249,6 +249,18 @@ def test_without_a_history_there_is_nothing_to_replay(monkeypatch: pytest.Monkey
     )
 
 
+def test_of_the_file_of_a_calendar_nothing_else_counts(trace: Path, folder: Path) -> None:
+    (folder / "scenario.yaml").write_text("queues: {a: {shares: 3}}\n")
+    (folder / "both.yaml").write_text("queues: {a: {shares: 3}}\ncalendar: {timezone: Europe/Berlin}\n")
+    (folder / "wrong.yaml").write_text("calendar: {timezone: Mars/Olympus}\n")
+
+    assert backtest_cli._calendar(trace, folder / "both.yaml", None, None).timezone == "Europe/Berlin"
+    assert refused("--trace", trace, *FAST, "--calendar", "scenario.yaml") == (
+        "scenario.yaml has no section calendar; `gyropilot config sample` shows what may stand in one"
+    )
+    assert "calendar.timezone" in refused("--trace", trace, *FAST, "--calendar", "wrong.yaml")
+
+
 def test_a_trace_is_given_the_calendar_of_any_settings(trace: Path, folder: Path) -> None:
     days = folder / "days.yaml"
     days.write_text("calendar: {events: [{name: sale, start: 1970-01-08, end: 1970-01-08}]}\n")
