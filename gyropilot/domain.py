@@ -313,8 +313,8 @@ class DemandHistory:
         patience = max(1, timedelta(hours=1) // self.step)
         resources = sorted({line.resource for line in self.lines})
         sums = [_sums_seen(self, resource, patience) for resource in resources]
-        if gone is not None and gone.lines:
-            past = gone.past_total()
+        past = DemandHistory.empty() if gone is None else gone.past_total()
+        if past.lines:
             sums = [_either(now, _sums_seen(past, r, 0)) for r, now in zip(resources, sums, strict=True)]
         return DemandHistory(
             lines=self.lines + tuple(Line(ALL_QUEUES, r) for r in resources),
