@@ -1,7 +1,8 @@
-"""Whether submissions, or users whose hour has come, tell what the mixture does not know: measured, not assumed.
+"""Whether submissions, ages of jobs, or users whose hour has come, tell what the mixture does not know: measured.
 
     GYROPILOT_TRACES=folder python -m benchmarks.signals                       Helios Earth, submissions
-    GYROPILOT_TRACES=folder python -m benchmarks.signals --trace venus         Helios Venus, submissions and users
+    GYROPILOT_TRACES=folder python -m benchmarks.signals --trace philly        Philly, submissions and ages
+    GYROPILOT_TRACES=folder python -m benchmarks.signals --trace venus         Helios Venus, submissions, ages and users
 
 The mixture is replayed in steps of ten minutes, fitted each day, learning each half hour and asked every two hours, as
 by a daemon without extras, up to the last week, which is left to the final comparison. Then each day it is counted over
@@ -10,8 +11,9 @@ signal was low, middling or high for that queue, and quantiles are taken for one
 change in WQL, with a 90 % interval over days. Two rows say what this can see: a signal four days late, which can tell
 nothing, and what is submitted in the hour after the origin, which nobody knows.
 
-Earth tells of no submissions; jobs that appear from one minute to the next are counted. Venus tells each job, with
-its user, and of no waits, so jobs count from their submission.
+Earth tells of no submissions; jobs that appear from one minute to the next are counted. Venus and Philly tell each
+job, Venus with its user, and of no waits, so jobs count from their submission. Who is to go is what Kaplan and Meier
+(1958) make of the ages of the jobs that are there, and of how long those before them lasted.
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ EDGES = (1 / 3, 2 / 3)
 TRUSTED = 100.0
 """Outcomes: after as many of a kind, half of what they tell is believed."""
 
+AGES_S = np.concatenate([[0.0], np.geomspace(60.0, 60 * DAY.total_seconds(), 60)])
+"""Between which it is counted how many jobs end."""
+
 SAME_GPUS = 1e-6
 FIRST = 2
 """The day that is judged first: what is said on a day is known to be right or wrong two days later."""
@@ -57,6 +62,16 @@ Signal = Callable[[int], Floats]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Jobs:
+    """Jobs that are told one by one."""
+
+    queue: NDArray[np.int64]  # (J,)
+    gpus: Floats  # (J,)
+    begin_s: Floats  # (J,) since the epoch
+    end_s: Floats  # (J,)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Seen:
     """A trace, and what was submitted in each step."""
 
@@ -65,6 +80,7 @@ class Seen:
     gpus: Floats  # (L, T)
     users: Floats  # (L, T, U) GPUs submitted by each user; none: not told
     days: tuple[datetime, datetime]  # that are replayed
+    each: Jobs | None = None  # None: not told
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -104,27 +120,46 @@ def _stepped(rows: Floats, each: int) -> Floats:
     return total
 
 
+def philly(folder: Path) -> Seen:
+    """Fifteen queues in autumn 2017, jobs that passed, one by one."""
+    days = datetime(2017, 11, 14, tzinfo=UTC), datetime(2017, 11, 24, tzinfo=UTC)
+    return _one_by_one(folder / "jobs_philly_pass.parquet", days, datetime(2017, 9, 24, tzinfo=UTC))
+
+
 def venus(folder: Path) -> Seen:
     """Two queues in September 2020, job by job."""
+    days = datetime(2020, 9, 9, tzinfo=UTC), datetime(2020, 9, 19, tzinfo=UTC)
+    return _one_by_one(folder / "jobs_helios_venus_2vc_sept.parquet", days, datetime(2020, 9, 1, tzinfo=UTC))
+
+
+def _one_by_one(path: Path, days: tuple[datetime, datetime], since: datetime) -> Seen:
+    """A table of jobs, of which those count that were submitted `since` then."""
     from pyarrow import parquet
 
-    jobs = parquet.read_table(folder / "jobs_helios_venus_2vc_sept.parquet").to_pandas()
-    (queue, queues), (user, users) = (_numbered(jobs[name]) for name in ("queue", "user"))
+    jobs = parquet.read_table(path).to_pandas()
     submit_s = jobs.submit_ts.to_numpy().astype("datetime64[s]").astype(np.int64)
-    gpus, step_s = jobs.gpus.to_numpy(), int(STEP.total_seconds())
+    jobs, submit_s = jobs[submit_s >= since.timestamp()], submit_s[submit_s >= since.timestamp()]
+    (queue, queues), (user, users) = (_numbered(jobs[name]) for name in ("queue", "user"))
+    told = len(users) > 1
+    gpus, step_s = jobs.gpus.to_numpy(dtype=np.float64), int(STEP.total_seconds())
     edges_s = np.arange(submit_s.min() // step_s * step_s, submit_s.max() + step_s, step_s)
     submitted = (np.searchsorted(edges_s, submit_s, side="right") - 1).astype(np.int64)
     shape = (len(queues), len(edges_s) - 1)
-    running, counts, by_user = np.zeros(shape), np.zeros(shape), np.zeros((*shape, len(users)))
+    running, counts, new_gpus = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    by_user = np.zeros((*shape, len(users) if told else 0))
     np.add.at(counts, (queue, submitted), 1.0)
-    np.add.at(by_user, (queue, submitted, user), gpus)
+    np.add.at(new_gpus, (queue, submitted), gpus)
+    if told:
+        np.add.at(by_user, (queue, submitted, user), gpus)
     for row, at_s, length_s, count in zip(queue, submit_s, jobs.duration_s, gpus, strict=True):
-        inside_s = np.minimum(edges_s[1:], at_s + length_s) - np.maximum(edges_s[:-1], at_s)
-        running[row] += count * np.clip(inside_s / step_s, 0.0, 1.0)
+        some = slice(np.searchsorted(edges_s, at_s) - 1, np.searchsorted(edges_s, at_s + length_s))
+        inside_s = np.minimum(edges_s[1:][some], at_s + length_s) - np.maximum(edges_s[:-1][some], at_s)
+        running[row, some] += count * np.clip(inside_s / step_s, 0.0, 1.0)
     lines = tuple(Line(name, "gpu") for name in queues)
     history = DemandHistory(lines, edges_s[1:], running, np.zeros_like(running))
-    days = datetime(2020, 9, 9, tzinfo=UTC), datetime(2020, 9, 19, tzinfo=UTC)
-    return Seen(history, counts, by_user.sum(axis=2), by_user, days)
+    begin_s = submit_s.astype(np.float64)
+    each = Jobs(queue, gpus, begin_s, begin_s + jobs.duration_s.to_numpy(dtype=np.float64))
+    return Seen(history, counts, new_gpus, by_user, days, each)
 
 
 def _numbered(names: Iterable[str]) -> tuple[NDArray[np.int64], list[str]]:
@@ -162,6 +197,10 @@ def signals(seen: Seen) -> dict[str, Signal]:
         "GPUs of 6 h": lambda column: submitted(seen.gpus, column, 6 * HOUR),
         "jobs of 6 h beside usual": lambda column: unusual(seen.jobs, column),
     }
+    if seen.each is not None:
+        found["share to go in 1 h"] = lambda column: to_go(seen, column, HOUR)
+        found["share to go in 6 h"] = lambda column: to_go(seen, column, 6 * HOUR)
+        found["share to go in 24 h"] = lambda column: to_go(seen, column, DAY)
     if seen.users.shape[-1]:
         found["users of 6 h"] = lambda column: users_of(seen, column)
         found["users due in 2 h"] = lambda column: due_gpus(seen.users, column, 2 * HOUR)
@@ -189,6 +228,34 @@ def users_of(seen: Seen, column: int) -> Floats:
     """(L,) how many users submitted in the six hours up to a column."""
     past = seen.users[:, max(0, column + 1 - int(6 * HOUR / STEP)) : column + 1]
     found: Floats = (past > 0).any(axis=1).sum(axis=1).astype(np.float64)
+    return found
+
+
+def to_go(seen: Seen, column: int, ahead: timedelta) -> Floats:
+    """(L,) share of the GPUs in use whose jobs are expected to end in the time ahead, by their ages."""
+    jobs, now_s = seen.each, float(seen.demand.times[column])
+    assert jobs is not None
+    lasting, here = lasting_of(jobs, now_s), (jobs.begin_s < now_s) & (jobs.end_s > now_s)
+    age_s, ahead_s = now_s - jobs.begin_s[here], ahead.total_seconds()
+    stay = np.exp(np.interp(age_s + ahead_s, AGES_S, lasting) - np.interp(age_s, AGES_S, lasting))
+    queues = len(seen.demand.lines)
+    go, all_gpus = (np.bincount(jobs.queue[here], jobs.gpus[here] * part, queues) for part in (1 - stay, 1.0))
+    return go / np.maximum(all_gpus, 1.0)
+
+
+def lasting_of(jobs: Jobs, now_s: float) -> Floats:
+    """(A,) logarithm of the share of jobs that get as old as AGES_S, as far as is known at a moment.
+
+    A large job counts for more, by the root of its GPUs: between job for job and GPU for GPU.
+    """
+    known = jobs.begin_s < now_s
+    over, weight = jobs.end_s[known] <= now_s, np.sqrt(jobs.gpus[known])
+    last_s = np.minimum(jobs.end_s[known], now_s) - jobs.begin_s[known]
+    stage = np.clip(np.searchsorted(AGES_S, last_s, side="right") - 1, 0, len(AGES_S) - 2)
+    ended, left = (np.bincount(stage[some], weight[some], len(AGES_S) - 1) for some in (over, ~over))
+    there = np.cumsum((ended + left)[::-1])[::-1] - left / 2  # who is still there, was so for half of the last stage
+    shares = np.divide(ended, there, out=np.zeros_like(there), where=there > 0)
+    found: Floats = np.append(0.0, np.cumsum(np.log1p(-np.minimum(shares, 1 - 1e-9))))
     return found
 
 
@@ -286,7 +353,7 @@ def _change(mine: Asked, after: Floats, some: slice, times: NDArray[np.int64]) -
     return f"{each[1].sum() / each[0].sum() - 1:+.1%} ({low:+.1%} .. {high:+.1%})"
 
 
-TRACES: Mapping[str, Callable[[Path], Seen]] = {"earth": earth, "venus": venus}
+TRACES: Mapping[str, Callable[[Path], Seen]] = {"earth": earth, "philly": philly, "venus": venus}
 
 
 def main() -> None:
