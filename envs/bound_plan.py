@@ -57,7 +57,7 @@ def _least_gpus(pool: PoolTerms, taken: bool) -> int:
 
 def _lead_steps(pool: PoolTerms, step_s: float) -> int:
     """The shortest that can be; where leads vary by chance, one may be as short as can be."""
-    return 0 if pool.lead_sigma > 0 else math.floor(pool.lead_s / step_s)
+    return math.floor(pool.lead.shortest_s / step_s)
 
 
 def plan(program: Program, world: World) -> Columns:

@@ -26,6 +26,7 @@ from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
 from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster, State, updated
 from forecasting.store import nested
+from gyropilot.domain import ALL_QUEUES, Line
 
 if TYPE_CHECKING:
     from envs.terms import PoolTerms
@@ -77,9 +78,10 @@ class Demand(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bias(Fault):
-    """Forecasts that are made while it lasts say so many times as much."""
+    """Forecasts of a queue, or of each, that are made while it lasts say so many times as much."""
 
     times: float
+    queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +187,14 @@ class Misled:
         if history.end is None:
             return told
         now_s = history.end.timestamp() - self.began_s
-        wrong: Floats = told * np.prod([fault.times for fault in self.faults if fault.holds(now_s)])
-        return wrong
+        for fault in self.faults:
+            if fault.holds(now_s):
+                told = (
+                    told * fault.times
+                    if fault.queue is None
+                    else _wrong_of(fault.queue, told, history.lines, fault.times)
+                )
+        return told
 
     def state(self) -> State:
         return {"model": self.inner.name, "inner": self.inner.state()}
@@ -197,6 +205,18 @@ class Misled:
         from forecasting.registry import make
 
         return cls((), type(make(str(state["model"]))).restored(nested(state, "inner")))
+
+
+def _wrong_of(queue: str, told: Floats, lines: Sequence[Line], times: float) -> Floats:
+    """(L, W, Q) what is told of a queue so many times, and of totals by as much more or less."""
+    wrong = told.copy()
+    for row in (row for row, line in enumerate(lines) if line.queue == queue):
+        wrong[row] *= times
+        total = Line(ALL_QUEUES, lines[row].resource)
+        if total in lines:
+            whole = lines.index(total)
+            wrong[whole] = np.sort(np.maximum(wrong[whole] + wrong[row] - told[row], 0.0), axis=-1)
+    return wrong
 
 
 def misled(faults: Sequence[Fault], forecaster: Forecaster, began_s: float = MONDAY_S) -> Forecaster:
@@ -244,7 +264,7 @@ class Surprises:
             case "bursts":
                 return Demand(**when, times=float(rng.uniform(0.3, 3)), queue=str(rng.choice(queues)))
             case "biases":
-                return Bias(**when, times=float(2 ** rng.uniform(-1, 1)))
+                return Bias(**when, times=float(2 ** rng.uniform(-1, 1)), queue=None)
             case _:
                 return Blind(**when)
 

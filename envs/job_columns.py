@@ -11,7 +11,7 @@ from gyropilot.near_names import nearest
 NEEDED = ("submit_s", "duration_s", "gpus")
 OPTIONAL = (
     "job_id", "queue", "priority", "user", "kind", "checkpoint_s", "min_gpus", "max_gpus", "scaling", "leaves_s",
-    "deadline_s", "data_gb", "state",
+    "deadline_s", "data_gb", "restart_s", "state",
 )  # fmt: skip
 
 ASIDE = frozenset((

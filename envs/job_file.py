@@ -39,6 +39,7 @@ _MOST = {
     "checkpoint_s": (_AGES, _SPAN),
     "leaves_s": (_AGES, _SINCE),
     "deadline_s": (_AGES, _SINCE),
+    "restart_s": (_AGES, _SPAN),
     "priority": (2**31, "give a number between -2,147,483,648 and 2,147,483,647"),
     **dict.fromkeys(("gpus", "min_gpus", "max_gpus"), (1e7, _SIZE)),
 }
@@ -103,6 +104,7 @@ def read_jobs(path: Path) -> JobFile:
         leaves_s=file.spans("leaves_s"),
         deadline_s=file.spans("deadline_s"),
         data_gb=file.spans("data_gb", 0.0),
+        restart_s=file.spans("restart_s", np.nan),
     )
     ids = file.ids()[rows]
     return JobFile(table.take(rows), ids, (*parts, *notes, *unknown, *_namesakes(ids), *unread(names)))
@@ -238,7 +240,7 @@ class _File:
     def spans(self, name: str, otherwise: float = np.inf) -> Floats:
         """(N,) values of a column that are not negative; `otherwise` where nothing is told. inf only if that is."""
         values = self.not_negative(name, otherwise)
-        if np.isfinite(otherwise):
+        if not np.isinf(otherwise):
             self._refuse(name, values, np.isinf(values))
         return np.where(np.isnan(values), otherwise, values)
 

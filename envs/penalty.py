@@ -92,7 +92,7 @@ class Setting:
     @property
     def leads(self) -> list[int]:
         """Steps from asking to coming, as the simulated cluster counts them; the least that can be."""
-        return [0 if pool.lead_sigma > 0 else ceil(pool.lead_s / self.step_s - 1e-9) for pool in self.pools]
+        return [ceil(pool.lead.shortest_s / self.step_s - 1e-9) for pool in self.pools]
 
     @property
     def stretch(self) -> Ints:

@@ -111,7 +111,7 @@ class Cluster:
     preemption: Mapping[str, Preemption] = field(default_factory=dict)  # by queue; not named: stops nobody
     fair_sharing: tuple[FairRule, ...] = ()  # rules for whom it stops; none: shares do not count
     weights: Mapping[str, float] = field(default_factory=dict)  # by queue, of its fair share; not named: 1
-    restart_s: float = RESTART_S  # of work that a job that was stopped does again beside what it lost
+    restart_s: float = RESTART_S  # of work that a job that was stopped does again beside what it lost, unless it tells
     speed: Mapping[str, Speed] = field(default_factory=dict)  # by flavor; not named: 1
 
     def __post_init__(self) -> None:
@@ -235,7 +235,8 @@ def replay(jobs: JobTable, cluster: Cluster, until_s: float) -> Replay:
     rules, ledger = tables(jobs.queues, cluster, parts)
     work = asked(jobs, parts)
     checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-    kinds = Kinds(jobs.duration_s, checkpoint_s, np.full(count, cluster.restart_s), none, nobody, paces(jobs, cluster))
+    restart_s = np.where(np.isnan(jobs.restart_s), cluster.restart_s, jobs.restart_s)
+    kinds = Kinds(jobs.duration_s, checkpoint_s, restart_s, none, nobody, paces(jobs, cluster))
     leaving = exits(jobs) if leavers(jobs) else None
     fates = Fates(np.zeros(count), np.zeros(count, dtype=np.int64), none, nobody, np.zeros(1, dtype=np.int64), leaving)
     met = contest(jobs, cluster, rules, ledger, room=count + ROOM)

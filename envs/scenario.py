@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from envs import scenario_faults, scenario_pools, scenario_prices, scenario_queues, scenario_services
 from envs.faults import Fault
 from envs.job_file import ONLY_QUEUE
-from envs.replay import FAIR, Cluster, FairRule
+from envs.replay import FAIR, RESTART_S, Cluster, FairRule
 from envs.scenario_faults import AnyFault
 from envs.scenario_part import MOST, Part
 from envs.scenario_pools import PoolPart, terms_of
@@ -36,6 +36,8 @@ SAMPLE = (
 # checkpoint_write_s: 60
 # For which a job halts at each checkpoint (its checkpoint_s); 0, unless told: durations have that in them already.
 # checkpoint_halt_s: 20
+# Work that a job that was stopped does again, beside what it lost, unless it tells its own restart_s.
+# restart_s: 300
 
 # Whether Kueue shares fairly: heads of queues that borrow least come first. Or one of its rules for whom that stops:
 # [less_than_or_equal_to_final_share], [less_than_initial_share].
@@ -68,6 +70,7 @@ class Scenario(Part):
     prices: PricesPart = PricesPart()
     checkpoint_write_s: float = Field(default=CHECKPOINT_WRITE_S, ge=0)
     checkpoint_halt_s: float = Field(default=0.0, ge=0, le=DAY_S)
+    restart_s: float = Field(default=RESTART_S, ge=0, le=DAY_S)
     fair_sharing: _Fair = False
     faults: tuple[AnyFault, ...] = ()
     services: tuple[ServicePart, ...] = ()
@@ -121,6 +124,7 @@ class Scenario(Part):
             preemption=cluster.preemption,
             fair_sharing=cluster.fair_sharing,
             weights=cluster.weights,
+            restart_s=self.restart_s,
             checkpoint_write_s=self.checkpoint_write_s,
             homes={name: queue.region for name, queue in self.queues.items() if queue.region},
         )
@@ -157,6 +161,7 @@ class Scenario(Part):
             preemption=preemption,
             fair_sharing=rules,
             weights=weights,
+            restart_s=self.restart_s,
             speed={pool.name: pool.speed for pool in self.pools},
         )
 

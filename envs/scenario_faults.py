@@ -20,7 +20,7 @@ SAMPLE = """\
 #   - {kind: stuck-provisioning, pool: a100, at_h: 30, lasts_h: 2}   # what should come meanwhile comes then
 #   - {kind: burst, queue: research, at_h: 36, lasts_h: 4, times: 3} # so many times as many jobs
 #   - {kind: demand-shift, queue: research, at_h: 48, times: 0.5}    # for good
-#   - {kind: forecast-bias, at_h: 12, lasts_h: 6, times: 1.5}        # forecasts say so many times as much
+#   - {kind: forecast-bias, queue: research, at_h: 12, lasts_h: 6, times: 1.5}   # forecasts say so many times as much
 #   - {kind: metric-loss, at_h: 60, lasts_h: 1}                      # nothing is seen, so nothing is decided
 
 """
@@ -78,10 +78,11 @@ class BiasPart(_FaultPart):
     kind: Literal["forecast-bias"]
     lasts_h: float = Field(gt=0)
     times: float = Field(ge=0, le=100)
+    queue: str | None = None
 
     @property
     def fault(self) -> Fault:
-        return Bias(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, times=self.times)
+        return Bias(at_s=self.at_h * HOUR_S, lasts_s=self.lasts_h * HOUR_S, times=self.times, queue=self.queue)
 
 
 class BlindPart(_FaultPart):

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 from envs.interruptions import Interruptions, read_interruptions
 from envs.scenario_part import Amount, Count, Part
 from envs.terms import HOUR_S, Hourly, PoolTerms, Speed
+from envs.workloads import DAY_S
 from envs.world import STEP_S
 from gyropilot.domain import Market, WorkloadKind
 from gyropilot.errors import SettingsError
@@ -30,6 +31,7 @@ flavors:
     price_usd_per_gpu_hour: 2.5  # while a node is there
     lead_s: 600                  # from asking for a node until its GPUs can be used
     # lead_sigma: 0.3            # how unsure that is: of its logarithm; 0, unless told
+    # lead_times_s: [240, 260, 900]   # or as measured: each wish takes as long as one of these, by chance
     # billed_at_least_s: 3600    # what a node is paid for at least, however soon it is given back
     # interruptions_per_day: 1   # of each node, on average, as spot markets take nodes back
     # mass_losses_per_day: 0.1   # moments at which many nodes are taken back at once,
@@ -117,8 +119,9 @@ class PoolPart(Part):
     market: Market = Market.ON_DEMAND
     price_usd_per_gpu_hour: float = Field(default=2.5, ge=0)
     speed: Annotated[Speed, PlainValidator(_speed)] = 1.0
-    lead_s: float = Field(default=600.0, ge=0, le=7 * 86_400.0)
+    lead_s: float = Field(default=600.0, ge=0, le=7 * DAY_S)
     lead_sigma: float = Field(default=0.0, ge=0, le=3)
+    lead_times_s: tuple[Annotated[float, Field(ge=0, le=7 * DAY_S)], ...] = ()
     billed_at_least_s: float = Field(default=0.0, ge=0)
     interruptions_per_day: float = Field(default=0.0, ge=0)
     mass_losses_per_day: float = Field(default=0.0, ge=0)
@@ -151,6 +154,7 @@ def refuse_strange(path: Path, flavors: Mapping[str, int | PoolPart], pools: Seq
             raise SettingsError(f"{path}: flavors.{name} tells {PRICE} and hourly.{PRICE}; leave one of them out")
         if isinstance(told, PoolPart):
             _refuse_strange_losses(f"{path}: flavors.{name}", told)
+            _refuse_two_leads(f"{path}: flavors.{name}", told)
     for pool in pools:
         if pool.watts_busy_per_gpu < pool.watts_idle_per_gpu:
             raise SettingsError(
@@ -162,6 +166,13 @@ def refuse_strange(path: Path, flavors: Mapping[str, int | PoolPart], pools: Seq
                 f"{path}: flavors.{pool.name} begins with {pool.nodes} nodes, not with {pool.min_nodes} to "
                 f"{pool.max_nodes}; change nodes, min_nodes or max_nodes"
             )
+
+
+def _refuse_two_leads(where: str, told: PoolPart) -> None:
+    """Raises SettingsError where lead times are told as measured, and by a median too."""
+    twice = [name for name in ("lead_s", "lead_sigma") if name in told.model_fields_set]
+    if told.lead_times_s and twice:
+        raise SettingsError(f"{where} tells lead_times_s and {twice[0]}; leave one of them out")
 
 
 _BY_CHANCE = ("interruptions_per_day", "mass_losses_per_day", "mass_loss_share")

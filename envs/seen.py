@@ -161,7 +161,7 @@ class Seen:
             provider=terms.provider,
             region=terms.region,
             market=terms.market,
-            lead_time=timedelta(seconds=terms.lead_s),
+            lead_time=timedelta(seconds=terms.lead.median_s),
             price_usd_per_gpu_hour=price,
             watts_idle_per_gpu=terms.watts_idle_per_gpu,
             watts_busy_per_gpu=terms.watts_busy_per_gpu,

@@ -91,6 +91,7 @@ def write_table(jobs: JobTable, path: Path) -> None:
             **_told("leaves_s", jobs.leaves_s, np.inf),
             **_told("deadline_s", jobs.deadline_s, np.inf),
             **_told("data_gb", jobs.data_gb, 0.0),
+            **_told("restart_s", jobs.restart_s, np.nan),
         }
     )
     write_frame(frame, path, "--out")
@@ -120,5 +121,5 @@ def _sizes(jobs: JobTable) -> dict[str, Amounts]:
 
 def _told(name: str, values: Floats, untold: float) -> dict[str, Floats]:
     """A column, empty where nothing is told; no column where nothing ever is."""
-    told = values != untold
+    told = (values != untold) & ~np.isnan(values)
     return {name: np.where(told, values, np.nan)} if told.any() else {}

@@ -53,6 +53,32 @@ def by_hour(values: Sequence[float], otherwise: float, at_s: Floats) -> Floats:
     return np.asarray(values, dtype=np.float64)[hours % len(values)]
 
 
+class Lead(NamedTuple):
+    """From asking for a node until its GPUs can be used: lognormal, or one of those that were measured."""
+
+    median_s: float
+    sigma: float = 0.0  # of the logarithm
+    measured_s: tuple[float, ...] = ()  # each as likely as the others; none: lognormal
+
+    @property
+    def shortest_s(self) -> float:
+        """None comes sooner."""
+        if self.measured_s:
+            return min(self.measured_s)
+        return 0.0 if self.sigma > 0 else self.median_s
+
+    def drawn(self, luck: Floats) -> Floats:
+        """Seconds, of any shape, from as many standard normal numbers."""
+        from scipy.special import ndtr
+
+        if not self.measured_s:
+            return np.asarray(self.median_s * np.exp(self.sigma * luck), dtype=np.float64)
+        which = (ndtr(luck) * len(self.measured_s)).astype(np.int64)
+        ascending: Floats = np.sort(self.measured_s)
+        found: Floats = ascending[np.minimum(which, len(self.measured_s) - 1)]
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class PoolTerms:
     """Nodes of one kind, in one place, at one price. Jobs that run on them use the flavor of the same name."""
@@ -67,6 +93,7 @@ class PoolTerms:
     speed: Speed = 1.0
     lead_s: float = 600.0  # median from asking for a node until its GPUs can be used
     lead_sigma: float = 0.0  # of the logarithm of that
+    lead_times_s: tuple[float, ...] = ()  # that were measured, in place of these two
     billed_at_least_s: float = 0.0  # a node that leaves earlier is paid for as long
     interruptions_per_day: float = 0.0  # of one node, by chance and alone
     mass_losses_per_day: float = 0.0  # moments at which the market takes back many nodes at once
@@ -80,6 +107,12 @@ class PoolTerms:
     hourly: Hourly = field(default_factory=Hourly)
     provider: str = ""
     region: str = ""  # where data has to be for jobs that run here; empty: wherever it is
+
+    @property
+    def lead(self) -> Lead:
+        if self.lead_times_s:
+            return Lead(float(np.median(self.lead_times_s)), measured_s=self.lead_times_s)
+        return Lead(self.lead_s, self.lead_sigma)
 
     @property
     def max_gpus(self) -> int:

@@ -82,6 +82,9 @@ class JobTable:
     leaves_s: Floats = field(default_factory=_nothing)  # after submission, done or not, running or waiting; inf
     deadline_s: Floats = field(default_factory=_nothing)  # after submission, to have ended by; inf
     data_gb: Floats = field(default_factory=_nothing)  # that have to be where it runs; 0
+    restart_s: Floats = field(
+        default_factory=_nothing
+    )  # of work that it does again where it was stopped; NaN: as others
 
     def __post_init__(self) -> None:
         count = len(self)
@@ -92,6 +95,7 @@ class JobTable:
             "leaves_s": np.full(count, np.inf),
             "deadline_s": np.full(count, np.inf),
             "data_gb": np.zeros(count),
+            "restart_s": np.full(count, np.nan),
         }
         for name, values in untold.items():
             if len(getattr(self, name)) != count:

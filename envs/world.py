@@ -75,8 +75,7 @@ class Weather(NamedTuple):
     def drawn(cls, pools: Sequence[PoolTerms], steps: int, rng: np.random.Generator, step_s: float = STEP_S) -> Self:
         """As the pools' terms say."""
         shape = (len(pools), steps)
-        spread = np.array([[pool.lead_sigma] for pool in pools])
-        lead_s = np.array([[pool.lead_s] for pool in pools]) * np.exp(spread * rng.standard_normal(shape))
+        lead_s = np.stack([pool.lead.drawn(luck) for pool, luck in zip(pools, rng.standard_normal(shape), strict=True)])
         single, mass, share = (
             np.array([[getattr(pool, name)] for pool in pools])
             for name in ("interruptions_per_day", "mass_losses_per_day", "mass_loss_share")
@@ -94,7 +93,7 @@ class Weather(NamedTuple):
     def calm(cls, pools: Sequence[PoolTerms], steps: int, step_s: float = STEP_S) -> Self:
         """Every lead time is its median, and nothing is lost."""
         shape = (len(pools), steps)
-        lead = [[ceil(pool.lead_s / step_s - 1e-9)] for pool in pools]
+        lead = [[ceil(pool.lead.median_s / step_s - 1e-9)] for pool in pools]
         return cls(np.broadcast_to(lead, shape).astype(np.int64), np.zeros(shape), np.zeros(shape))
 
 
@@ -121,7 +120,7 @@ class World:
     strict: frozenset[str] = frozenset()
     step_s: float = STEP_S
     hold_s: float = HOLD_S
-    restart_s: float = RESTART_S
+    restart_s: float = RESTART_S  # unless a job tells its own
     checkpoint_write_s: float = CHECKPOINT_WRITE_S
     preemption: Mapping[str, Preemption] = field(default_factory=dict)  # as `envs.replay.Cluster`
     fair_sharing: tuple[FairRule, ...] = ()
@@ -164,7 +163,8 @@ class World:
         work = asked(jobs, parts)
         lots = np.linspace(1.0, 0.0, count) if lots is None else lots
         checkpoint_s = np.where(jobs.checkpoint_s > 0, jobs.checkpoint_s, np.inf)
-        restart_s, speed = np.full(count, self.restart_s), paces(jobs, cluster)
+        restart_s = np.where(np.isnan(jobs.restart_s), self.restart_s, jobs.restart_s)
+        speed = paces(jobs, cluster)
         kinds = stops.Kinds(jobs.duration_s, checkpoint_s, restart_s, lots, ranks(jobs), speed)
         per_node, least, most, there = (
             np.array([getattr(pool, name) for pool in pools], dtype=np.int64)

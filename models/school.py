@@ -156,6 +156,11 @@ class School:
         return self.plan.spans(course.jobs.submit_s)
 
 
+_TOLD_OF_JOBS = (
+    "queue", "submit_s", "duration_s", "gpus", "priority", "kind", "checkpoint_s", "leaves_s", "data_gb", "restart_s",
+)  # fmt: skip
+
+
 def figure(mine: Sequence[Floats], theirs: Floats) -> Figure:
     """For the card."""
     found: Compared = compared(mine, theirs, np.random.default_rng(BOOTSTRAP_SEED))
@@ -165,7 +170,7 @@ def figure(mine: Sequence[Floats], theirs: Floats) -> Figure:
 def fingerprint(school: School, told: Mapping[str, str]) -> str:
     """What a training depends on, beside its seeds and steps: two of one fingerprint may go on with each other."""
     digest = hashlib.sha256()
-    for name in ("queue", "submit_s", "duration_s", "gpus", "priority", "kind", "checkpoint_s", "leaves_s", "data_gb"):
+    for name in _TOLD_OF_JOBS:
         for course in school.courses:
             digest.update(np.ascontiguousarray(getattr(course.jobs, name)).tobytes())
     rest = {**told, **asdict(school.recipe), **school.plan._asdict(), "encoding": VERSION, "features": FEATURES,

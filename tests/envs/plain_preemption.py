@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from math import floor, inf, isfinite
+from math import floor, inf, isfinite, isnan
 
 import numpy as np
 
@@ -272,7 +272,7 @@ class _World:
 
     def start(self, head: Head, now_s: float) -> None:
         past = self.past[head.row]
-        left_s = float(self.jobs.duration_s[head.row]) - past.saved_s + (self.cluster.restart_s if past.stops else 0.0)
+        left_s = float(self.jobs.duration_s[head.row]) - past.saved_s + self.again_s(head.row)
         self.ready[head.queue].remove(head.row)
         self.start_s[head.row] = min(self.start_s[head.row], now_s)
         self.running[head.row] = Run(head.flavor, head.gpus, now_s, now_s + left_s / self.pace(head.row, head))
@@ -280,11 +280,17 @@ class _World:
     def pace(self, row: int, where: Head | Run) -> float:
         return pace(self.jobs, self.cluster, row, where.flavor, where.gpus)
 
+    def again_s(self, row: int) -> float:
+        """Of work that a job does again that was stopped before."""
+        own_s = float(self.jobs.restart_s[row])
+        again_s = self.cluster.restart_s if isnan(own_s) else own_s
+        return again_s if self.past[row].stops else 0.0
+
     def stop(self, row: int, now_s: float) -> None:
         """What was done since the last checkpoint is lost."""
         run, past, every_s = self.running.pop(row), self.past[row], float(self.jobs.checkpoint_s[row])
         did_s = (now_s - run.began_s) * self.pace(row, run)
-        did_s = max(0.0, did_s - (self.cluster.restart_s if past.stops else 0.0))
+        did_s = max(0.0, did_s - self.again_s(row))
         if every_s > 0 and isfinite(every_s):
             past.saved_s = max(past.saved_s, floor((past.saved_s + did_s) / every_s + 1e-9) * every_s)
         past.stops += 1

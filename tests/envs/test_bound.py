@@ -94,6 +94,15 @@ def test_a_lead_time_that_varies_may_be_as_short_as_can_be() -> None:
     assert bound.usd_by_kind == pytest.approx([20.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 
 
+def test_of_lead_times_that_were_measured_the_bound_takes_the_shortest() -> None:
+    jobs = table([(0, 0.0, 1.0, 8)])
+
+    shortest = clairvoyant(jobs, [node(nodes=0, lead_times_s=(9 * HOUR_S, HOUR_S / 2))], WAITS, HOUR_S / 2, 10)
+    told = clairvoyant(jobs, [node(nodes=0, lead_s=HOUR_S / 2)], WAITS, HOUR_S / 2, 10)
+
+    assert shortest.usd_by_kind == pytest.approx(told.usd_by_kind)
+
+
 def test_half_the_speed_is_no_waiting() -> None:
     pools = [free("fast", speed=2.0, nodes=0, lead_s=90 * HOUR_S), free("slow")]
 

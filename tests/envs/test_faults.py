@@ -27,7 +27,7 @@ from envs.workloads import MONDAY_S, JobTable
 from envs.world import STEP_S, Weather, World
 from forecasting.forecasters.naive import Naive
 from forecasting.registry import make
-from gyropilot.domain import DemandHistory, Line, Window
+from gyropilot.domain import ALL_QUEUES, DemandHistory, Line, Window
 from tests.envs.test_replay import table
 
 POOLS = (
@@ -127,6 +127,34 @@ def test_forecasts_say_too_much_while_a_bias_lasts() -> None:
 
     assert wrong.predict(past, [window], [0.5]) == pytest.approx(12.0)
     assert later.predict(past, [window], [0.5]) == pytest.approx(8.0)
+
+
+def test_forecasts_of_one_queue_may_be_wrong_and_those_of_totals_are_by_as_much() -> None:
+    lines = (Line("a", "gpu"), Line("b", "gpu"), Line("b", "tpu"))
+    running = np.array([[8.0] * 289, [4.0] * 289, [6.0] * 289])
+    queues = DemandHistory(lines, 300 * np.arange(289), running, np.zeros((3, 289)))
+    past, window = queues.with_totals(), Window(timedelta(0), timedelta(hours=1))
+    known = Naive().fit(past)
+
+    right = known.predict(past, [window], [0.1, 0.5, 0.9])
+    wrong = misled([Bias(times=2.0, queue="a")], known, began_s=0.0).predict(past, [window], [0.1, 0.5, 0.9])
+
+    total, other = past.lines.index(Line(ALL_QUEUES, "gpu")), past.lines.index(Line(ALL_QUEUES, "tpu"))
+    assert wrong[0] == pytest.approx(2 * right[0])
+    assert wrong[[1, 2, other]] == pytest.approx(right[[1, 2, other]])
+    assert wrong[total] == pytest.approx(right[total] + right[0])
+
+
+def test_a_queue_of_which_far_less_is_forecast_leaves_no_total_below_nothing() -> None:
+    lines = (Line("a", "gpu"),)
+    jumpy = np.array([[0.0, 8.0] * 144 + [0.0]])
+    past = DemandHistory(lines, 300 * np.arange(289), jumpy, np.zeros((1, 289))).with_totals()
+    known, window = Naive().fit(past), Window(timedelta(0), timedelta(hours=6))
+
+    wrong = misled([Bias(times=0.0, queue="a")], known, began_s=0.0).predict(past, [window], [0.05, 0.5, 0.95])
+
+    assert (wrong >= 0).all()
+    assert (np.diff(wrong, axis=-1) >= 0).all()
 
 
 def test_a_misled_forecaster_is_restored_as_what_it_was() -> None:

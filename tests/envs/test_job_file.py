@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -78,6 +79,18 @@ def test_when_jobs_leave_and_are_due_is_read_where_it_is_told(tmp_path: Path) ->
     assert table.leaves_s.tolist() == [float("inf"), 0.0, 30.0]
     assert table.deadline_s.tolist() == [900.0, 60.0, float("inf")]
     assert table.data_gb.tolist() == [0.0, 1.0, 8.0]
+
+
+def test_what_a_restart_costs_is_read_where_it_is_told(tmp_path: Path) -> None:
+    table = read_jobs(written(tmp_path, {"restart_s": [30, None, 0]})).table
+
+    assert table.restart_s[1:].tolist() == [0.0, 30.0]
+    assert np.isnan(table.restart_s[0])
+
+
+def test_a_restart_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="restart_s is inf in data row 2; give zero or more"):
+        read_jobs(written(tmp_path, {"restart_s": [8, float("inf"), 1]}))
 
 
 def test_data_without_end_is_refused(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_any_jobs_run_when_and_where_the_plain_rules_say(
     jobs = sorted(jobs, key=lambda job: job[1])
     submitted = leaving(table(jobs, QUEUES, priority[: len(jobs)]), leaves_s)
     submitted.checkpoint_s[:] = checkpoint_s
+    submitted.restart_s[:] = np.where(submitted.priority == 3, 5.0, np.nan)
 
     fast, plain = replay(submitted, cluster, until_s), plain_replay(submitted, cluster, until_s)
 

@@ -46,6 +46,26 @@ def test_nobody_stops_and_shares_do_not_count_unless_told(tmp_path: Path) -> Non
     refuse_unsteered(found)
 
 
+def test_what_a_restart_costs_is_told_once_for_the_replay_and_the_world(tmp_path: Path) -> None:
+    found = scenario(tmp_path, "restart_s: 45")
+
+    assert found.cluster.restart_s == found.world.restart_s == 45
+
+
+def test_lead_times_that_were_measured_take_the_place_of_a_median(tmp_path: Path) -> None:
+    pool = "flavors: {{own: 8, bought: {{nodes: 0, max_nodes: 4, lead_times_s: [300, 60, 900]{}}}}}\n"
+    pool += "queues: {{a: {{shares: {{own: {{nominal: 8}}}}}}}}\n"
+    path = tmp_path / "cluster.yaml"
+    path.write_text(pool.format(""))
+
+    lead = read_scenario(path).pools[1].lead
+
+    assert (lead.median_s, lead.shortest_s) == (300, 60)
+    path.write_text(pool.format(", lead_s: 300"))
+    with pytest.raises(SettingsError, match=r"flavors.bought tells lead_times_s and lead_s; leave one of them out"):
+        read_scenario(path)
+
+
 def test_policies_and_weights_are_those_that_are_told(tmp_path: Path) -> None:
     found = scenario(tmp_path, "fair_sharing: true", weight="2", preemption="{within: lower_priority, reclaim: any}")
 

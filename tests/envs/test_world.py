@@ -111,6 +111,18 @@ def test_a_lost_node_costs_the_work_since_the_last_checkpoint_and_a_restart() ->
     assert world.sites.state.runs.end_s[0, 0] == pytest.approx(1_500 + 100 + 5_200)
 
 
+def test_a_job_that_tells_its_own_restart_costs_that() -> None:
+    weather = Weather.calm((pool(),), 48)
+    weather.loss[0, 3] = 1.0
+    jobs = replace(table([("a", 0, 6_000, 4), ("a", 0, 6_000, 4)]), restart_s=np.array([30.0, np.nan]))
+    jobs = replace(jobs, checkpoint_s=np.full(2, 300.0))
+    world = World((pool(),), restart_s=100.0).begin(jobs, weather)
+
+    flows = run(world, [2], 30)
+
+    assert flows.lost[:, 0].sum() * HOUR_S == pytest.approx((30 + 100) * 4)
+
+
 def test_jobs_without_checkpoints_begin_anew() -> None:
     weather = Weather.calm((pool(),), 48)
     weather.loss[0, 3] = 1.0
@@ -416,6 +428,17 @@ def test_weather_is_as_the_terms_say() -> None:
     assert np.median(found.lead[1]) in {2, 3}
     assert (found.loss[1] > 0.4).sum() / days == pytest.approx(1.0, rel=0.2)
     assert np.median(found.loss[1]) == pytest.approx(2.4 * STEP_S / 86_400, rel=0.01)
+
+
+def test_lead_times_that_were_measured_are_drawn_each_as_often_as_the_others() -> None:
+    leads = (pool("measured", lead_times_s=(60.0, 900.0, 600.0)), pool("told", lead_sigma=0.5))
+
+    found, calm = Weather.drawn(leads, 30_000, np.random.default_rng(0)), Weather.calm(leads, 2)
+
+    steps, often = np.unique(found.lead[0], return_counts=True)
+    assert (steps * STEP_S).tolist() == [300, 600, 900]
+    assert often / 30_000 == pytest.approx(1 / 3, abs=0.02)
+    assert (calm.lead[0] * STEP_S == 600).all()
 
 
 def random_jobs(rng: np.random.Generator, count: int) -> JobTable:

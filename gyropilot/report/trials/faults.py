@@ -44,7 +44,8 @@ def _what(fault: Fault) -> str:
             kind = "demand shift" if isinf(fault.lasts_s) else "burst"
             return f"{kind}, {fault.queue or 'every queue'} submitted {fault.times:g} times as many jobs"
         case Bias():
-            return f"forecast bias, forecasts said {fault.times:g} times as much"
+            whose = f"forecasts of {fault.queue}" if fault.queue else "forecasts"
+            return f"forecast bias, {whose} said {fault.times:g} times as much"
         case Blind():
             return "metric loss, nothing was seen, so nothing was decided"
         case _:
