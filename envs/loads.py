@@ -97,24 +97,24 @@ def read_load(path: Path, column: str | None = None, series: str | None = None) 
     """The load in a file. Raises SettingsError naming what is missing, or the first step that is."""
     frame = _of_series(path, _rows(path), series)
     name = _column(path, frame, column)
-    times_s = _times(path, frame)
+    times_s = times_of(path, frame)
     order = np.argsort(times_s, kind="stable")
     step_s = _step(path, times_s[order])
-    per_s = _numbers(path, frame, name)[order]
+    per_s = numbers_of(path, frame, name)[order]
     return Load(step_s, per_s / step_s if name in COUNTS else per_s)
 
 
 def read_log(path: Path, bin_s: float, column: str | None = None, series: str | None = None) -> Load:
     """The load of a file with a row for each request, counted in bins; with a column as much as it says of each."""
     frame = _of_series(path, _rows(path), series)
-    times_s = _times(path, frame)
+    times_s = times_of(path, frame)
     since_s = times_s - times_s.min()
     bins = int(since_s.max() // bin_s)  # the last one is not over
     if not bins:
         raise SettingsError(f"{path} tells of {since_s.max():g} s; give a load.bin_s that is less than that")
     if column is not None and column not in frame:
         raise SettingsError(f"{path} has no column {column}; there are {', '.join(map(str, frame.columns))}")
-    weights = None if column is None else _numbers(path, frame, column)
+    weights = None if column is None else numbers_of(path, frame, column)
     counts = np.bincount((since_s // bin_s).astype(np.int64), weights=weights)[:bins]
     return Load(bin_s, counts / bin_s)
 
@@ -151,16 +151,19 @@ def _column(path: Path, frame: pd.DataFrame, column: str | None) -> str:
     )
 
 
-def _times(path: Path, frame: pd.DataFrame) -> Floats:
-    """(T,) seconds: by `timestamp` where it is known of all rows, else by `t_s`; in whichever letters."""
+def times_of(path: Path, frame: pd.DataFrame) -> Floats:
+    """(T,) seconds: by `timestamp` where it is known of all rows, else by `t_s`; in whichever letters.
+
+    Those of a clock count from the first. Raises SettingsError.
+    """
     import pandas as pd
 
     names = {str(name).lower(): name for name in reversed(frame.columns)}
     known = [names[name] for name in ("timestamp", "t_s") if name in names and frame[names[name]].notna().all()]
     if not known:
-        raise SettingsError(f"{path} has neither t_s nor a timestamp in every row; a load tells when each step begins")
+        raise SettingsError(f"{path} has neither t_s nor a timestamp in every row; tell when each begins")
     if pd.api.types.is_numeric_dtype(frame[known[0]]):
-        return _numbers(path, frame, known[0], least=-np.inf)
+        return numbers_of(path, frame, known[0], least=-np.inf)
     try:
         moments = pd.to_datetime(frame[known[0]], utc=True, format="ISO8601")
     except ValueError as problem:
@@ -196,7 +199,8 @@ def _step(path: Path, times_s: Floats) -> float:
     return step_s
 
 
-def _numbers(path: Path, frame: pd.DataFrame, name: str, least: float = 0.0) -> Floats:
+def numbers_of(path: Path, frame: pd.DataFrame, name: str, least: float = 0.0) -> Floats:
+    """(T,) values of a column. Raises SettingsError naming the first row that has no such number."""
     import pandas as pd
 
     values = np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=np.float64)

@@ -96,7 +96,8 @@ class Scenario(Part):
         }
         pools = {name: told for name, told in self.flavors.items() if isinstance(told, PoolPart)}
         recorded = {name: told.interruptions for name, told in pools.items() if told.interruptions is not None}
-        return {**loads, **{f"the interruptions of {name}": told.file for name, told in recorded.items()}}
+        hours = {f"{what} of {name}": file for name, told in pools.items() for what, file in told.hourly.files.items()}
+        return {**loads, **hours, **{f"the interruptions of {name}": told.file for name, told in recorded.items()}}
 
     @property
     def surprises(self) -> tuple[Fault, ...]:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
+from pydantic import BeforeValidator, Discriminator, Field, PlainValidator, Tag, ValidationInfo
 
+from envs.hourly_file import read_hours
 from envs.interruptions import Interruptions, read_interruptions
 from envs.scenario_part import Amount, Count, Part
+from envs.scenario_text import FILE, HOURS
 from envs.terms import HOUR_S, Hourly, PoolTerms, Speed
 from envs.workloads import DAY_S
 from envs.world import STEP_S
@@ -50,10 +52,11 @@ flavors:
     #   price_usd_per_gpu_hour: [2.5, 2.5, 1.2, 1.0]
     #   usd_per_kwh: [0.1, 0.3]
     #   carbon_g_per_kwh: [300, 120]
+    # hourly:                    # or what a market or a grid was seen to do; each value holds until the next
+    #   price_usd_per_gpu_hour: {file: spot.csv, column: usd_per_hour, where: {zone: us-east-1a}, times: 0.125}
+    #   carbon_g_per_kwh: {file: carbon.parquet, column: ci_direct_g_per_kwh, where: {zone: DE-LU}, from_h: 24}
 
 """
-
-_Amounts = Annotated[tuple[Amount, ...], Field(min_length=1)]
 
 PRICE = "price_usd_per_gpu_hour"
 
@@ -101,12 +104,47 @@ def _speed(told: object) -> Speed:
     return cast(Speed, told)
 
 
+class HoursPart(Part):
+    """`envs.hourly_file`: hours are those of the file's own clock, values are multiplied by `times`."""
+
+    file: Annotated[Path, PlainValidator(_beside)]
+    column: str
+    where: dict[str, str] = Field(default_factory=dict)
+    from_h: float = Field(default=0.0, ge=0)
+    times: float = Field(default=1.0, gt=0, le=1e6)
+
+    def read(self) -> tuple[float, ...]:
+        """Raises SettingsError naming what is wrong with the file."""
+        return tuple(self.times * value for value in read_hours(self.file, self.column, self.where, self.from_h))
+
+
+def _hours(told: object) -> str:
+    return FILE if isinstance(told, dict | HoursPart) else HOURS
+
+
+_Amounts = Annotated[
+    Annotated[tuple[Amount, ...], Field(min_length=1), Tag(HOURS)] | Annotated[HoursPart, Tag(FILE)],
+    Discriminator(_hours),
+]
+
+
 class HourlyPart(Part):
     """`envs.terms.Hourly`."""
 
     price_usd_per_gpu_hour: _Amounts = ()
     usd_per_kwh: _Amounts = ()
     carbon_g_per_kwh: _Amounts = ()
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """By what they tell."""
+        told = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: part.file for name, part in told.items() if isinstance(part, HoursPart)}
+
+    def read(self) -> Hourly:
+        """Raises SettingsError naming what is wrong with a file."""
+        told = {name: getattr(self, name) for name in type(self).model_fields}
+        return Hourly(**{name: part.read() if isinstance(part, HoursPart) else part for name, part in told.items()})
 
 
 class PoolPart(Part):
@@ -142,9 +180,10 @@ def terms_of(name: str, told: int | PoolPart) -> PoolTerms:
     if isinstance(told, int):
         return PoolTerms(name, told, told, told, gpus_per_node=1, market=Market.RESERVED)
     most = told.nodes if told.max_nodes is None else told.max_nodes
-    hourly = Hourly(**told.hourly.model_dump())
     recorded = None if told.interruptions is None else told.interruptions.read(name)
-    return PoolTerms(name, **{**told.model_dump(), "max_nodes": most, "hourly": hourly, "interruptions": recorded})
+    return PoolTerms(
+        name, **{**told.model_dump(), "max_nodes": most, "hourly": told.hourly.read(), "interruptions": recorded}
+    )
 
 
 def refuse_strange(path: Path, flavors: Mapping[str, int | PoolPart], pools: Sequence[PoolTerms]) -> None:

@@ -19,8 +19,8 @@ from gyropilot.near_names import nearest
 Models = set[type[BaseModel]]
 
 GPUS, POOL, WHETHER, RULES = "<GPUs>", "<pool>", "<whether>", "<rules>"
-FILE, MADE, ONE_PRICE, BY_WAY = "<file>", "<made>", "<one price>", "<by way>"
-SHAPES = {GPUS, POOL, WHETHER, RULES, FILE, MADE, ONE_PRICE, BY_WAY}
+FILE, MADE, ONE_PRICE, BY_WAY, HOURS = "<file>", "<made>", "<one price>", "<by way>", "<hours>"
+SHAPES = {GPUS, POOL, WHETHER, RULES, FILE, MADE, ONE_PRICE, BY_WAY, HOURS}
 """Which of two shapes somebody meant: what is wrong is told of that one alone, and no file calls anything so."""
 
 _PLAINLY = {
@@ -38,6 +38,7 @@ _NEXT_STEPS = {
     GPUS: "give a number of GPUs, or {nodes: N, max_nodes: M, ...}",
     ONE_PRICE: "give a number of USD, zero or more, or {from-region: {to-region: USD}}",
     BY_WAY: "give {from-region: {to-region: USD}}, each zero or more, or one number for all ways",
+    HOURS: "give a list of values, one for each hour, or {file: FILE, column: NAME}",
     MADE: "give {per_s: RATE, days: D, ...}, or {file: FILE, column: NAME}",
 }
 """What to give where one of two shapes was meant, by the shape."""
