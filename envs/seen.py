@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from agents.rebalancer import Rebalancer
+from envs.described import GPU, Described
 from envs.foretelling import Foretelling, Glance
 from envs.recorded import Record
-from envs.replay import Share
 from envs.terms import Prices, carbon_g_per_kwh, prices_at
 from envs.workloads import MONDAY_S, Amounts, Floats, Ints
 from envs.world import Run
 from forecasting.forecasters.naive import Naive
 from forecasting.protocol import Forecaster
-from gyropilot.domain import Accelerator, ClusterState, DemandHistory, Dial, Intent, Pool, Queue, Quota, View
+from gyropilot.domain import ClusterState, DemandHistory, Dial, Intent, Pool, Queue, View
 
-GPU = Accelerator("nvidia.com/gpu", "simulated")
 NOBODY_GONE = DemandHistory.empty()
+
+MADE = 4_096
+"""Pools, and queues, that are remembered: what was said of one row by some numbers will be said by them again."""
 
 Value = TypeVar("Value")
 Numbers = tuple[Any, ...]
@@ -31,7 +32,7 @@ Numbers = tuple[Any, ...]
 
 @dataclass(eq=False, slots=True)
 class Kept(Generic[Value]):
-    """A value per row that follows from some numbers, and is made anew only when these have changed."""
+    """A value per row that follows from some numbers, and is asked for anew only when these have changed."""
 
     make: Callable[..., Value]
     numbers: list[Numbers] = field(default_factory=list)
@@ -59,7 +60,6 @@ class Seen:
     foretelling: Foretelling = field(init=False)
     hourly: Floats = field(init=False)  # (T + 1, 2, P) USD per GPU-hour and g CO2e per kWh, step by step
     pools: Kept[Pool] = field(init=False)
-    quotas: Kept[tuple[Quota, ...]] = field(init=False)  # by queue
     queues: Kept[Queue] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +68,8 @@ class Seen:
         self.foretelling = Foretelling.of(self.record, self.forecaster)
         pools, at_s = run.world.pools, run.world.step_s * np.arange(run.steps + 1, dtype=np.float64)
         self.hourly = np.stack([prices_at(pools, at_s), carbon_g_per_kwh(pools, self.prices, at_s)], axis=1)
-        self.pools, self.quotas, self.queues = Kept(self._pool), Kept(self._quotas), Kept(self._queue)
+        described = Described(run.world, run.queues, self.prices)
+        self.pools, self.queues = Kept(lru_cache(MADE)(described.pool)), Kept(lru_cache(MADE)(described.queue))
 
     def view(self) -> View:
         """The cluster now, and a forecast that is at most FORECAST_S old. Both are put together when looked at."""
@@ -83,10 +84,10 @@ class Seen:
             raise ValueError("the cluster is not what it was; look at a view before the next step")
         run, nodes = self.run, self.run.sites.nodes
         pools = self.pools.of(_rows(run.staying[0], nodes.coming[0], run.open[0], *self.hourly[nth]))
-        quotas = self.quotas.of(_rows(run.nominal[0], used)) if run.world.shares else [()] * len(used)
+        quoted = [*map(tuple, np.hstack((run.nominal[0], used)).tolist())] if run.world.shares else [()] * len(used)
         waits = pending.tolist()
         largest = [self._largest(row) if gpus else 0.0 for row, gpus in enumerate(waits)]
-        queues = self.queues.of([*zip(running.tolist(), waits, largest, quotas, strict=True)])
+        queues = self.queues.of([*zip(running.tolist(), waits, largest, quoted, strict=True)])
         state = ClusterState(self.record.at(nth), pools, queues, (), self.record.of_queues(nth), gone=NOBODY_GONE)
         vars(state)["resources"] = (GPU.resource,)  # of all pools and lines: known without looking through them
         return state
@@ -147,31 +148,6 @@ class Seen:
     def nth(self) -> int:
         return int(self.run.nth[0])
 
-    def _pool(self, row: int, there: int, coming: int, idle: float, price: float, carbon: float) -> Pool:
-        terms = self.run.world.pools[row]
-        return Pool(
-            terms.name,
-            GPU,
-            nodes=there,
-            ready_nodes=there,
-            gpus_per_node=terms.gpus_per_node,
-            idle_gpus=float(idle),
-            min_nodes=terms.min_nodes,
-            max_nodes=terms.max_nodes,
-            provider=terms.provider,
-            region=terms.region,
-            market=terms.market,
-            lead_time=timedelta(seconds=terms.lead.median_s),
-            price_usd_per_gpu_hour=price,
-            watts_idle_per_gpu=terms.watts_idle_per_gpu,
-            watts_busy_per_gpu=terms.watts_busy_per_gpu,
-            carbon_g_per_kwh=carbon,
-            flavors=(terms.name,),
-            dial=None if terms.min_nodes == terms.max_nodes else Dial.POOL_SIZE,
-            dial_target=f"pools/{terms.name}",
-            dial_value=there + coming,
-        )
-
     def _largest(self, row: int) -> float:
         """GPUs with which the largest gang in a line would do; 0 where those that wait are held back."""
         work, lines = self.run.sites.work, self.run.sites.state.lines
@@ -180,40 +156,7 @@ class Seen:
         places = np.concatenate([part[0, first : first + count[0, row]] for part, count in parts])
         return float(work.least[0, work.at_place[0, places]].max(initial=0)) / self.run.parts
 
-    def _queue(self, row: int, running: int, pending: float, largest: float, quotas: tuple[Quota, ...]) -> Queue:
-        name, own = self.run.queues[row], self.prices.queue_waiting_usd_per_gpu_hour
-        return Queue(
-            name,
-            quotas=quotas,
-            cohort=self.run.world.cohorts.get(name),
-            running_gpus={GPU.resource: float(running)},
-            pending_gpus={GPU.resource: float(pending)},
-            largest_pending_gpus={GPU.resource: largest} if largest else {},
-            waiting_usd_per_gpu_hour=own.get(name, self.prices.waiting_usd_per_gpu_hour),
-        )
-
-    def _quotas(self, row: int, nominal: Sequence[int], used: Sequence[int]) -> tuple[Quota, ...]:
-        """None where the world has none: then nothing holds a queue but GPUs."""
-        name, at = self.run.queues[row], {pool.name: nth for nth, pool in enumerate(self.run.world.pools)}
-        return tuple(
-            _quota(name, flavor, share, nominal[at[flavor]], float(used[at[flavor]]))
-            for flavor, share in self.run.world.shares.get(name, {}).items()
-        )
-
 
 def _rows(*tables: Amounts) -> list[Numbers]:
     """What tables (N, ...) say of each of N."""
     return [*zip(*[table.tolist() for table in tables], strict=True)]
-
-
-def _quota(queue: str, flavor: str, share: Share, nominal: int, used: float) -> Quota:
-    return Quota(
-        flavor,
-        GPU,
-        nominal,
-        used,
-        share.borrowing_limit,
-        share.lending_limit,
-        entitled_gpus=share.nominal,
-        dial_target=f"{queue}/{flavor}/{GPU.resource}",
-    )

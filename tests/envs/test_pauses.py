@@ -11,9 +11,10 @@ from envs.compiled.handed import one
 from envs.compiled.quotas import may_take
 from envs.compiled.stops import Course
 from envs.compiled.world import lost_hours
+from envs.described import GPU
 from envs.pauses import making_way, moving
 from envs.replay import Share
-from envs.seen import GPU, Seen
+from envs.seen import Seen
 from envs.terms import PoolTerms, Prices
 from envs.workloads import KINDS, Floats, JobTable
 from envs.world import STEP_S, Run, Weather, World

@@ -9,9 +9,10 @@ import pytest
 from agents.pilots import ALL_PILOTS, Hold, Newsvendor, Reactive, Static
 from agents.protocols import Pilot
 from envs.bound import clairvoyant
+from envs.described import GPU
 from envs.faults import Bias, Blind
 from envs.replay import Preemption, Share
-from envs.seen import GPU, Seen
+from envs.seen import Seen
 from envs.terms import KINDS, Hourly, PoolTerms, Prices
 from envs.trial import Trial, paired, steps_of, tried
 from envs.workloads import JobTable, TrainingProfile, generate
@@ -68,6 +69,20 @@ def test_what_did_not_change_is_the_same_value() -> None:
     assert [third.queue(name) is second.queue(name) for name in "ab"] == [True, True]
     assert third.pool("x") is second.pool("x") is not first.pool("x")
     assert third.queues is second.queues is not first.queues
+
+
+def test_what_is_again_as_it_was_once_is_the_same_value_again() -> None:
+    seen = Seen(begun(World((POOL,)), table([("a", 200, 200, 8), ("b", 700, 9_000, 16)])), PRICES)
+    states = []
+    for _ in range(3):
+        states.append(seen.view().state)
+        seen.run.step(np.array([[2]]))
+
+    empty, busy, later = states
+
+    assert [state.queue("a").running_gpus[GPU.resource] for state in states] == [0.0, 8.0, 0.0]
+    assert later.queue("a") is empty.queue("a") is not busy.queue("a")
+    assert later.pool("x") is empty.pool("x") is not busy.pool("x")
 
 
 def test_a_view_that_nobody_looked_at_in_its_time_cannot_be_looked_at_later() -> None:
