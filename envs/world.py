@@ -241,7 +241,7 @@ class Run:
 
         `move` (B, P, P) GPUs go from one pool to another now: whole jobs, as far as there is room for them.
         """
-        from envs.compiled import world as core
+        from envs.compiled.world import Dials, step_all
 
         clusters, queues = len(self.nth), len(self.queues)
         if max(self.nth.tolist()) >= self.steps:
@@ -257,9 +257,9 @@ class Run:
                 f"GPUs to move are {move.shape}; wanted are those from pool to pool, "
                 f"{nodes.shape[1]} x {nodes.shape[1]} in each of {clusters} clusters"
             )
-        dials = core.Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause), self._moving(move))
+        dials = Dials(np.ascontiguousarray(nodes, dtype=np.int64), self._stopping(pause), self._moving(move))
         flow = self.flow
-        core.step_all(self.clusters, dials, self.nth, self.world.step_s, self.world.hold_s)
+        step_all(self.clusters, dials, self.nth, self.world.step_s, self.world.hold_s)
         self.nth += 1
         self.stirred = False
         there, told = self._there(), self._told
@@ -335,9 +335,11 @@ class Run:
 
     def _moving(self, move: Floats | None) -> Moves | None:
         """(B, M) jobs that move, and to which pools."""
+        if move is None or not move.any():
+            return None
         from envs.compiled.world import Moves
 
-        return None if move is None or not move.any() else Moves(*moving(self.sites, move * self.parts))
+        return Moves(*moving(self.sites, move * self.parts))
 
     @property
     def used(self) -> Amounts:

@@ -103,3 +103,16 @@ def conformal(ranked: Floats, levels: Floats) -> Floats:
                 low, high = ranked[line, below], ranked[line, min(below + 1, count - 1)]
                 found[line, p] = low + (high - low) * (rank - below)
     return found
+
+
+@compiled
+def sound(gpus: Floats) -> bool:
+    """Whether a table (L, W, Q) is finite, ascends along Q and is nowhere below zero."""
+    for line in range(gpus.shape[0]):
+        for w in range(gpus.shape[1]):
+            least = 0.0
+            for q in range(gpus.shape[2]):
+                if not least <= gpus[line, w, q] < np.inf:
+                    return False
+                least = gpus[line, w, q]
+    return True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.once import once
+from forecasting.once import kept, once
 from gyropilot.domain import DemandHistory, Floats
 
 DAY_S = 86_400.0
@@ -70,5 +70,11 @@ def drawn_columns(first: int, end: int, most: int) -> NDArray[np.int64]:
     if end - first <= most:
         return np.arange(first, end)
     edges = np.linspace(first, end, most + 1)
-    drawn: NDArray[np.int64] = np.random.default_rng(0).uniform(edges[:-1], edges[1:]).astype(np.int64)
+    drawn: NDArray[np.int64] = (edges[:-1] + np.diff(edges) * _lots(most)).astype(np.int64)
     return drawn
+
+
+@kept
+def _lots(count: int) -> Floats:
+    """(count,) the same at each draw, from 0 to 1."""
+    return np.random.default_rng(0).random(count)

@@ -125,6 +125,7 @@ def test_learns_the_totals_too() -> None:
     ("gpus", "sentence"),
     [
         (np.array(np.nan), "fixed gave a number that is not finite; choose another forecast.model"),
+        (np.array([0.0, 1.0, np.inf]), "fixed gave a number that is not finite"),
         (np.array(-1.0), "fixed gave negative demand"),
         (np.array([3.0, 2.0, 1.0]), "fixed gave quantiles that cross"),
     ],
