@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import latest_demand, peak_demand
 from agents.pilots.placing import shrink_to, stock
 from agents.pilots.present import present_demand, served_gpus
+from agents.reasons import Reasons, Words
 from agents.shares import whole
 from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, View
 
@@ -55,16 +57,13 @@ class Ces:
 
     def steer(self, view: View) -> Intent:
         changes: dict[str, int] = {}
-        reasons: dict[str, str] = {}
+        why: dict[str, Words] = {}
         for resource in view.state.resources:
             for kind in kinds(view.state, resource):
                 plan = self._woken(view.state, kind, resource) or self._slept(view, kind, resource)
                 changes |= plan
-                reasons |= {
-                    name: waits_first(view.state, resource, name) + self._why(view, kind, resource, gpus)
-                    for name, gpus in plan.items()
-                }
-        return Intent(self.name, pool_gpus=changes, reasons=reasons)
+                why |= {name: partial(self._why, view, kind, name, gpus) for name, gpus in plan.items()}
+        return Intent(self.name, pool_gpus=changes, reasons=Reasons(why))
 
     def _woken(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
         lacks = kind.supply_gpus < _used(state, kind, resource)
@@ -108,7 +107,11 @@ class Ces:
         falls = _used(view.state, kind, resource) - soon
         return falls >= self.coming_fall_nodes * kind.node_gpus and later <= self._size(view.state, kind, resource)
 
-    def _why(self, view: View, kind: Kind, resource: str, gpus: int) -> str:
+    def _why(self, view: View, kind: Kind, name: str, gpus: int) -> str:
+        resource = kind.pools[0].accelerator.resource
+        return waits_first(view.state, resource, name) + self._own_why(view, kind, resource, gpus)
+
+    def _own_why(self, view: View, kind: Kind, resource: str, gpus: int) -> str:
         demand, size = kind.share * present_demand(view.state, resource), self._size(view.state, kind, resource)
         buffered = f"{size} with a buffer of {self.buffer_nodes} nodes as far as quotas admit it"
         if gpus > 0:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from agents.pilots.capacity import CapacityRule, explain
 from agents.pilots.quotas import QuotaRule
 from agents.pilots.reactive import Reactive
 from agents.pilots.tenancy import Tenancy
+from agents.reasons import Reasons
 from gyropilot.domain import Intent, View
 
 
@@ -43,5 +45,5 @@ class Newsvendor:
         rule, changes = self._capacity, dict[str, int]()
         for resource in view.state.resources:
             changes |= rule.plan(view, resource)
-        reasons = {name: explain(rule, view, view.state.pool(name), gpus) for name, gpus in changes.items()}
-        return Intent(self.name, changes, reasons=reasons)
+        why = {name: partial(explain, rule, view, view.state.pool(name), gpus) for name, gpus in changes.items()}
+        return Intent(self.name, changes, reasons=Reasons(why))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from agents.pilots.gathering import Gathering, gathered, why_grown
 from agents.pilots.past import peak_demand
 from agents.pilots.placing import shrink_to, total_supply
+from agents.reasons import Reasons, Words
 from agents.shares import whole
 from agents.supply import removable_gpus
 from gyropilot.domain import ClusterState, Intent, Pool, View
@@ -22,12 +24,12 @@ class Reactive:
 
     def steer(self, view: View) -> Intent:
         changes: dict[str, int] = {}
-        reasons: dict[str, str] = {}
+        why: dict[str, Words] = {}
         for resource in view.state.resources:
             plan = self.plan(view.state, resource)
             changes |= plan
-            reasons |= {name: self.why(view.state, view.state.pool(name), gpus) for name, gpus in plan.items()}
-        return Intent(self.name, pool_gpus=changes, reasons=reasons)
+            why |= {name: partial(self.why, view.state, view.state.pool(name), gpus) for name, gpus in plan.items()}
+        return Intent(self.name, pool_gpus=changes, reasons=Reasons(why))
 
     def plan(self, state: ClusterState, resource: str) -> dict[str, int]:
         """GPUs per pool of one resource: growth if anything waits in vain, else what has long been idle goes."""

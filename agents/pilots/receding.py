@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from agents.pilots.growth import Room, awaited, spare, waits_first
 from agents.pilots.kinds import Kind, kinds
@@ -27,8 +28,12 @@ from agents.pilots.placing import shrink_to, stock
 from agents.pilots.quotas import QuotaRule
 from agents.pilots.reactive import Reactive
 from agents.pilots.tenancy import Tenancy
+from agents.reasons import Reasons, Words
 from agents.shares import whole
 from gyropilot.domain import ALL_QUEUES, ClusterState, Intent, Line, Pool, View
+
+Wish = tuple[int, Words]
+"""GPUs by which a pool is to change, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +57,21 @@ class Receding:
 
     def _pools(self, view: View) -> Intent:
         pools: dict[str, int] = {}
-        reasons: dict[str, str] = {}
+        why: dict[str, Words] = {}
         for resource in view.state.resources:
             known = Line(ALL_QUEUES, resource) in view.forecast.lines
-            why = self._planned(view, resource) if known else self._as_reactive(view.state, resource)
-            pools |= {name: gpus for name, (gpus, _) in why.items()}
-            reasons |= {name: reason for name, (_, reason) in why.items()}
-        return Intent(self.name, pools, reasons=reasons)
+            wishes = self._planned(view, resource) if known else self._as_reactive(view.state, resource)
+            pools |= {name: gpus for name, (gpus, _) in wishes.items()}
+            why |= {name: words for name, (_, words) in wishes.items()}
+        return Intent(self.name, pools, reasons=Reasons(why))
 
-    def _as_reactive(self, state: ClusterState, resource: str) -> dict[str, tuple[int, str]]:
+    def _as_reactive(self, state: ClusterState, resource: str) -> dict[str, Wish]:
         rule = Reactive(self.scale_down_after)
         plan = rule.plan(state, resource)
-        return {name: (gpus, rule.why(state, state.pool(name), gpus)) for name, gpus in plan.items()}
+        return {name: (gpus, partial(rule.why, state, state.pool(name), gpus)) for name, gpus in plan.items()}
 
-    def _planned(self, view: View, resource: str) -> dict[str, tuple[int, str]]:
-        wishes: dict[str, tuple[int, str]] = {}
+    def _planned(self, view: View, resource: str) -> dict[str, Wish]:
+        wishes: dict[str, Wish] = {}
         for kind in kinds(view.state, resource):
             ahead = outlook(view, kind, resource, levels(self.quantile, self.paths), self.horizon, self.start_up)
             plan = ahead.plan()
@@ -78,7 +83,7 @@ class Receding:
                 growth = self._growth(view.state, kind, first, self._bought(ahead, now))
                 changes = self._removal(view.state, kind, resource, now) | growth
                 wishes |= {
-                    p.name: (changes[p.name], waits_first(view.state, resource, p.name) + _why(ahead, p, changes))
+                    p.name: (changes[p.name], partial(_why, view.state, ahead, p, changes[p.name]))
                     for p in kind.pools
                     if p.name in changes
                 }
@@ -143,11 +148,10 @@ def _nodes(pool: Pool, bought: float, ahead: Outlook) -> int:
     return nodes + (part > 1e-6 and part * ahead.waiting_usd >= pool.running_price_usd_per_gpu_hour)
 
 
-def _why(ahead: Outlook, pool: Pool, changes: dict[str, int]) -> str:
+def _why(state: ClusterState, ahead: Outlook, pool: Pool, gpus: int) -> str:
     low, high = ahead.demand_after(pool.lead_time)
-    gpus = changes[pool.name]
     does = f"buys {gpus} GPUs" if gpus > 0 else f"lets {-gpus} GPUs go"
-    return (
+    return waits_first(state, pool.accelerator.resource, pool.name) + (
         f"the cheapest plan for {ahead.edges_hours[-1]:.1f} h {does}: demand in "
         f"{pool.lead_time / timedelta(minutes=1):.0f} min is {low:.0f} to {high:.0f} GPUs, {stock(ahead.pools)}; "
         f"a GPU-hour costs {pool.running_price_usd_per_gpu_hour:.2f} USD, waiting {ahead.waiting_usd:.2f}"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from agents.asked import asked
 from agents.pilots.growth import awaited, grown, spare, waits_first
@@ -23,6 +24,7 @@ from agents.pilots.kinds import Kind, kinds
 from agents.pilots.past import peak_demand
 from agents.pilots.placing import shrink_to, stock
 from agents.pilots.present import present_demand, served_gpus
+from agents.reasons import Reasons, Words
 from agents.shares import whole
 from gyropilot.domain import ClusterState, Intent, View
 
@@ -38,16 +40,13 @@ class Threshold:
 
     def steer(self, view: View) -> Intent:
         changes: dict[str, int] = {}
-        reasons: dict[str, str] = {}
+        why: dict[str, Words] = {}
         for resource in view.state.resources:
             for kind in kinds(view.state, resource):
                 plan = self._plan(view.state, kind, resource)
                 changes |= plan
-                reasons |= {
-                    name: waits_first(view.state, resource, name) + self._why(view.state, kind, resource, gpus)
-                    for name, gpus in plan.items()
-                }
-        return Intent(self.name, pool_gpus=changes, reasons=reasons)
+                why |= {name: partial(self._why, view.state, kind, name, gpus) for name, gpus in plan.items()}
+        return Intent(self.name, pool_gpus=changes, reasons=Reasons(why))
 
     def _plan(self, state: ClusterState, kind: Kind, resource: str) -> dict[str, int]:
         supply, demand = kind.supply_gpus, present_demand(state, resource)
@@ -68,7 +67,11 @@ class Threshold:
         """GPUs of a kind when demand is the target's share of all, as far as quotas admit that many."""
         return whole(kind.share * served_gpus(state, resource, demand / self.target))
 
-    def _why(self, state: ClusterState, kind: Kind, resource: str, gpus: int) -> str:
+    def _why(self, state: ClusterState, kind: Kind, name: str, gpus: int) -> str:
+        resource = kind.pools[0].accelerator.resource
+        return waits_first(state, resource, name) + self._own_why(state, kind, resource, gpus)
+
+    def _own_why(self, state: ClusterState, kind: Kind, resource: str, gpus: int) -> str:
         now, minutes = present_demand(state, resource), self.cooldown / timedelta(minutes=1)
         demand = now if gpus > 0 else peak_demand(state, resource, self.cooldown) or 0.0
         gpus_asked = f"{kind.share * demand:.0f} GPUs"
