@@ -61,6 +61,7 @@ def _newsvendor(settings: PilotSettings) -> Pilot:
         dead_band_gpus=settings.dead_band_gpus,
         giving_quantile=settings.giving_quantile,
         preempt=settings.preempt,
+        consolidate=settings.consolidate,
     )
 
 
@@ -75,6 +76,7 @@ def _receding(settings: PilotSettings) -> Pilot:
         dead_band_gpus=settings.dead_band_gpus,
         giving_quantile=settings.giving_quantile,
         preempt=settings.preempt,
+        consolidate=settings.consolidate,
     )
 
 
