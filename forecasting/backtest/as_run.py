@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.demand.seen import some_lines
 from forecasting.forecast import expected
-from forecasting.foresight import Foresight, Seen
+from forecasting.foresight import Foresight, Seen, Work
 from forecasting.pooling import rows_of
 from forecasting.protocol import Forecaster
 from gyropilot.domain import ALL_QUEUES, DemandHistory, Floats, Window
@@ -19,13 +19,14 @@ from gyropilot.observe import going_on
 
 @dataclass(slots=True)
 class AsRun:
-    """The forecaster in force on its way through time, fitted each `refit`, as each night.
+    """The forecaster in force on its way through time, fitted each `refit`, as each night, and early where that is due.
 
     It is shown what readings alone tell: a queue is known from its first one on, and gone an hour after its last.
     """
 
     foresight: Foresight
     refit: timedelta
+    night: datetime | None = None  # of the last fit that was not early
     found: dict[str, datetime] = field(default_factory=dict)  # a sentence on each rename, and since which origin
 
     @property
@@ -52,18 +53,18 @@ class AsRun:
 
     def _kept_up(self, seen: Seen) -> tuple[DemandHistory, Forecaster]:
         # What it said before is scored before it is fitted on what came: as between two nights.
-        kept_up = self.foresight.see(seen)
-        if self._fit_is_due(seen.at):
-            self.foresight.fit()
-        elif not self.foresight.look_back_is_due(seen.at):
-            return kept_up
-        else:
-            self.foresight.look_back()
+        self.foresight.see(seen)
+        for work in self._due(seen.at):
+            work()
         return self.foresight.see(seen)
 
-    def _fit_is_due(self, now: datetime) -> bool:
-        fitted = self.foresight.fitted
-        return fitted is not None and now - fitted.at >= self.refit
+    def _due(self, now: datetime) -> Iterable[Work]:
+        """The fit of a night; else what does not wait for one. The first fit, made just now, counts as one."""
+        self.night = self.night or now
+        if now - self.night < self.refit:
+            return self.foresight.due(now)
+        self.night = now
+        return (self.foresight.fit,)
 
 
 def _seen(history: DemandHistory, now: datetime) -> Seen:

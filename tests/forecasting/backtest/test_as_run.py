@@ -173,6 +173,35 @@ def test_models_are_fitted_at_first_and_then_daily() -> None:
     assert fits == [240, 240, 240, 240, 264, 264, 264, 264, 288, 288]
 
 
+def fits_of(history: DemandHistory, origins: Sequence[int], of: AsRun) -> list[int]:
+    """The hour of the fit in force at each of some origins, asked one after the other; these are hours, too."""
+    found = []
+    for hour in origins:
+        of.forecast(until(history, hour * round(HOUR / history.step)), NEXT, EDGES)
+        assert of.foresight.fitted is not None
+        found.append(round((of.foresight.fitted.at - MIDNIGHT) / HOUR))
+    return found
+
+
+def four_days(shifted_from: int | None = None) -> DemandHistory:
+    """A queue that hardly moves, in steps of ten minutes; all over the place from an hour on, where one is told."""
+    rng = np.random.default_rng(0)
+    calm, wild = 20.0 + rng.integers(0, 3, 576).astype(np.float64), rng.uniform(0, 200, 576)
+    return hourly({"vision": from_hour(6 * (shifted_from or 96), calm, wild)}, timedelta(minutes=10))
+
+
+def test_a_shift_of_demand_is_fitted_early_and_the_night_keeps_its_hour() -> None:
+    assert fits_of(four_days(shifted_from=66), (60, 63, 72, 84), as_run("gyropilot")) == [60, 60, 72, 84]
+
+
+def test_where_demand_goes_on_as_it_was_only_nights_are_fitted() -> None:
+    assert fits_of(four_days(), (60, 63, 72, 84), as_run("gyropilot")) == [60, 60, 60, 84]
+
+
+def test_a_rename_is_fitted_at_the_origin_after_the_one_that_found_it() -> None:
+    assert fits_of(renamed(), (396, 399, 402, 405, 408, 420), as_run()) == [396, 396, 396, 405, 405, 420]
+
+
 @pytest.mark.parametrize("model", ["seasonal-naive", "gyropilot"])
 def test_what_comes_after_an_origin_changes_nothing_that_was_said_there(model: str) -> None:
     whole, heard, ticks = renamed(), list[list[Answer]]([[], []]), count()
