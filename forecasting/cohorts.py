@@ -27,7 +27,7 @@ def copula_of(model: Forecaster) -> Copula | None:
 
 def with_cohorts(found: Foretold, cohort_of: Mapping[str, str], copula: Copula | None) -> Foretold:
     """With the total of each cohort and resource, or with why there is none; nothing new where no queue is in one."""
-    groups = _groups(found.demand.lines, cohort_of)
+    groups = cohorts_among(found.demand.lines, cohort_of)
     if not groups:
         return found
     if copula is None:
@@ -36,16 +36,17 @@ def with_cohorts(found: Foretold, cohort_of: Mapping[str, str], copula: Copula |
         return replace(found, notes=(*found.notes, f"{why} (forecast.model)"))
     day = [Window.step(horizon, found.history.step) for horizon in found.demand.horizons]
     totals = Foretold(
-        _added_up(found.history, groups),
-        _together(found.demand, day, copula, groups),
-        _together(found.outlook, OUTLOOK, copula, groups),
+        added_up(found.history, groups),
+        together(found.demand, day, copula, groups),
+        together(found.outlook, OUTLOOK, copula, groups),
         lessons=None,
     )
     queues = {cohort: tuple(line.queue for line in lines) for cohort, lines in groups.items()}
     return replace(found, cohorts=Cohorts(totals, queues))
 
 
-def _groups(lines: Sequence[Line], cohort_of: Mapping[str, str]) -> Groups:
+def cohorts_among(lines: Sequence[Line], cohort_of: Mapping[str, str]) -> Groups:
+    """The cohorts that some lines are in, by the cohort of each queue that is in one."""
     groups: defaultdict[Line, list[Line]] = defaultdict(list)
     for line in sorted(lines):
         if line.queue in cohort_of:
@@ -53,7 +54,7 @@ def _groups(lines: Sequence[Line], cohort_of: Mapping[str, str]) -> Groups:
     return {cohort: tuple(groups[cohort]) for cohort in sorted(groups)}
 
 
-def _together(told: DemandForecast, windows: Sequence[Window], copula: Copula, groups: Groups) -> DemandForecast:
+def together(told: DemandForecast, windows: Sequence[Window], copula: Copula, groups: Groups) -> DemandForecast:
     """The forecast of each group's sum."""
     names = {str(cohort): lines for cohort, lines in groups.items()}
     sums = copula.sums_of(names, told.lines, told.gpus, windows, told.quantiles)
@@ -69,7 +70,7 @@ def _of_all(told: DemandForecast, lines: Sequence[Line], joint: Floats) -> Float
     return told.of(total) if not others and len(lines) > 1 and total in told.lines else joint
 
 
-def _added_up(history: DemandHistory, groups: Groups) -> DemandHistory:
+def added_up(history: DemandHistory, groups: Groups) -> DemandHistory:
     """What the queues of each group ran and wait for together; those of today, also in the past."""
     at = {line: row for row, line in enumerate(history.lines)}
     parts = [some_lines(history, [at[line] for line in lines]).with_totals() for lines in groups.values()]

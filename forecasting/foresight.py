@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import NamedTuple
 from weakref import ReferenceType, ref
 
@@ -40,11 +41,12 @@ LOOK_BACK = timedelta(hours=1)
 
 
 class Seen(NamedTuple):
-    """A history, that of queues which exist no more, and when they were seen."""
+    """A history, that of queues which exist no more, when they were seen, and which queues share quota."""
 
     history: DemandHistory
     gone: DemandHistory
     at: datetime
+    cohort_of: Mapping[str, str] = MappingProxyType({})  # by queue, of those that are in one
 
 
 class Told(NamedTuple):
@@ -89,7 +91,8 @@ class Foresight:
 
     def __call__(self, state: ClusterState) -> DemandForecast:
         """The forecast for what was seen."""
-        history, forecaster = self.see(Seen(state.history, state.gone, state.seen_at))
+        cohort_of = {queue.name: queue.cohort for queue in state.queues if queue.cohort}
+        history, forecaster = self.see(Seen(state.history, state.gone, state.seen_at, cohort_of))
         told = forecast(forecaster, history, self.settings, state.seen_at, self.calendar)
         return self._explained(told)
 
@@ -131,7 +134,8 @@ class Foresight:
         fitted = Fitted(before.fit(history), seen.at, history.step, self.settings.model)
         fitted = self._caught_up(fitted)  # mostly here, so that no cycle waits for it
         with self._turn:
-            self.fitted = self._caught_up(fitted)
+            cohorts = self.fitted.cohorts if self.fitted else fitted.cohorts
+            self.fitted = self._caught_up(replace(fitted, cohorts=cohorts))
         self._known_names = names
         learnt_from = _learnt_from(seen.history)
         self.origin = f"fitted at {seen.at:%F %R} UTC on {learnt_from}"
@@ -231,12 +235,16 @@ class Foresight:
         """The newest history, and the forecaster having learnt from it."""
         history = self._known()
         with self._turn:
-            self.fitted = _updated(self._in_force, history)
+            self.fitted = _updated(self._in_force, history, self._cohort_of)
             return history, self.fitted.forecaster
 
     def _caught_up(self, fitted: Fitted) -> Fitted:
         """Having learnt from what came while it was fitted."""
-        return _updated(fitted, self._known())
+        return _updated(fitted, self._known(), self._cohort_of)
+
+    @property
+    def _cohort_of(self) -> Mapping[str, str]:
+        return self._seen.cohort_of if self._seen else {}
 
     def _known(self) -> DemandHistory:
         return self._as_got(self._seen) if self._seen else DemandHistory.empty()
@@ -258,8 +266,10 @@ class Foresight:
 
     def _explained(self, told: DemandForecast) -> DemandForecast:
         """With where the forecaster comes from, and whose pasts it took."""
-        fitted_at = self._in_force.at
-        return replace(told, trust=replace(told.trust, origin=self.origin, fitted_at=fitted_at, renamed=self.renamed))
+        fitted, trust = self._in_force, told.trust
+        realised = (*trust.realised, *fitted.cohorts.realised())
+        known = replace(trust, origin=self.origin, fitted_at=fitted.at, renamed=self.renamed, realised=realised)
+        return replace(told, trust=known)
 
 
 def _learnt_from(history: DemandHistory) -> str:
@@ -268,7 +278,9 @@ def _learnt_from(history: DemandHistory) -> str:
     return f"{steps} step{'s' * (steps != 1)} of {lines} line{'s' * (lines != 1)}"
 
 
-def _updated(fitted: Fitted, history: DemandHistory) -> Fitted:
+def _updated(fitted: Fitted, history: DemandHistory, cohort_of: Mapping[str, str]) -> Fitted:
     """The same object where nothing was learnt, so that nothing is saved again."""
     learnt = updated(fitted.forecaster, history)
-    return fitted if learnt is fitted.forecaster else replace(fitted, forecaster=learnt)
+    cohorts = fitted.cohorts.learnt(learnt, history, cohort_of)
+    same = learnt is fitted.forecaster and cohorts is fitted.cohorts
+    return fitted if same else replace(fitted, forecaster=learnt, cohorts=cohorts)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from forecasting.demand.calendar import place_of
+from forecasting.held import Held
 from forecasting.protocol import Forecaster
 from forecasting.store import REMEDY, load, nested, number, save
 from gyropilot import __version__
@@ -23,6 +24,7 @@ class Fitted:
     at: datetime
     step: timedelta  # of the history
     model: str  # as in forecast.model
+    cohorts: Held = field(default_factory=Held)
 
 
 def keep(fitted: Fitted, path: Path) -> None:
@@ -33,6 +35,7 @@ def keep(fitted: Fitted, path: Path) -> None:
         "fitted_at_s": fitted.at.timestamp(),
         "step_s": fitted.step.total_seconds(),
         "forecaster": fitted.forecaster.state(),
+        "cohorts": fitted.cohorts.state(),
     }
     save(told, path)
 
@@ -49,11 +52,12 @@ def kept(path: Path, blank: Forecaster, model: str, step: timedelta) -> Fitted:
     try:
         forecaster = type(blank).restored(nested(state, "forecaster"))
         fitted_at = datetime.fromtimestamp(number(state, "fitted_at_s"), UTC)
+        cohorts = Held.restored(nested(state, "cohorts"))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
         raise _refused(path, f"is no state of {model} ({problem})") from problem
     if place_of(forecaster) != place_of(blank):
         raise _refused(path, f"was learnt by the clocks of {place_of(forecaster)}, now {place_of(blank)}")
-    return Fitted(forecaster, fitted_at, step, model)
+    return Fitted(forecaster, fitted_at, step, model, cohorts)
 
 
 def _versions() -> dict[str, str]:

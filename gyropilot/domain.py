@@ -450,7 +450,7 @@ class Voice(NamedTuple):
 class Realised(NamedTuple):
     """How often outcomes really lay within an interval."""
 
-    group: str  # of lines: "queues" or "totals"
+    group: str  # of lines: "queues", "totals" or "cohorts"
     bucket: str  # of windows
     nominal: float  # how often they should
     coverage: float

@@ -27,7 +27,7 @@ from forecasting.registry import ALL_FORECASTERS, make
 from gyropilot.clock import Clock
 from gyropilot.cycle import Autopilot, Memory, NoMemory
 from gyropilot.daemon import Daemon, Pace
-from gyropilot.domain import ClusterState, Cycle
+from gyropilot.domain import ClusterState, Cycle, Queue
 from gyropilot.errors import ForecastError, SettingsError
 from gyropilot.guardrails import guardrails
 from gyropilot.journal import Holder, Journal
@@ -174,7 +174,8 @@ def foretold(settings: Settings, now: datetime, told: Told = lambda phrase: None
     _refuse_unknown(queue, seen)  # before the fit, which may take minutes
     told("forecasting")
     foresight, notes = foresight_of(settings), (*metrics.notes, *seen.notes)
-    demand = foresight(ClusterState(now, (), (), (), seen.history, {"prometheus": metrics.age}, gone=seen.gone))
+    queues = tuple(Queue(name, cohort=cohort) for name, cohort in metrics.cohorts.items())
+    demand = foresight(ClusterState(now, (), queues, (), seen.history, {"prometheus": metrics.age}, gone=seen.gone))
     found = Foretold(seen.history.with_totals(seen.gone), demand, foresight.outlook(), foresight.lessons(), notes)
     return with_cohorts(found, metrics.cohorts, foresight.copula()) if queue is None else found.of_queue(queue)
 

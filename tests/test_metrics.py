@@ -51,7 +51,11 @@ def test_how_far_a_forecast_is_to_be_trusted_is_exported() -> None:
     trust = Trust(
         fitted_at=NOW,
         voices=(Voice("next hour", "forest", 0.75), Voice("next hour", "naive", 0.25)),
-        realised=(Realised("queues", "next hour", 0.8, 0.79, 120.0), Realised("totals", "1-6h", 0.95, 0.9, 40.0)),
+        realised=(
+            Realised("queues", "next hour", 0.8, 0.79, 120.0),
+            Realised("totals", "1-6h", 0.95, 0.9, 40.0),
+            Realised("cohorts", "6-24h", 0.8, 0.7, 80.0),
+        ),
         shifted=2,
     )
     telemetry = Telemetry()
@@ -60,6 +64,7 @@ def test_how_far_a_forecast_is_to_be_trusted_is_exported() -> None:
 
     assert value(telemetry, "forecast_coverage_ratio", group="queues", bucket="next hour", nominal="0.8") == 0.79
     assert value(telemetry, "forecast_coverage_ratio", group="totals", bucket="1-6h", nominal="0.95") == 0.9
+    assert value(telemetry, "forecast_coverage_ratio", group="cohorts", bucket="6-24h", nominal="0.8") == 0.7
     assert value(telemetry, "forecast_expert_share", expert="forest", bucket="next hour") == 0.75
     assert value(telemetry, "forecast_shifted_lines") == 2
     assert value(telemetry, "forecaster_fitted_timestamp_seconds") == NOW.timestamp()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
@@ -34,18 +34,29 @@ class Said:
     told: Halves  # (L, V, Q) with offsets and widening: what was answered
     spread: Halves  # (L, V) GPUs that offsets are measured in
 
+    @classmethod
+    def by_nobody(cls, at_s: int, lines: tuple[Line, ...], which: Rows, told: Floats) -> Self:
+        """What was answered (L, V, Q) where there is no expert to learn about."""
+        answered = told.astype(np.float32)
+        scored, spread = np.zeros(len(which), dtype=bool), np.ones(told.shape[:2], dtype=np.float32)
+        return cls(at_s, lines, which, scored, answered[None][:0], answered, answered, spread)
+
     def after(self, positions: Rows) -> Self:
         """With these windows scored."""
         scored = self.scored.copy()
         scored[positions] = True
         return replace(self, scored=scored)
 
+    def of(self, lines: Collection[Line]) -> Self:
+        """Of some lines only."""
+        rows = [row for row, line in enumerate(self.lines) if line in lines]
+        mine = tuple(self.lines[row] for row in rows)
+        tables = {name: getattr(self, name)[rows] for name in ("mixed", "told", "spread")}
+        return replace(self, lines=mine, experts=self.experts[:, rows], **tables)
+
     def without_totals(self) -> Self:
         """Of single queues only."""
-        rows = [row for row, line in enumerate(self.lines) if line.queue != ALL_QUEUES]
-        lines = tuple(self.lines[row] for row in rows)
-        tables = {name: getattr(self, name)[rows] for name in ("mixed", "told", "spread")}
-        return replace(self, lines=lines, experts=self.experts[:, rows], **tables)
+        return self.of([line for line in self.lines if line.queue != ALL_QUEUES])
 
     def state(self) -> State:
         """As plain data."""

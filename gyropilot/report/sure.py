@@ -13,7 +13,7 @@ Part = dict[str, Any]
 LEAST_SHARE = 0.02
 """Experts that are hardly listened to are left out."""
 
-GROUPS = ("queues", "totals")
+GROUPS = ("queues", "totals", "cohorts")
 
 WARNED_OF, LEAST_HELD = 0.8, 0.65
 """Of bands that are to hold the one, those that hold less than the other are warned of."""
@@ -54,6 +54,12 @@ def listened(voices: Iterable[Voice], bucket: str) -> str:
 def kept_together(words: str) -> str:
     """For a page: no line begins with a unit."""
     return words.replace(" %", "\N{NO-BREAK SPACE}%").replace(" GPU", "\N{NO-BREAK SPACE}GPU")
+
+
+def groups(trust: Trust) -> list[str]:
+    """Of lines: cohorts only where any are counted."""
+    counted = {row.group for row in trust.realised}
+    return [group for group in GROUPS if group != "cohorts" or group in counted]
 
 
 def held(realised: Iterable[Realised], group: str, bucket: str, nominal: float) -> Realised | None:
@@ -97,6 +103,7 @@ def passage(forecast: DemandForecast) -> Part:
     experts = dict.fromkeys(v.expert for v in trust.voices if v.share >= LEAST_SHARE)
     return {
         "origin": f"{forecast.forecaster}, {trust.origin}." if trust.origin else "",
+        "groups": groups(trust),
         "rows": [_row(trust, bucket) for bucket in buckets(trust)],
         "experts": [(name, MEANINGS[name]) for name in experts if name in MEANINGS],
         "sentences": [*narrow(trust), *trust.surprises, *trust.renamed, *trust.known],
@@ -113,7 +120,7 @@ def _row(trust: Trust, bucket: str) -> Part:
 
 
 def _cells(trust: Trust, bucket: str, nominal: float) -> Iterator[str]:
-    for group in GROUPS:
+    for group in groups(trust):
         found = held(trust.realised, group, bucket, nominal)
         yield percent(found.coverage) if found else UNKNOWN
 

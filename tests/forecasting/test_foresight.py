@@ -18,7 +18,8 @@ from forecasting.keeping import Fitted, keep, kept
 from forecasting.mixture.ensemble import Ensemble
 from forecasting.protocol import State
 from forecasting.rolling import until
-from gyropilot.domain import ClusterState, DemandHistory, Floats, Line, Window
+from forecasting.store import load, save
+from gyropilot.domain import ClusterState, DemandHistory, Floats, Line, Queue, Window
 from gyropilot.errors import ForecastError
 from gyropilot.settings import ForecastSettings
 from tests.fakes import GPU, NOW, history, state
@@ -141,6 +142,42 @@ def test_a_restart_answers_the_very_same_without_a_fit(tmp_path: Path, monkeypat
 
     assert np.array_equal([each.gpus for each in told], expected)
     assert told[0].trust.origin == f"restored from {path}, fitted at 2026-03-02 09:30 UTC"
+
+
+def in_one_cohort(steps_ago: int) -> ClusterState:
+    """The same, both queues in one cohort and a third, which is not seen, in none."""
+    queues = (Queue("research", cohort="labs"), Queue("vision", cohort="labs"), Queue("speech"))
+    return replace(seen(steps_ago), queues=queues)
+
+
+def test_how_often_bands_of_cohorts_held_is_told_changes_no_forecast_and_outlives_a_restart(tmp_path: Path) -> None:
+    path, settings = tmp_path / "g.forecast", replace_model("gyropilot")
+    alone, mine = foresight(settings=settings), foresight(path, settings)
+
+    without = [alone(seen(ago)) for ago in (30, 18, 6)]
+    told = [mine(in_one_cohort(ago)) for ago in (30, 18, 6)]
+    mine.fit()
+    mine.save()
+    again = foresight(path, settings)(in_one_cohort(6))
+
+    assert np.array_equal([each.gpus for each in told], [each.gpus for each in without])
+    assert [{row.group for row in each.trust.realised} for each in (without[-1], told[0], told[-1])] == [
+        {"queues", "totals"},
+        {"queues", "totals"},
+        {"queues", "totals", "cohorts"},
+    ]
+    assert again.trust.realised == told[-1].trust.realised
+
+
+def test_a_state_from_before_cohorts_were_counted_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "g.forecast"
+    keep(Fitted(Naive(), NOW, STEP, "naive"), path)
+    save({key: value for key, value in load(path).items() if key != "cohorts"}, path)
+
+    with pytest.raises(
+        ForecastError, match="the saved state holds no mapping 'cohorts'; delete it, the next fit makes"
+    ):
+        kept(path, Naive(), "naive", STEP)
 
 
 def replace_model(name: str) -> ForecastSettings:

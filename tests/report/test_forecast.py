@@ -287,6 +287,18 @@ def test_text_tells_the_coverage_of_totals_as_the_page_does() -> None:
     ]
 
 
+def test_how_often_bands_of_cohorts_held_is_told_where_any_are_counted() -> None:
+    counted = Realised("cohorts", "next hour", 0.8, 0.74, 60.0)
+    plain = replace(foretold(), demand=replace(foretold().demand, trust=TRUST))
+    told = replace(plain, demand=replace(plain.demand, trust=replace(TRUST, realised=(*TRUST.realised, counted))))
+    sentence = "next hour: of outcomes of late lay 74 % in 80 % bands (60 outcomes of cohorts)"
+
+    assert sentence in sure.sentences(told.demand)
+    assert sure.passage(told.demand)["rows"][0]["cells"][:3] == ["81 %", "77 %", "74 %"]
+    assert '<th scope="col">cohorts</th>' in render(told, "html")
+    assert '<th scope="col">cohorts</th>' not in render(plain, "html")
+
+
 def test_bands_that_held_far_too_little_are_warned_of_in_every_format() -> None:
     counted = Realised("totals", "1-6h", 0.8, 0.64, 90.0)
     told = replace(foretold().demand, trust=Trust(realised=(counted,)))
