@@ -2,10 +2,12 @@
 
     GYROPILOT_TRACES=folder python -m benchmarks.forecast_cohorts                       five days before the last week
     GYROPILOT_TRACES=folder python -m benchmarks.forecast_cohorts --days 7 --leave 0    the last week
+    GYROPILOT_TRACES=folder python -m benchmarks.forecast_cohorts --trace demand_philly_vc_pass.parquet
 
 Helios Earth in steps of five minutes, its sixteen queues drawn into cohorts of four and of eight twelve times over
-(seeded; the trace tells of no cohorts). The mixture is asked every three hours, learns every half hour, and is fitted
-anew each day, as by a daemon. The last week is left to the final comparison unless it is asked for.
+(seeded; the trace tells of no cohorts), or another trace, in its own steps where these are longer. The mixture is asked
+every three hours, learns every half hour, and is fitted anew each day, as by a daemon. The last week is left to the
+final comparison unless it is asked for.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ def drawn(lines: Sequence[Line], size: int) -> Groups:
 
 
 def coarse(history: DemandHistory) -> DemandHistory:
-    """In steps of STEP, as a cycle reads its Prometheus: means of what was recorded."""
-    each = round(STEP / history.step)
+    """In steps of STEP, as a cycle reads its Prometheus: means of what was recorded; longer ones stay."""
+    each = max(1, round(STEP / history.step))
     whole = len(history.times) // each * each
     running, pending = (
         rows[:, :whole].reshape(len(rows), -1, each).mean(axis=2) for rows in (history.running, history.pending)
@@ -69,7 +71,7 @@ def origins(history: DemandHistory, days: int) -> Iterator[tuple[DemandHistory, 
     """What is known, the mixture that has learnt from it, and the column, at each origin of the last `days`."""
     first = len(history.times) - round(days * DAY / history.step)
     model = Ensemble()
-    for column in range(first, len(history.times) - 1, round(SPEAKS_EVERY / history.step)):
+    for column in range(first, len(history.times) - 1, max(1, round(SPEAKS_EVERY / history.step))):
         since, known = (column - first) * history.step, until(history, column)
         model = (model.fit(known) if not since % DAY else model).update(known)
         if not since % ASKED_EVERY:
@@ -119,13 +121,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=5, help="that are forecast")
     parser.add_argument("--leave", type=int, default=7, help="days at the end of the trace that are not looked at")
+    parser.add_argument("--trace", default=TRACE, help="a file in the folder of traces")
     chosen = parser.parse_args()
-    whole = coarse(read_trace(traces() / TRACE).history).with_totals()
+    whole = coarse(read_trace(traces() / chosen.trace).history).with_totals()
     history = until(whole, len(whole.times) - 1 - round(chosen.leave * DAY / whole.step))
     heads = "".join(f"{f'{nominal} %':>10}{'summed':>10}{'width':>8}" for nominal, *_ in BANDS)
     print(f"{'queues':>8}  {'bucket':10}{'outcomes':>10}{heads}")
     for size, answers in asked(history, chosen.days).items():
-        for name in BUCKETS:
+        for name in (b for b in BUCKETS if Bucket.named(b).windows[0].end >= history.step):
             print(told(size, name, answers))
 
 
