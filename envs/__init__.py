@@ -5,6 +5,6 @@ and `fixed` on a plain cluster, first come first served. Their loops are in `com
 everywhere: the same generator state gives the same world, bit for bit.
 """
 
-from envs.announced import announce
+from gyropilot.announced import announce
 
 announce()

@@ -19,11 +19,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.announced import ID
 from envs.control import FACTORS, MOST, Fleet, Task, generated
 from envs.terms import PoolTerms, Prices
 from envs.workloads import Floats, TrainingProfile
 from envs.world import World
+from gyropilot.announced import ID
 from gyropilot.domain import Market
 from gyropilot.errors import SettingsError
 

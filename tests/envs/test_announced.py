@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -45,27 +44,14 @@ def test_many_are_made_by_the_name_and_so_it_is_with_the_module_before_it() -> N
     assert told.split() == ["2", "gyropilot/Cluster-v0"]
 
 
-def test_after_installation_one_line_is_enough() -> None:
+def test_before_the_name_the_module_that_tells_it_may_stand() -> None:
     told = printed("import gymnasium; print(gymnasium.make('envs:gyropilot/Cluster-v0').spec.id)")
 
     assert told == "gyropilot/Cluster-v0"
 
 
-def test_one_line_is_enough_for_many() -> None:
+def test_so_it_may_for_many() -> None:
     assert printed("import gymnasium; print(gymnasium.make_vec('envs:gyropilot/Cluster-v0', 3).num_envs)") == "3"
-
-
-def test_without_the_module_gymnasium_does_not_know_the_name_as_the_guide_says() -> None:
-    program = (
-        "import gymnasium\n"
-        "try:\n    gymnasium.make('gyropilot/Cluster-v0')\n"
-        "except gymnasium.error.NamespaceNotFound as problem:\n    print(type(problem).__name__, problem)"
-    )
-    guide = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
-
-    name, words = printed(program).split(" ", 1)
-
-    assert f"{name}: {words[: words.index(' not found') + 10]}" in guide
 
 
 def test_what_waits_for_gymnasium_is_gone_once_it_came_and_leaves_it_as_it_is() -> None:
