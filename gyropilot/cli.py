@@ -18,7 +18,7 @@ import typer
 from gyropilot import __version__, configuration
 from gyropilot.backtest_cli import backtest
 from gyropilot.clock import SystemClock
-from gyropilot.errors import GyropilotError, SettingsError
+from gyropilot.errors import INTERRUPTED, GyropilotError, SettingsError
 from gyropilot.forecast_cli import forecast
 from gyropilot.settings import Settings
 from gyropilot.simulate_cli import scenario_app, simulate
@@ -267,12 +267,16 @@ def config_docs() -> None:
 
 
 def main() -> None:
-    """The entry point: errors raised on purpose become one sentence on stderr and an exit code."""
+    """Errors raised on purpose become one sentence on stderr and an exit code. Raises KeyboardInterrupt."""
     try:
         app()
     except GyropilotError as problem:
         say(f"gyropilot: {problem}")
         sys.exit(problem.exit_code)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer answers an interruption with silence
+            raise KeyboardInterrupt from ended
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -345,7 +349,3 @@ def _stop_signal() -> threading.Event:
 def _wait(stop: threading.Event) -> None:
     stop.wait()
     logging.getLogger("gyropilot").info("stopping once the cycle under way has ended; a second signal stops at once")
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,9 @@ GyropilotError
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""The exit code where somebody did not wait for the answer (Ctrl-C)."""
+
 
 class GyropilotError(Exception):
     """The root of all errors raised on purpose; `exit_code` is what the command line answers with."""

@@ -13,7 +13,7 @@ def gyropilot(*args: str, folder: Path, **environment: str) -> subprocess.Comple
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GYROPILOT_")}
     inherited.pop("KUBECONFIG", None)
     return subprocess.run(
-        [sys.executable, "-m", "gyropilot.cli", *args],
+        [sys.executable, "-m", "gyropilot", *args],
         capture_output=True,
         text=True,
         timeout=300,

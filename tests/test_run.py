@@ -86,7 +86,7 @@ def running(
         "GYROPILOT_FORECAST__MODEL": "naive",  # fits at once
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "gyropilot.cli", "run", "--format", "json", *where],
+        [sys.executable, "-m", "gyropilot", "run", "--format", "json", *where],
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
