@@ -244,6 +244,22 @@ def test_jobs_are_written_with_the_same_columns_with_pilots_and_without(tmp_path
     assert [(each["due"], each["in_time_share"]) for each in due] == [(3, pytest.approx(1 / 3))] * 2
 
 
+NAMELESS = "submit_s,duration_s,gpus,deadline_s\n0,600,8,600\n60,60,1,600\n"
+ONE_QUEUE = "flavors: {x: 8}\nqueues: {all: {shares: {x: {nominal: 8}}}}\n"
+
+
+@pytest.mark.parametrize("more", [(), ("--pilot", "hold"), ("--pilot", "hold,reactive")])
+def test_the_total_is_no_queue_that_is_called_all_as_where_a_table_names_none(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    asked = (*written(tmp_path, NAMELESS, ONE_QUEUE), *more)
+
+    text, page = answered(*asked), answered(*asked, "--format", "html")
+
+    assert re.findall(r"^ ?(all queues|all) ", text, re.MULTILINE)[-2:] == ["all queues", "all"]
+    assert set(re.findall('<th scope="row">(all[^<]*)</th>', page)) == {"all queues", "all"}
+
+
 def test_a_world_of_less_than_a_day_is_told_in_minutes(tmp_path: Path) -> None:
     jobs = "queue,submit_s,duration_s,gpus\nvision,100,600,8\nnlp,200,60,1\n"
 

@@ -86,8 +86,15 @@ def test_of_few_gpu_hours_describe_tells_the_fractions(tmp_path: Path) -> None:
     told = ran("describe", path).out
 
     assert "0.86 GPU-hours" in told
-    rows = re.findall(r"^ ?(all|nlp|vision) +\d+ +(\S+)", told, re.MULTILINE)
-    assert rows == [("all", "0.86"), ("nlp", "0.83"), ("vision", "0.025")]
+    rows = re.findall(r"^ ?(all queues|nlp|vision) +\d+ +(\S+)", told, re.MULTILINE)
+    assert rows == [("all queues", "0.86"), ("nlp", "0.83"), ("vision", "0.025")]
+
+
+def test_describe_tells_the_total_from_a_queue_that_is_called_all(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text("submit_s,duration_s,gpus\n0,3600,1\n")
+
+    assert re.findall(r"^ ?(all.*?)  ", ran("describe", path).out, re.MULTILINE) == ["all queues", "all"]
 
 
 def test_describe_tells_what_is_in_a_file(tmp_path: Path) -> None:

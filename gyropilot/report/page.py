@@ -12,7 +12,7 @@ from gyropilot import __version__
 from gyropilot.domain import Action, Cycle, Effect, Interval, Line, OutcomeStatus, Pool, Queue
 from gyropilot.report import charts, fans, story, sure
 from gyropilot.report.names import named
-from gyropilot.report.words import count, duration, known, moment, number, percent, still, visible
+from gyropilot.report.words import TOTAL, count, duration, known, moment, number, percent, still, visible
 
 DRAWN_QUEUES = 24  # as charts; every queue is in the table
 
@@ -108,7 +108,7 @@ def _demand(cycle: Cycle) -> Part:
 
 
 def _total(fan: fans.Fan, nth: int) -> Part:
-    name = f"all queues, {fan.line.resource}"
+    name = f"{TOTAL}, {fan.line.resource}"
     return {
         "name": fan.line.resource,
         "facts": _latest(fan),

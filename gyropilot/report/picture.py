@@ -12,7 +12,7 @@ from gyropilot.report import story
 from gyropilot.report.charts import Frame, fan_chart
 from gyropilot.report.fans import Fan, fan_of, totals
 from gyropilot.report.svg import drawing, line, rect, tag, text
-from gyropilot.report.words import moment
+from gyropilot.report.words import TOTAL, moment
 
 _WIDTH, _HEIGHT, _MARGIN = 1000, 456, 32
 _CHART = Frame(_WIDTH - 2 * _MARGIN, 310, right=124, top=26, bottom=26, time_ticks=8, labels=True)
@@ -59,7 +59,7 @@ def _title(headline: str) -> Markup:
 def _chart(fan: Fan) -> Iterator[Markup]:
     yield from _legend(fan)
     placed = {"x": _MARGIN, "y": 130, "width": _CHART.width, "height": _CHART.height}
-    yield tag("svg", fan_chart(fan, _CHART, "total", "all queues"), **placed)
+    yield tag("svg", fan_chart(fan, _CHART, "total", TOTAL), **placed)
 
 
 def _legend(fan: Fan) -> Iterator[Markup]:

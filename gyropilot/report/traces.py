@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from envs.profiles import Published
 from envs.words import counted
 from envs.workloads import DAY_S, ENDINGS, JobTable
 from gyropilot.report.simulation.words import hours
-from gyropilot.report.words import visible
+from gyropilot.report.words import TOTAL, visible
 
 WIDTH = 160
 
@@ -87,7 +87,10 @@ def to_text(found: Description) -> str:
         lines.append(f"{found.users:,} users")
     lines.append(", ".join(f"{share:.1%} {name}" for name, share in found.endings.items()))
     lines += [f"· {note}" for note in found.notes]
-    tables = [_table("queue", (whole, *found.queues)), _table("size", [each for each in found.sizes if each.jobs])]
+    tables = [
+        _table("queue", (replace(whole, name=TOTAL), *found.queues)),
+        _table("size", [each for each in found.sizes if each.jobs]),
+    ]
     return "\n".join([*map(visible, lines), "", *map(_printed, tables)])
 
 

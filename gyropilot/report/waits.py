@@ -14,6 +14,7 @@ from markupsafe import Markup
 from envs.tally import Waits
 from gyropilot.report.simulation.words import span, waits_told
 from gyropilot.report.svg import Scale, drawing, line, tag, text
+from gyropilot.report.words import TOTAL
 
 ROW = 34
 PANEL = 270
@@ -55,7 +56,7 @@ def queue_panels(waits: Sequence[Waits]) -> Iterator[Markup]:
     """Of all queues (first), then of those with the longest waits, a row each."""
     everybody, *queues = waits
     queues.sort(key=lambda mine: -mine.p95_s)
-    rows = [Mark("all", "ours", everybody), *(Mark(mine.queue or "", "first", mine) for mine in queues)]
+    rows = [Mark(TOTAL, "ours", everybody), *(Mark(mine.queue or "", "first", mine) for mine in queues)]
     longest_s = max(mine.p95_s for mine in waits)
     for nth in range(min(PANELS, -(-len(rows) // ROWS))):
         yield waits_chart(rows[nth * ROWS : (nth + 1) * ROWS], longest_s, f"w{nth}", "Waits by queue")

@@ -12,6 +12,9 @@ from gyropilot.domain import Effect, Interval
 UNKNOWN = "–"
 MINUS = "\N{MINUS SIGN}"
 
+TOTAL = "all queues"
+"""What rows and pictures of the total are called: `all` may be a queue, as in tables of jobs that name none."""
+
 # Text that runs against the rest of its line can make a name read as another one.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

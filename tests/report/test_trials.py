@@ -264,7 +264,7 @@ def test_the_page_of_a_plain_simulation_tells_what_the_json_tells() -> None:
     assert told["summary"].split(";")[0].replace("GPU-hours", "GPU‑hours").replace(" %", "\u00a0%") in page
     for queue in told["queues"]:
         row = f"<td>{queue['jobs']:,}</td><td>{queue['never_started']:,}</td><td>{queue['gpu_hours']:,.0f}</td>"
-        assert f'<th scope="row">{queue["queue"] or "all"}</th>{row}' in page
+        assert f'<th scope="row">{queue["queue"] or "all queues"}</th>{row}' in page
 
 
 FAULTS = (

@@ -12,7 +12,7 @@ from forecasting.backtest.result import Result
 from gyropilot.domain import Floats
 from gyropilot.report.backtest import charts
 from gyropilot.report.backtest.words import figure, percent, spoken
-from gyropilot.report.words import number
+from gyropilot.report.words import TOTAL, number
 
 Part = dict[str, Any]
 
@@ -54,7 +54,7 @@ def _fan(found: Result, nth: int) -> Part:
     first = int(plan.origins[0])
     every = max(1, (len(plan.history.times) - first) // POINTS)
     times = plan.history.times[first::every].astype(np.float64)
-    name = plan.history.lines[row].queue or "all queues"
+    name = plan.history.lines[row].queue or TOTAL
     svg = charts.past(times, plan.history.demand[row, first::every], list(_outlooks(found, nth)), f"f{nth}", name)
     return {"name": name, "svg": svg}
 
@@ -87,7 +87,7 @@ def _rows(found: Result) -> Iterator[Part]:
         if plan.scored[row]:
             cells = [_cell(loss[:, row, w].sum(axis=1), demand[row, w].sum(), ours) for w in _within(found)]
             yield {
-                "name": plan.history.lines[row].queue or "all queues",
+                "name": plan.history.lines[row].queue or TOTAL,
                 "gpus": number(float(mean[row])),
                 "cells": cells,
             }

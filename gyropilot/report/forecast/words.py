@@ -11,7 +11,7 @@ import numpy as np
 
 from forecasting.foretold import Foretold
 from gyropilot.domain import ALL_QUEUES, DemandForecast, Line
-from gyropilot.report.words import count, duration, number
+from gyropilot.report.words import TOTAL, count, duration, number
 
 HOUR = timedelta(hours=1)
 DAY = 24 * HOUR
@@ -139,7 +139,7 @@ def called(line: Line) -> str:
 
 def named(line: Line, several: bool) -> str:
     """As a row of a table: its resource too where there are several."""
-    name = line.queue or "all queues"
+    name = line.queue or TOTAL
     return f"{name} ({line.resource})" if several else name
 
 

@@ -24,7 +24,7 @@ from gyropilot.report.simulation.words import (
     window,
 )
 from gyropilot.report.tables import WIDTH, folded
-from gyropilot.report.words import UNKNOWN, visible
+from gyropilot.report.words import TOTAL, UNKNOWN, visible
 
 COLUMNS = ("GPU-hours", "wait p50", "wait p95", "mean", "longest")
 LEFT = "left waiting"
@@ -78,7 +78,7 @@ def cells(waits: Waits, figures: Tally) -> list[str]:
     counts = (f"{waits.jobs:,}", f"{waits.never_started:,}", *left, hours(waits.gpu_hours))
     due = (f"{waits.due:,}", in_time(waits)) if everybody.due else ()
     return [
-        "all" if waits.queue is None else waits.queue,
+        TOTAL if waits.queue is None else waits.queue,
         *counts,
         *(spans if waits.waited else [UNKNOWN] * len(spans)),
         *due,

@@ -19,7 +19,7 @@ from gyropilot.report.trials import losses
 from gyropilot.report.trials.faults import events
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.trials.words import bound_sentence, headline, met, window
-from gyropilot.report.words import UNKNOWN, percent_apart, percent_span, visible
+from gyropilot.report.words import TOTAL, UNKNOWN, percent_apart, percent_span, visible
 
 SERVICE = (
     "GPU-hours", "used", "in use", "preempted", "lost GPU-h", "kWh", "kg CO2",
@@ -137,7 +137,7 @@ def _deadlines(found: Trials) -> Table:
     table = _table("ended in time", "due", *(trial.pilot for trial in found.trials))
     for waits in zip(*(trial.waits for trial in found.trials), strict=True):
         if waits[0].due:
-            table.add_row(*map(_cell, (waits[0].queue or "all", f"{waits[0].due:,}", *map(in_time, waits))))
+            table.add_row(*map(_cell, (waits[0].queue or TOTAL, f"{waits[0].due:,}", *map(in_time, waits))))
     return table
 
 

@@ -10,6 +10,7 @@ from gyropilot.report.simulation.words import in_time, least_told
 from gyropilot.report.trials.charts import class_of
 from gyropilot.report.trials.result import Trials
 from gyropilot.report.waits import PANELS, Mark, queue_panels, waited, waits_chart
+from gyropilot.report.words import TOTAL
 
 Part = dict[str, Any]
 
@@ -38,7 +39,7 @@ def _panels(found: Trials) -> Iterator[Part]:
     queues.sort(key=lambda mine: -mine[0].jobs)
     longest_s = max(waits.p95_s for trial in found.trials for waits in trial.waits)
     for nth, mine in enumerate([everybody, *queues[: PANELS - 1]] if len(queues) > 1 else [everybody]):
-        name = mine[0].queue or "all queues"
+        name = mine[0].queue or TOTAL
         marks = [Mark(t.pilot, class_of(found, t), waits) for t, waits in zip(found.trials, mine, strict=True)]
         svg = waits_chart(marks, longest_s, f"w{nth}", f"Waits of {name}")
         yield {"name": name, "facts": counted(mine[0].jobs, "job"), "svg": svg}
@@ -48,7 +49,7 @@ def _deadlines(found: Trials) -> list[Part]:
     """Of all queues, then of each in which anything was due."""
     rows = zip(*(trial.waits for trial in found.trials), strict=True)
     return [
-        {"name": mine[0].queue or "all", "jobs": f"{mine[0].due:,}", "cells": [in_time(waits) for waits in mine]}
+        {"name": mine[0].queue or TOTAL, "jobs": f"{mine[0].due:,}", "cells": [in_time(waits) for waits in mine]}
         for mine in rows
         if mine[0].due
     ]
