@@ -40,6 +40,7 @@ class Waits:
     left_waiting: int = 0  # before they started, and not among those that never did
     p50_is_least: bool = False  # it is that or more
     p95_is_least: bool = False
+    beyond_p95: int = 0  # waited longer; of few jobs not one in twenty, as the quantile lies between two waits
 
     @property
     def started(self) -> int:
@@ -184,7 +185,8 @@ def _waits(queue: str | None, told: _Told) -> Waits:
     p50, p95 = np.quantile(waited, (0.5, 0.95))
     spans = (float(p50), float(p95), float(waited.mean()), float(waited.max()))
     least = (_is_least(0.5, waited, ended), _is_least(0.95, waited, ended))
-    return Waits(queue, jobs, int((~ended).sum()), float(told.gpu_hours.sum()), *spans, *counts, *least)
+    beyond = int((waited > p95).sum())
+    return Waits(queue, jobs, int((~ended).sum()), float(told.gpu_hours.sum()), *spans, *counts, *least, beyond)
 
 
 def _is_least(quantile: float, waited: Floats, ended: Bools) -> bool:

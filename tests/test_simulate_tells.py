@@ -384,6 +384,7 @@ def test_in_a_scenario_that_was_drawn_up_the_largest_gang_does_not_wait_until_no
         (2, "; nobody waited\n"),
         (3, "; half of them did not wait, the longest 60 min\n"),  # the third
         (19, "; half of them waited 4.0 h or less, the longest 9.0 h\n"),
+        (30, "; half of them waited 7.0 h or less, 7 % more than 13.5 h\n"),  # two of them, 14 h; the others up to 13 h
         (40, "; half of them waited 9.5 h or less, 5 % more than 18.0 h\n"),  # two of them, 19 h
     ],
 )

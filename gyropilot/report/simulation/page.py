@@ -20,6 +20,7 @@ from gyropilot.report.simulation.words import (
     kept_together,
     least_told,
     span,
+    tail,
     window,
 )
 from gyropilot.report.waits import queue_panels
@@ -70,10 +71,10 @@ def _short(figures: Tally) -> str:
 def _figures(figures: Tally) -> list[Part]:
     everybody = figures.waits[0]
     half, most = span(everybody.p50_s), span(everybody.p95_s)
-    tail = {"name": "1 in 20 waited", "unit": _or_more(everybody.p95_is_least, "more than"), "big": most}
+    few = {"name": f"{tail(everybody)} waited", "unit": _or_more(everybody.p95_is_least, "more than"), "big": most}
     return [
         {"name": "half of all jobs waited", "unit": _or_more(everybody.p50_is_least, "at most"), "big": half},
-        *([tail] if few_waited_longest(everybody) else []),
+        *([few] if few_waited_longest(everybody) else []),
         {"name": "longest wait", "unit": _or_more(everybody.others_are_least, ""), "big": span(everybody.longest_s)},
         {"name": "GPUs in use", "unit": "of those that were there", "big": f"{100 * figures.utilisation:.0f} %"},
     ]
