@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from envs.table_file import PARQUET
+from forecasting.demand.parquet_file import is_parquet
 from gyropilot.errors import SettingsError
 from gyropilot.near_names import nearest
 
@@ -72,7 +72,7 @@ def document(path: Path) -> Any:
             f"{path} cannot be read: {problem.strerror}; `gyropilot scenario sample` prints one to begin with"
         ) from problem
     except UnicodeDecodeError as problem:
-        kind = "parquet, as tables of jobs are (--jobs)" if path.read_bytes().startswith(PARQUET) else "no text"
+        kind = "parquet, as tables of jobs are (--jobs)" if is_parquet(path) else "no text"
         raise SettingsError(
             f"{path} is {kind}, and a scenario is YAML; `gyropilot scenario sample` prints one to begin with"
         ) from problem

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envs.workloads import ENDINGS, KINDS, Amounts, Floats, JobTable
+from forecasting.demand.parquet_file import is_parquet, parquet_table
 from gyropilot.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -18,18 +19,13 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".parquet", ".csv")
 
-PARQUET = b"PAR1"
-"""How such a file begins."""
-
 
 def read_frame(path: Path, wanted: str) -> pd.DataFrame:
     """Parquet, or CSV where it is none. Raises SettingsError saying what is wanted instead."""
     import pandas as pd
 
     try:
-        with path.open("rb") as file:
-            begins = file.read(len(PARQUET))
-        frame = pd.read_parquet(path) if begins == PARQUET else _csv(path)
+        frame = parquet_table(path).to_pandas() if is_parquet(path) else _csv(path)
     except OSError as problem:
         raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}; give {wanted}") from problem
     except pd.errors.EmptyDataError as problem:

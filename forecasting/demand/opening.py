@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv as rows_of_text
-import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from forecasting.demand.parquet_file import is_parquet, parquet_table
 from gyropilot.errors import SettingsError
-
-PARQUET = b"PAR1"
-"""How each parquet file begins and ends."""
 
 DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar"}
 """What parts the columns of files that call themselves CSV, beside a comma."""
@@ -28,7 +25,7 @@ def opened(path: Path) -> Any:
 
     try:
         if is_parquet(path):
-            return _parquet(path)
+            return parquet_table(path)
         return _csv(path)
     except OSError as problem:
         raise SettingsError(
@@ -36,35 +33,6 @@ def opened(path: Path) -> Any:
         ) from problem
     except pa.ArrowException as problem:
         raise SettingsError(f"{path} is neither parquet nor CSV: {' '.join(str(problem).split())}") from problem
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether it begins so. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(4) == PARQUET
-
-
-def _parquet(path: Path) -> Any:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        return parquet.read_table(path)
-    except pa.ArrowException as problem:
-        if not _ends_as_parquet(path):
-            raise SettingsError(f"{path} is parquet that is cut off: its end is missing; write or copy it again") from (
-                problem
-            )
-        raise SettingsError(
-            f"{path} is parquet that is damaged: {' '.join(str(problem).split())}; write or copy it again"
-        ) from problem
-
-
-def _ends_as_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(max(length - 4, 4))
-        return file.read() == PARQUET
 
 
 def _csv(path: Path) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.demand.moments import from_dates, from_words, refuse_other_units
-from forecasting.demand.opening import is_parquet, opened
+from forecasting.demand.opening import opened
+from forecasting.demand.parquet_file import is_parquet
 from gyropilot.domain import Floats
 from gyropilot.errors import SettingsError
 from gyropilot.near_names import nearest

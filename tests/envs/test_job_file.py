@@ -286,9 +286,18 @@ def test_a_file_that_is_not_there_or_no_table_is_refused(tmp_path: Path) -> None
     (tmp_path / "image.parquet").write_bytes(b"PAR1 and nothing else")
     (tmp_path / "short.swf").write_text("1 2 3\n")
 
-    for name, why in (("absent.csv", "No such file"), ("image.parquet", "neither"), ("short.swf", "line 1: 3 fields")):
+    for name, why in (("absent.csv", "No such file"), ("image.parquet", "cut off"), ("short.swf", "line 1: 3 fields")):
         with pytest.raises(SettingsError, match=why):
             read_jobs(tmp_path / name)
+
+
+@pytest.mark.parametrize("kept", [4, 9, -20])
+def test_a_parquet_file_that_is_cut_off_is_called_so(tmp_path: Path, kept: int) -> None:
+    path = written(tmp_path, suffix="parquet")
+    path.write_bytes(path.read_bytes()[:kept])
+
+    with pytest.raises(SettingsError, match="is parquet that is cut off: its end is missing; write or copy it again"):
+        read_jobs(path)
 
 
 def written(
