@@ -99,7 +99,10 @@ class Ensemble:
         return model._scored(history)
 
     def predict(self, history: DemandHistory, windows: Sequence[Window], quantiles: Sequence[float]) -> Floats:
-        """(L, W, Q) GPUs."""
+        """(L, W, Q) GPUs.
+
+        `habit` remembers what was asked, so that `update` asks the experts for it beforehand: no answer depends on it.
+        """
         if not history.lines or not windows:
             return np.zeros((len(history.lines), len(windows), len(quantiles)))
         self.habit.question = asked = Question.of(windows, sorted({*quantiles, 0.1, 0.9}))
