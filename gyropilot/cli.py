@@ -179,7 +179,7 @@ def run(
 @app.command()
 def report(
     config: ConfigOption = None,
-    cycle_id: Annotated[int | None, typer.Option("--cycle", help="Number of the cycle [default: the latest]")] = None,
+    cycle_id: Annotated[int | None, typer.Option("--cycle", help="Number of the cycle \\[default: the latest]")] = None,
     format: FormatOption = Format.HTML,  # noqa: A002 - the option's name
     out: OutOption = None,
 ) -> None:

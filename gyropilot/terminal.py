@@ -39,11 +39,12 @@ class PlainFormat(StrEnum):
 
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file [default: $GYROPILOT_CONFIG, ./gyropilot.yaml]")
+    Path | None, typer.Option("--config", "-c", help="Settings file \\[default: $GYROPILOT_CONFIG, ./gyropilot.yaml]")
 ]
 PrometheusOption = Annotated[str | None, typer.Option("--prometheus", help="Prometheus base URL.", metavar="URL")]
 KubeconfigOption = Annotated[
-    Path | None, typer.Option("--kubeconfig", help="Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, in-cluster]")
+    Path | None,
+    typer.Option("--kubeconfig", help="Kubeconfig file \\[default: $KUBECONFIG, ~/.kube/config, in-cluster]"),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to answer.")]
 PlainFormatOption = Annotated[PlainFormat, typer.Option("--format", "-f", help="How to answer.")]

@@ -42,7 +42,7 @@ def train(  # noqa: PLR0913, PLR0917 - its options
     days: Annotated[
         float | None,
         typer.Option(
-            "--days", help="Look only at the last so many days of the jobs [default: all]", show_default=False
+            "--days", help="Look only at the last so many days of the jobs \\[default: all]", show_default=False
         ),
     ] = None,
     forecaster: Annotated[

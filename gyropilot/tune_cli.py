@@ -26,7 +26,7 @@ def tune(  # noqa: PLR0913, PLR0917 - its options
         float | None,
         typer.Option(
             "--until",
-            help="Look only at jobs of the first so many days [default: all but the last 7]",
+            help="Look only at jobs of the first so many days \\[default: all but the last 7]",
             min=0,
             show_default=False,
         ),

@@ -141,3 +141,19 @@ def test_a_switch_does_not_ask_for_a_value(command: str) -> None:
 
     (line,) = (line for line in shown.splitlines() if "--act " in line and "Turn the dials" in line)
     assert "<bool>" not in line
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        ("plan", "$GYROPILOT_CONFIG, ./gyropilot.yaml"),
+        ("plan", "$KUBECONFIG, ~/.kube/config, in-cluster"),
+        ("report", "the latest"),
+        ("tune", "all but the last 7"),
+        ("train", "all"),
+    ],
+)
+def test_help_tells_defaults_that_are_not_one_value(command: str, default: str) -> None:
+    told = CliRunner().invoke(cli.app, [command, "--help"]).stdout
+
+    assert f"[default: {default}]" in " ".join(told.replace("│", " ").split())
