@@ -43,6 +43,8 @@ _NEXT_STEPS = {
 }
 """What to give where one of two shapes was meant, by the shape."""
 
+_SAMPLE = "`gyropilot scenario sample` prints one to begin with"
+
 _BOUNDS = {"ge": "at least", "gt": "more than", "lt": "less than", "le": "at most"}
 _BEYOND = {"greater_than_equal", "greater_than", "less_than", "less_than_equal", "finite_number"}
 """Of a number: the words of its bounds, and what pydantic calls one that is not within them."""
@@ -68,16 +70,13 @@ def document(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as problem:
-        raise SettingsError(
-            f"{path} cannot be read: {problem.strerror}; `gyropilot scenario sample` prints one to begin with"
-        ) from problem
+        raise SettingsError(f"{path} cannot be read: {problem.strerror}; {_SAMPLE}") from problem
     except UnicodeDecodeError as problem:
         kind = "parquet, as tables of jobs are (--jobs)" if is_parquet(path) else "no text"
-        raise SettingsError(
-            f"{path} is {kind}, and a scenario is YAML; `gyropilot scenario sample` prints one to begin with"
-        ) from problem
+        raise SettingsError(f"{path} is {kind}, and a scenario is YAML; {_SAMPLE}") from problem
     except yaml.YAMLError as problem:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
+        step = "" if isinstance(problem, yaml.constructor.ConstructorError) else f"; {_SAMPLE}"
+        raise SettingsError(f"{path} is not YAML: {' '.join(str(problem).split())}{step}") from problem
 
 
 def sentences(problem: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -92,7 +91,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{_place(parts[:-2])}: {error['input']!r} is no word; put names such as 2024, on and no in quotes"
     if error["type"] == "extra_forbidden":
         return f"{_place(parts)}: {_instead(str(parts[-1]), model, parts[:-1])}"
-    step = _NEXT_STEPS.get(str(parts[-1]) if parts else "") or _numbers(error, model)
+    step = _NEXT_STEPS.get(str(parts[-1]), "") or _numbers(error, model) if parts else _SAMPLE
     return f"{_place(parts)}: {_wrong(error)}{f'; {step}' if step else ''}"
 
 

@@ -50,5 +50,5 @@ def make(name: str, place: Place = UTC_PLACE) -> Forecaster:
     """A forecaster that has learnt nothing yet, by the clocks of `place`."""
     if name not in ALL_FORECASTERS:
         known = ", ".join(sorted(ALL_FORECASTERS))
-        raise ForecastError(f"no forecaster {name!r}; set forecast.model to one of {known}")
+        raise ForecastError(f"no forecaster is called {name!r}; choose one of {known}")
     return settled(ALL_FORECASTERS[name](), place)
