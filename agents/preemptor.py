@@ -28,7 +28,7 @@ class Preemptor:
 
     def propose(self, view: View, intent: Intent) -> list[Action]:
         actions = [
-            pause(workload, view.state.seen_at, intent.why(line))
+            _pause(workload, view.state.seen_at, intent.why(line))
             for line, gpus in sorted(intent.reclaim_gpus.items())
             for workload in victims(view.state, line, gpus)
         ]
@@ -87,7 +87,7 @@ def _without_surplus(picked: Sequence[Workload], need: int, now: datetime) -> li
     return kept
 
 
-def pause(workload: Workload, now: datetime, why: str) -> Action:
+def _pause(workload: Workload, now: datetime, why: str) -> Action:
     saved = "its last checkpoint" if workload.last_checkpoint else "its start"
     loses = f"pausing it loses {workload.lost_gpu_hours(now):.1f} GPU-hours: work since {saved}, and the restart"
     return Action(

@@ -1,10 +1,9 @@
-"""The agents in the order in which they propose: add capacity, move quota, only then pause work, and let it go on."""
+"""The agents in the order in which they propose: add capacity, move quota, only then take back, and let go on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.migrator import Migrator
 from agents.preemptor import Preemptor
 from agents.protocols import Agent
 from agents.provisioner import Provisioner
@@ -14,7 +13,7 @@ from agents.step import Step
 from gyropilot.domain import Action, Intent, View
 from gyropilot.settings import Settings
 
-ALL_AGENTS: tuple[Agent, ...] = (Provisioner(), Rebalancer(), Preemptor(), Migrator(), Resumer())
+ALL_AGENTS: tuple[Agent, ...] = (Provisioner(), Rebalancer(), Preemptor(), Resumer())
 """Without a cap on steps: they propose all that a pilot wants at once."""
 
 
@@ -23,7 +22,7 @@ def make_agents(settings: Settings) -> tuple[Agent, ...]:
     told = settings.guardrails
     step = Step(told.max_step_share, told.max_step_gpus)
     protected = frozenset(name for name, queue in settings.queues.items() if queue.protected)
-    return Provisioner(step), Rebalancer(step, told.guaranteed_share, protected), Preemptor(), Migrator(), Resumer()
+    return Provisioner(step), Rebalancer(step, told.guaranteed_share, protected), Preemptor(), Resumer()
 
 
 def propose_all(view: View, intent: Intent, agents: Sequence[Agent] = ALL_AGENTS) -> list[Action]:

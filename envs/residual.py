@@ -22,7 +22,7 @@ from agents.encoding import FACTORS, FEATURES, Rows, encode
 from agents.pilots.learned import scaled
 from agents.protocols import Pilot
 from envs.faults import Bools, Surprises, misled, surprised
-from envs.seen import Seen, Turned
+from envs.seen import Seen
 from envs.terms import Prices, bill, rates
 from envs.workloads import DAY_S, MONDAY_S, Floats, Ints, JobTable
 from envs.world import STEP_S, Weather, World
@@ -109,19 +109,20 @@ def _steered(seen: Seen, pilot: Pilot) -> float:
 
 def turned(seen: Seen, view: View, intent: Intent) -> float:
     """Turns the dials as wanted; USD of the step that follows."""
-    dials = seen.dials(intent)
+    wanted, back = seen.dials(intent)
     seen.moved_quotas(view, intent)
-    return _stepped(seen, dials)
+    return _stepped(seen, wanted, back)
 
 
 def stilled(seen: Seen) -> float:
     """Nothing is seen, so nothing is decided; USD of the step that follows."""
-    return _stepped(seen, seen.nothing())
+    seen.look_away()
+    return _stepped(seen, seen.asked[None], None)
 
 
-def _stepped(seen: Seen, dials: Turned) -> float:
+def _stepped(seen: Seen, wanted: Ints, back: Floats | None) -> float:
     world, now_s = seen.run.world, np.array([seen.nth * seen.run.world.step_s])
-    flows = seen.run.step(*dials)
+    flows = seen.run.step(wanted, back)
     return float(bill(flows, rates(world.pools, seen.run.queues, seen.prices, now_s, world.homes)).sum())
 
 

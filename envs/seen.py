@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -46,14 +46,6 @@ class Kept(Generic[Value]):
             self.values = tuple([self.make(nth, *now) if now != then else same for nth, (now, then, same) in pairs])
         self.numbers = rows
         return self.values
-
-
-class Turned(NamedTuple):
-    """Dials, as `Run.step` takes them; None: not turned."""
-
-    nodes: Ints  # (1, P) that are wanted
-    back: Floats | None = None  # (1, Q) GPUs to take back
-    move: Floats | None = None  # (1, P, P) GPUs to go on in another pool
 
 
 @dataclass(eq=False, slots=True)
@@ -104,26 +96,13 @@ class Seen:
         """What is now is never known."""
         self.record.miss(self.nth)
 
-    def nothing(self) -> Turned:
-        """Less sight, less action: everything stays as it is, and what is now is never known."""
-        self.look_away()
-        return Turned(self.asked[None])
-
-    def dials(self, intent: Intent) -> Turned:
-        """As the intent has them. For one GPU more a node comes; for one less none goes."""
+    def dials(self, intent: Intent) -> tuple[Ints, Floats | None]:
+        """(1, P) nodes and (1, Q) GPUs to take back, if any. For one GPU more a node comes; for one less none goes."""
         wanted = self.asked
         for row, pool in enumerate(self.run.world.pools):
             if gpus := intent.pool_gpus.get(pool.name, 0):
                 wanted[row] += math.ceil(gpus / pool.gpus_per_node) if gpus > 0 else -(-gpus // pool.gpus_per_node)
-        back = self._taken_back(intent) if intent.reclaim_gpus else None
-        return Turned(wanted[None], back, self._moved(intent) if intent.move_gpus else None)
-
-    def _moved(self, intent: Intent) -> Floats:
-        at = {pool.name: row for row, pool in enumerate(self.run.world.pools)}
-        move = np.zeros((1, len(at), len(at)))
-        for way, gpus in intent.move_gpus.items():
-            move[0, at[way.source], at[way.target]] = gpus
-        return move
+        return wanted[None], self._taken_back(intent) if intent.reclaim_gpus else None
 
     def _taken_back(self, intent: Intent) -> Floats:
         back = np.zeros((1, len(self.run.queues)))

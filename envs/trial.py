@@ -15,7 +15,7 @@ from envs.faults import Fault, blind, misled
 from envs.losses import Loss
 from envs.presence import Presence, leavers
 from envs.replay import Spells
-from envs.seen import Seen, Turned
+from envs.seen import Seen
 from envs.tally import Waits, waits_of
 from envs.terms import KINDS, Flows, Prices, bill, carbon_g_per_kwh, rates
 from envs.workloads import DAY_S, Amounts, Floats, Ints, JobTable
@@ -136,21 +136,27 @@ def tried(
     seen, presence = Seen(run, prices, misled(faults, forecaster or Naive())), Presence(run, jobs, leavers(jobs))
     flows, nodes, turns, moves = list[Flows](), list[Ints](), list[Ints](), 0
     for dark in blind(faults, run.steps, world.step_s):
-        turned, moved = (seen.nothing(), 0) if dark else _steered(seen, pilot)
+        wanted, back, moved = _unseen(seen) if dark else _steered(seen, pilot)
         moves += moved
-        turns.append(turned.nodes[0] - seen.asked)
-        flows.append(run.step(*turned))
-        nodes.append(turned.nodes[0])
+        turns.append(wanted[0] - seen.asked)
+        flows.append(run.step(wanted, back))
+        nodes.append(wanted[0])
         presence.look()
     dials = Dialled(np.array(nodes), np.array(turns), moves)
     return replace(_counted(pilot.name, run, jobs, prices, flows, dials), replicas=presence.spells)
 
 
-def _steered(seen: Seen, pilot: Pilot) -> tuple[Turned, int]:
-    """The dials as the pilot wants them, and how many quotas it moved."""
+def _steered(seen: Seen, pilot: Pilot) -> tuple[Ints, Floats | None, int]:
+    """(1, P) nodes and (1, Q) GPUs to take back, as the pilot wants them, and how many quotas it moved."""
     view = seen.view()
     intent = pilot.steer(view)
-    return seen.dials(intent), seen.moved_quotas(view, intent)
+    return *seen.dials(intent), seen.moved_quotas(view, intent)
+
+
+def _unseen(seen: Seen) -> tuple[Ints, None, int]:
+    """Less sight, less action: everything stays as it is."""
+    seen.look_away()
+    return seen.asked[None], None, 0
 
 
 class Dialled(NamedTuple):

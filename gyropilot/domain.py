@@ -76,16 +76,6 @@ class Line(NamedTuple):
         return f"{self.queue or 'all queues'} ({self.resource})"
 
 
-class Way(NamedTuple):
-    """From one pool to another."""
-
-    source: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.source} to {self.target}"
-
-
 @dataclass(frozen=True, slots=True)
 class Pool:
     """GPUs of one kind, in one place, at one price."""
@@ -555,8 +545,7 @@ class Intent:
     pool_gpus: Mapping[str, int] = field(default_factory=dict)  # pool -> grow (+) or shrink (-)
     quota_gpus: Mapping[Line, int] = field(default_factory=dict)  # line -> quota given (+) or asked back (-)
     reclaim_gpus: Mapping[Line, int] = field(default_factory=dict)  # line -> GPUs to take back from it now, > 0
-    reasons: Mapping[str, str] = field(default_factory=dict)  # pool name, str(line) or str(way) -> why, one sentence
-    move_gpus: Mapping[Way, int] = field(default_factory=dict)  # GPUs of work that are to go on elsewhere, > 0
+    reasons: Mapping[str, str] = field(default_factory=dict)  # pool name or str(line) -> why, one sentence
 
     def why(self, subject: object) -> str:
         return self.reasons.get(str(subject), "")

@@ -416,11 +416,6 @@ class PilotSettings(Section):
         "settings included; only `preempt` is still yours to forbid.",
     )
     preempt: bool = Field(True, description="May want GPUs back from borrowers when a queue's guaranteed share waits.")
-    consolidate: bool = Field(
-        False,
-        description="Newsvendor and receding: what runs where it is dear may go on where it is cheap, when that frees "
-        "whole nodes and nobody waits; it loses a restart.",
-    )
 
 
 class PoolSettings(Section):

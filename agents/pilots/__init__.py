@@ -61,7 +61,6 @@ def _newsvendor(settings: PilotSettings) -> Pilot:
         dead_band_gpus=settings.dead_band_gpus,
         giving_quantile=settings.giving_quantile,
         preempt=settings.preempt,
-        consolidate=settings.consolidate,
     )
 
 
@@ -76,7 +75,6 @@ def _receding(settings: PilotSettings) -> Pilot:
         dead_band_gpus=settings.dead_band_gpus,
         giving_quantile=settings.giving_quantile,
         preempt=settings.preempt,
-        consolidate=settings.consolidate,
     )
 
 

@@ -27,7 +27,6 @@ class Newsvendor:
     dead_band_gpus: int = 1
     giving_quantile: float = 0.9
     preempt: bool = True
-    consolidate: bool = False
     name: str = field(default="newsvendor", init=False)
     _capacity: CapacityRule = field(init=False, repr=False, compare=False)
     _tenancy: Tenancy = field(init=False, repr=False, compare=False)
@@ -37,7 +36,7 @@ class Newsvendor:
         capacity = CapacityRule(reactive, self.pay_back, self.stabilisation, self.dead_band_gpus)
         quotas = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
         object.__setattr__(self, "_capacity", capacity)
-        object.__setattr__(self, "_tenancy", Tenancy(quotas, self.preempt, self.consolidate))
+        object.__setattr__(self, "_tenancy", Tenancy(quotas, self.preempt))
 
     def steer(self, view: View) -> Intent:
         return self._tenancy.joined(view, self._pools(view))

@@ -49,12 +49,11 @@ class Receding:
     dead_band_gpus: int = 1
     giving_quantile: float = 0.9
     preempt: bool = True
-    consolidate: bool = False
     name: str = field(default="receding", init=False)
 
     def steer(self, view: View) -> Intent:
         quotas = QuotaRule(self.giving_quantile, self.stabilisation, self.dead_band_gpus)
-        return Tenancy(quotas, self.preempt, self.consolidate).joined(view, self._pools(view))
+        return Tenancy(quotas, self.preempt).joined(view, self._pools(view))
 
     def _pools(self, view: View) -> Intent:
         pools: dict[str, int] = {}

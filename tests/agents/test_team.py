@@ -19,7 +19,7 @@ def test_capacity_comes_before_quota_and_quota_before_pauses() -> None:
     dials = [action.dial for action in propose_all(seen, intent)]
 
     assert dials == [Dial.POOL_SIZE, Dial.QUEUE_QUOTA, Dial.QUEUE_QUOTA, Dial.WORKLOAD]
-    assert [agent.name for agent in ALL_AGENTS] == ["provisioner", "rebalancer", "preemptor", "migrator", "resumer"]
+    assert [agent.name for agent in ALL_AGENTS] == ["provisioner", "rebalancer", "preemptor", "resumer"]
 
 
 def test_agents_keep_to_the_steps_and_floors_of_the_guardrails() -> None:

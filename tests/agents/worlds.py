@@ -9,20 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from agents.supply import supply_gpus
-from gyropilot.domain import (
-    ALL_QUEUES,
-    Dial,
-    Intent,
-    Line,
-    Market,
-    Pool,
-    Queue,
-    Quota,
-    View,
-    Way,
-    Workload,
-    WorkloadKind,
-)
+from gyropilot.domain import ALL_QUEUES, Dial, Intent, Line, Market, Pool, Queue, Quota, View, Workload, WorkloadKind
 from tests.fakes import GPU, H100, NOW, forecast, history, pool, queue, state, workload
 
 # A busy machine must not fail a property: no deadline, no complaint about slow drawing.
@@ -112,19 +99,15 @@ def views(draw: st.DrawFn) -> View:
     return View(seen, forecast(demand, spread=draw(st.sampled_from((0.0, 0.5, 1.0)))))
 
 
-POOLS = st.sampled_from(("a", "b", "c", "gone"))
-
-
 @st.composite
 def intents(draw: st.DrawFn) -> Intent:
     """Wishes of any pilot, wise or not, also for pools and queues that are not there."""
     lines = [Line(name, resource) for name in (*NAMES, "gone", ALL_QUEUES) for resource in (GPU, "amd.com/gpu")]
     return Intent(
         "any",
-        pool_gpus=draw(st.dictionaries(POOLS, st.integers(-64, 64))),
+        pool_gpus=draw(st.dictionaries(st.sampled_from(("a", "b", "c", "gone")), st.integers(-64, 64))),
         quota_gpus=draw(st.dictionaries(st.sampled_from(lines), st.integers(-32, 32))),
         reclaim_gpus=draw(st.dictionaries(st.sampled_from(lines), st.integers(0, 32))),
-        move_gpus=draw(st.dictionaries(st.builds(Way, POOLS, POOLS), st.integers(1, 32))),
     )
 
 

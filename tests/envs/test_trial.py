@@ -13,11 +13,11 @@ from envs.described import GPU
 from envs.faults import Bias, Blind
 from envs.replay import Preemption, Share
 from envs.seen import Seen
-from envs.terms import HOUR_S, KINDS, Hourly, PoolTerms, Prices
+from envs.terms import KINDS, Hourly, PoolTerms, Prices
 from envs.trial import Trial, paired, steps_of, tried
 from envs.workloads import JobTable, TrainingProfile, generate
 from envs.world import STEP_S, Run, Weather, World
-from gyropilot.domain import Dial, Intent, Line, Market, Way
+from gyropilot.domain import Dial, Intent, Line
 from tests.envs.test_replay import table
 
 POOL = PoolTerms("x", nodes=2, max_nodes=20, gpus_per_node=8, lead_s=2 * STEP_S)
@@ -122,31 +122,6 @@ def test_what_a_pilot_wants_is_what_the_dials_show() -> None:
     assert back is not None
     assert back.tolist() == [[0.0, 4.0]]
     assert seen.dials(Intent("p"))[1] is None
-
-
-def test_what_is_to_go_on_elsewhere_is_a_dial_from_pool_to_pool() -> None:
-    seen = Seen(begun(World((POOL, replace(POOL, name="y"))), busy()), PRICES)
-
-    move = seen.dials(Intent("p", move_gpus={Way("y", "x"): 5})).move
-
-    assert move is not None
-    assert move.tolist() == [[[0.0, 0.0], [5.0, 0.0]]]
-    assert seen.dials(Intent("p")).move is None
-
-
-def test_who_consolidates_lets_a_job_go_on_where_it_is_paid_for_once_there_is_room() -> None:
-    own = PoolTerms("own", 1, 1, 1, market=Market.RESERVED)
-    bought = PoolTerms("bought", 0, 4, lead_s=0.0, price_usd_per_gpu_hour=4.0)
-    jobs = table([("a", 0, 1_800, 8), ("a", 60, 36_000, 8)])
-    world = World((own, bought), restart_s=60.0)
-    calm = Weather.calm(world.pools, 144)
-
-    stays, goes = (tried(world, jobs, Newsvendor(consolidate=told), PRICES, calm) for told in (False, True))
-
-    assert (stays.flavor[1], goes.flavor[1]) == (1, 0)
-    assert goes.end_s[1] == pytest.approx(stays.end_s[1] + 60)
-    assert goes.flows.lost.sum() * HOUR_S == pytest.approx(8 * 60)
-    assert stays.flows.lost.sum() == 0
 
 
 def test_quotas_move_as_the_rebalancer_moves_them() -> None:
