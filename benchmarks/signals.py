@@ -152,7 +152,7 @@ def _one_by_one(path: Path, days: tuple[datetime, datetime], since: datetime) ->
     if told:
         np.add.at(by_user, (queue, submitted, user), gpus)
     for row, at_s, length_s, count in zip(queue, submit_s, jobs.duration_s, gpus, strict=True):
-        some = slice(np.searchsorted(edges_s, at_s) - 1, np.searchsorted(edges_s, at_s + length_s))
+        some = slice(np.searchsorted(edges_s, at_s, side="right") - 1, np.searchsorted(edges_s, at_s + length_s))
         inside_s = np.minimum(edges_s[1:][some], at_s + length_s) - np.maximum(edges_s[:-1][some], at_s)
         running[row, some] += count * np.clip(inside_s / step_s, 0.0, 1.0)
     lines = tuple(Line(name, "gpu") for name in queues)

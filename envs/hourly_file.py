@@ -24,38 +24,53 @@ if TYPE_CHECKING:
 WANTED = "a table with t_s or timestamp, and a column of what holds from then on"
 
 
-def read_hours(path: Path, column: str, where: Mapping[str, str], from_h: float = 0.0) -> tuple[float, ...]:
-    """The mean of each hour from hour `from_h` of the file on, up to its last row, of rows that are as `where` says.
+LATEST_S = 366 * 24 * HOUR_S
+"""Of a first row: what is later is a clock's time, and not told since the file begins."""
 
-    Hours count from the file's first such moment where it tells timestamps, from 0 where it tells seconds; before the
-    first row its value holds. Raises SettingsError naming what is wrong.
+
+def read_hours(path: Path, column: str, where: Mapping[str, str], from_h: float = 0.0) -> tuple[float, ...]:
+    """The mean of each hour from hour `from_h` of the file on, to its last row, of rows that are as `where` says.
+
+    Hours count from the file's first moment where it tells timestamps, from 0 where it tells seconds, whatever rows are
+    picked; before the first of these its value holds. Raises SettingsError naming what is wrong.
     """
-    frame = _picked(path, read_frame(path, WANTED).reset_index(drop=True), where)
+    frame = read_frame(path, WANTED).reset_index(drop=True)
+    if not len(frame):
+        raise SettingsError(f"{path} has {counted(0, 'row')}; give {WANTED}")
     if column not in frame:
-        raise SettingsError(f"{path} has no column {column}; there are {', '.join(map(str, frame.columns))}")
-    times_s, values = times_of(path, frame), numbers_of(path, frame, column)
-    if (times_s < 0).any():
-        raise SettingsError(f"{path}: t_s is {times_s.min():g}; give seconds since the file begins, zero or more")
+        raise SettingsError(
+            f"{path} has no column {column}; name one of {', '.join(map(str, frame.columns))} as column"
+        )
+    times_s, mine = times_of(path, frame), _picked(path, frame, where)
+    _refuse_another_clock(path, times_s)
     last_h = int(times_s.max() // HOUR_S)
     if from_h > last_h:
         raise SettingsError(f"{path} ends in its hour {last_h}; give a from_h that is not more than {last_h}")
     edges_s = HOUR_S * np.arange(from_h, last_h + 1.5)
-    return tuple(np.round(np.diff(_sums(times_s, values, edges_s)) / HOUR_S, 9).tolist())
+    sums = _sums(times_s[mine.index], numbers_of(path, mine, column), edges_s)
+    return tuple(np.round(np.diff(sums) / HOUR_S, 9).tolist())
+
+
+def _refuse_another_clock(path: Path, times_s: Floats) -> None:
+    first_s = times_s.min()
+    if not 0 <= first_s <= LATEST_S:
+        raise SettingsError(
+            f"{path}: its first row is at {first_s:.15g} s; give seconds since the file begins, or times such as "
+            "2026-03-02T12:00Z as timestamp"
+        )
 
 
 def _picked(path: Path, frame: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
     """The rows whose columns say what is wanted of them. Raises SettingsError where there are none."""
     for name, wanted in where.items():
         if name not in frame:
-            raise SettingsError(f"{path} has no column {name} to pick rows by; it has {', '.join(frame.columns)}")
+            raise SettingsError(f"{path} has no column {name} to pick rows by; name one of {', '.join(frame.columns)}")
         told = frame[name].astype(str).str.strip()
         if not (told == wanted).any():
             some = sorted(told.unique())
             more = f" and {len(some) - 8} more" if len(some) > 8 else ""
-            raise SettingsError(f"{path} has no row whose {name} is {wanted}; there are {', '.join(some[:8])}{more}")
+            raise SettingsError(f"{path} has no row whose {name} is {wanted}; pick one of {', '.join(some[:8])}{more}")
         frame = frame[told == wanted]
-    if not len(frame):
-        raise SettingsError(f"{path} has {counted(0, 'row')}; give {WANTED}")
     return frame
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from forecasting.cohorts import Groups, added_up, cohorts_among, together
 from forecasting.demand.lineage import quieted
 from forecasting.demand.outages import outages
+from forecasting.demand.seen import DAY_S
 from forecasting.mixture.calibration import Coverage
 from forecasting.mixture.copula import Copula
 from forecasting.mixture.ensemble import REMEMBERED, Ensemble
@@ -38,11 +39,14 @@ class Held:
     def learnt(self, model: Forecaster, history: DemandHistory, cohort_of: Mapping[str, str]) -> Self:
         """Having heard what `model` said since, and scored what has come true or not; the same where that is nothing.
 
-        Where there are no cohorts, or `model` does not know how queues move together, all is forgotten.
+        Where `model` does not know how queues move together, or there were no cohorts for a day, all is forgotten: one
+        look at which none is told says little.
         """
         if not len(history.times):
             return self
         groups = cohorts_among(history.lines, cohort_of)
+        if not groups and int(history.times[-1]) - self.heard_s < DAY_S:
+            return self
         if not groups or not isinstance(model, Ensemble) or model.copula is None or model.lessons is None:
             return self if self.coverage is None else type(self)()
         windows, buckets = model.lessons.windows, model.lessons.coverage.buckets

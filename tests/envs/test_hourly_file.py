@@ -37,6 +37,12 @@ def test_an_hour_has_the_mean_of_what_held_in_it(tmp_path: Path) -> None:
     assert read_hours(spot(tmp_path), "usd_per_hour", {"zone": "a"}) == (8, 12, 16, 4)
 
 
+def test_rows_that_are_picked_go_by_the_files_own_clock(tmp_path: Path) -> None:
+    late = SPOT.replace("2026-03-02T00:00Z,b,80", "2026-03-02T02:00Z,b,80\n2026-03-02T02:30Z,b,40")
+
+    assert read_hours(spot(tmp_path, late), "usd_per_hour", {"zone": "b"}) == (80, 80, 60, 40)
+
+
 def test_hours_begin_where_one_is_told_to(tmp_path: Path) -> None:
     assert read_hours(spot(tmp_path), "usd_per_hour", {"zone": "a"}, from_h=2) == (16, 4)
 
@@ -91,21 +97,28 @@ def test_a_scenario_reads_them_beside_itself_as_prices_of_a_gpu(tmp_path: Path) 
         ("usd_per_kwh: {file: spot.csv}", "flavors.x.hourly.usd_per_kwh.column: field required"),
         ("usd_per_kwh: 3", "hourly.usd_per_kwh: input should be a list; give a list of values, one for each hour, or"),
         ("usd_per_kwh: {file: none.csv, column: usd}", "none.csv cannot be read: No such file or directory; give a"),
-        ("usd_per_kwh: {file: spot.csv, column: usd}", "has no column usd; there are timestamp, zone, usd_per_hour"),
+        (
+            "usd_per_kwh: {file: spot.csv, column: usd}",
+            "has no column usd; name one of timestamp, zone, usd_per_hour as column",
+        ),
         (
             "usd_per_kwh: {file: spot.csv, column: usd_per_hour, where: {zone: c}}",
-            "has no row whose zone is c; there are a, b",
+            "has no row whose zone is c; pick one of a, b",
         ),
         (
             "usd_per_kwh: {file: spot.csv, column: usd_per_hour, where: {region: c}}",
-            "has no column region to pick rows by; it has timestamp, zone, usd_per_hour",
+            "has no column region to pick rows by; name one of timestamp, zone, usd_per_hour",
         ),
         (
             "usd_per_kwh: {file: spot.csv, column: usd_per_hour, from_h: 4}",
             "spot.csv ends in its hour 3; give a from_h that is not more than 3",
         ),
         ("usd_per_kwh: {file: minus.csv, column: usd}", "minus.csv: usd is -1 in data row 2; give a number, zero or"),
-        ("usd_per_kwh: {file: early.csv, column: usd}", "early.csv: t_s is -1; give seconds since the file begins"),
+        (
+            "usd_per_kwh: {file: early.csv, column: usd}",
+            "early.csv: its first row is at -1 s; give seconds since the file begins",
+        ),
+        ("usd_per_kwh: {file: epoch.csv, column: usd}", "epoch.csv: its first row is at 1772409600 s; give seconds"),
         ("usd_per_kwh: {file: empty.csv, column: usd}", "empty.csv has 0 rows; give a table with t_s or timestamp"),
     ],
 )
@@ -113,6 +126,7 @@ def test_what_cannot_be_read_is_told_with_the_next_step(tmp_path: Path, hourly: 
     spot(tmp_path)
     (tmp_path / "minus.csv").write_text("t_s,usd\n0,1\n60,-1\n")
     (tmp_path / "early.csv").write_text("t_s,usd\n-1,1\n60,1\n")
+    (tmp_path / "epoch.csv").write_text("t_s,usd\n1772409600,1\n1772413200,1\n")
     (tmp_path / "empty.csv").write_text("t_s,usd\n")
 
     with pytest.raises(SettingsError) as refused:

@@ -108,9 +108,7 @@ def test_knows_the_models_that_the_settings_offer() -> None:
 
 
 def test_names_the_models_when_asked_for_another() -> None:
-    with pytest.raises(
-        ForecastError, match=r"no forecaster is called 'prophet'; choose one of analog, anomaly, arima"
-    ):
+    with pytest.raises(ForecastError, match=r"no forecaster is called 'prophet'; choose one of analog, anomaly, arima"):
         make("prophet")
 
 

@@ -90,12 +90,22 @@ def test_each_cohort_counts_and_one_whose_queues_change_is_forgotten() -> None:
     assert said.learnt(spoken, at(2), moved).realised() == ()
 
 
-def test_where_there_are_no_cohorts_any_more_all_is_forgotten() -> None:
+def test_where_no_cohort_is_told_at_one_look_what_was_counted_stays() -> None:
+    spoken = speaking(1)
+    held = asked().learnt(spoken, at(1), TWO).learnt(spoken, at(2), TWO)
+
+    after = held.learnt(spoken, at(3), {})
+
+    assert after is held
+    assert after.learnt(spoken, at(4), TWO).realised() == held.learnt(spoken, at(4), TWO).realised()
+
+
+def test_where_there_are_no_cohorts_for_a_day_all_is_forgotten() -> None:
     spoken = speaking(1)
     held = asked().learnt(spoken, at(1), TWO).learnt(spoken, at(2), TWO)
 
     assert held.realised()
-    assert held.learnt(spoken, at(3), {}).realised() == ()
+    assert held.learnt(spoken, at(27), {}).realised() == ()
     assert held.learnt(Naive(), at(3), TWO).realised() == ()
 
 
