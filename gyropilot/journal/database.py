@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from gyropilot.errors import JournalError
 
 _BUSY_S = 5.0
+_AGAIN_S = 0.01
 _WRITES = "gyropilot_writes"
 
 _CAUSES = {
@@ -83,9 +85,25 @@ def _set_up(connection: Any, record: object) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
-    # Asked first, because a reader of a read-only journal may not even write the mode that it has already.
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-        connection.execute("PRAGMA journal_mode = WAL")
+    # Several that open a new file together refuse each other's wish at once, without the wait that other writes have.
+    patience = time.monotonic() + _BUSY_S
+    while not _writes_ahead(connection):
+        if time.monotonic() > patience:
+            raise sqlite3.OperationalError("database is locked")
+        time.sleep(_AGAIN_S)
+
+
+def _writes_ahead(connection: Any) -> bool:
+    """Whether the journal is written ahead of, now if not before; false while someone else is about the file."""
+    try:
+        # Asked first, because a reader of a read-only journal may not even write the mode that it has already.
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+            connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as problem:
+        if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the low byte: the rest says busy with what
+            raise
+        return False
+    return True
 
 
 def _begin(connection: Connection) -> None:

@@ -6,7 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import Connection, create_engine, select, text
@@ -150,6 +152,40 @@ def test_says_that_another_process_has_locked_it(file: Path, monkeypatch: pytest
         journal.intend(cycle())
 
     other.close()
+
+
+@pytest.fixture
+def half_open(tmp_path: Path) -> Iterator[tuple[Path, sqlite3.Connection]]:
+    """A new file that somebody else reads, not yet written ahead of: the mode cannot be changed while they do."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (a)")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM theirs").fetchall()
+    yield path, other
+    other.close()
+
+
+def test_a_new_journal_that_another_one_is_just_opening_is_waited_for(
+    half_open: tuple[Path, sqlite3.Connection],
+) -> None:
+    path, other = half_open
+    done = Timer(0.3, lambda: other.execute("COMMIT"))
+    done.start()
+
+    with Journal(f"sqlite:///{path}") as journal:
+        assert journal.latest() is None
+
+    done.join()
+
+
+def test_says_that_another_process_does_not_let_it_be_opened(
+    half_open: tuple[Path, sqlite3.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gyropilot.journal.database._BUSY_S", 0.05)
+
+    with pytest.raises(JournalError, match="is locked by another process"):
+        Journal(f"sqlite:///{half_open[0]}")
 
 
 def test_reads_although_another_process_writes(file: Path) -> None:
