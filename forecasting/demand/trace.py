@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.demand.counters import counted_up
+from forecasting.demand.counters import Gauged, gauged
 from forecasting.demand.trace_file import Columns, read_columns
 from gyropilot.domain import DemandHistory, Floats, Line
 from gyropilot.errors import SettingsError
@@ -37,13 +37,15 @@ class Trace:
 def read_trace(path: Path, column: str | None = None) -> Trace:
     """The demand that a trace recorded, a reading that is not there as NaN.
 
-    `column` names what is forecast where that is not GPUs. Raises SettingsError naming what is wrong and where.
+    `column` names what is forecast where that is not GPUs; of a counter, what it rises by in each step.
+    Raises SettingsError naming what is wrong and where.
     """
     columns = read_columns(path, column)
     rows = _Rows.of(path, columns)
     grid = _grid(path, rows)
-    running = _placed(rows, grid, columns.running)
-    counter = [] if column is None else counted_up(path, column, running)
+    told = _placed(rows, grid, columns.running)
+    running, counter = Gauged(told) if column is None else gauged(column, told)
+    grid = grid[-running.shape[1] :]
     pending = np.where(np.isnan(running), np.nan, 0.0)
     if columns.pending is not None:
         recorded = _placed(rows, grid, columns.pending)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from forecasting.demand.counters import rises
 from forecasting.demand.trace import read_trace
 from gyropilot.domain import Line
 from tests.forecasting.demand.written import csv, demand, refusal, table
@@ -264,24 +267,49 @@ def counts(folder: Path, name: str, values: list[float]) -> Path:
     return table(folder, t_s=[60 * nth for nth in range(len(values))], **{name: values})
 
 
-def test_a_counter_is_refused_by_its_name_and_by_how_it_runs(tmp_path: Path) -> None:
+def test_of_a_counter_what_it_rises_by_is_forecast_whenever_it_began_anew(tmp_path: Path) -> None:
     since_start = [float(7 * nth) for nth in range(40)]
 
-    said = refusal(counts(tmp_path, "requests_total", [*since_start, 3.0, *since_start[1:]]), "requests_total")
+    trace = read_trace(counts(tmp_path, "requests_total", [*since_start, 3.0, *since_start[1:]]), "requests_total")
 
-    assert said == (
-        ": requests_total is a counter: it never falls but to near zero, and its name says so; a forecast needs what "
-        "there is at each moment, so give its rise per step, or in Prometheus rate(requests_total[5m]), under a name "
-        "that does not end with _total"
+    assert trace.history.times.tolist() == [60 * nth for nth in range(1, 80)]
+    assert trace.history.running.tolist() == [[*[7.0] * 39, 3.0, 4.0, *[7.0] * 38]]
+    assert trace.notes[1:] == (
+        "requests_total is a counter: what it rises by in each step is forecast, counted from zero where it began "
+        "anew (1 time)",
     )
+
+
+@given(
+    steps=st.lists(st.integers(1, 1000), min_size=30, max_size=60),
+    began=st.sets(st.integers(13, 59), max_size=1),
+    unseen=st.sets(st.integers(0, 59), max_size=3),
+)
+def test_resets_lose_no_rise_and_what_is_not_seen_is_made_up_nowhere(
+    steps: list[int], began: set[int], unseen: set[int]
+) -> None:
+    counter: list[float] = []
+    for nth, step in enumerate(steps):
+        counter.append(step + (counter[-1] if counter and nth not in began else 0.0))
+    read = np.array([np.nan if nth in unseen else value for nth, value in enumerate(counter)])
+
+    found = rises(read[None])[0]
+
+    for nth, step in enumerate(steps[1:], start=1):
+        if {nth - 1, nth} & unseen:
+            assert np.isnan(found[nth - 1])
+        elif (
+            nth not in began or read[nth] < read[nth - 1]
+        ):  # a process that counts quicker than it is read hides its start
+            assert found[nth - 1] == step
 
 
 def test_what_only_rises_under_a_name_of_its_own_is_forecast_with_a_note(tmp_path: Path) -> None:
     trace = read_trace(counts(tmp_path, "requests", [float(nth) for nth in range(48)]), "requests")
 
     assert trace.notes[1] == (
-        "requests never falls but to near zero: if it is a counter, its forecast means nothing; give its rise per "
-        "step, or in Prometheus rate(requests[5m])"
+        "requests never falls but to near zero: if it is a counter, its forecast means nothing; call it "
+        "requests_total, and it is forecast by how much it rises in each step"
     )
 
 
